@@ -1,0 +1,12 @@
+/** Time, injected everywhere outside main/ and the action host. */
+export interface Clock {
+  /** Milliseconds since the Unix epoch, with a sub-millisecond fraction where the platform has one. */
+  nowMs(): number;
+  /** Milliseconds of a clock that never jumps; only differences mean anything. */
+  monotonicMs(): number;
+}
+
+/** Timers, injected like the clock. The returned function cancels; calling it twice is harmless. */
+export interface Timers {
+  setTimeout(callback: () => void, delayMs: number): () => void;
+}

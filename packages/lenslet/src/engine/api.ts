@@ -1,0 +1,154 @@
+import type { CommitTs } from "../log/log.ts";
+
+/**
+ * What the net thread (sync/, http/, main/) asks of the engine thread. All payloads are structured-cloneable;
+ * values travel as Convex-encoded JSON texts so that nobody parses them twice. A promise settles only when
+ * everything its answer shows is durable.
+ */
+
+/** Who is calling. Decided on the net thread; the engine trusts it. */
+export type Identity =
+  | { readonly kind: "anonymous" }
+  /** `attributes`: the object `ctx.auth.getUserIdentity()` returns (tokenIdentifier, issuer, subject, ...). */
+  | { readonly kind: "user"; readonly attributes: UserAttributes; readonly expiresAtMs: number | null }
+  /** An admin key; `actingAs` is what getUserIdentity() returns, or null. */
+  | { readonly kind: "admin"; readonly actingAs: UserAttributes | null }
+  /** Schedulers and other parts of the server itself. */
+  | { readonly kind: "system" };
+
+export type UserAttributes = { readonly tokenIdentifier: string; readonly [claim: string]: unknown };
+
+export type UdfType = "Query" | "Mutation" | "Action" | "HttpAction";
+export type Caller = "SyncWorker" | "HttpApi" | "Tester" | "HttpEndpoint" | "Cron" | "Scheduler" | "Action";
+
+/** What to run: by path, as clients do (visibility checked unless admin), or by a reference, as actions do. */
+export type FunctionTarget =
+  | { readonly kind: "path"; readonly path: string; readonly componentPath: string }
+  | {
+      readonly kind: "reference";
+      readonly fromComponentPath: string;
+      readonly name?: string;
+      readonly reference?: string;
+      readonly functionHandle?: string;
+    };
+
+export interface FunctionCall {
+  readonly target: FunctionTarget;
+  /** JSON text of the positional argument array, normally `[{...}]`. */
+  readonly argsJson: string;
+  readonly identity: Identity;
+  readonly caller: Caller;
+  /** 16 lower-case hex digits. */
+  readonly requestId: string;
+  /** Client address and user agent, for `ctx.meta.getRequestMetadata()`. */
+  readonly client?: { readonly ip: string | null; readonly userAgent: string | null };
+}
+
+/** A function's failure as clients see it, before redaction. */
+export interface FunctionFailure {
+  /** e.g. "Uncaught Error: boom\n    at handler (../convex/foo.ts:10:8)\n"; without the "[Request ID: ...]" line. */
+  readonly message: string;
+  /** Convex-encoded JSON text; present only for a ConvexError. */
+  readonly dataJson?: string;
+}
+
+export interface FunctionSuccess {
+  readonly ok: true;
+  /** Convex-encoded JSON text. */
+  readonly valueJson: string;
+  readonly logLines: readonly string[];
+}
+export interface FunctionError {
+  readonly ok: false;
+  readonly error: FunctionFailure;
+  readonly logLines: readonly string[];
+}
+export type FunctionResult = FunctionSuccess | FunctionError;
+
+export interface QueryCall extends FunctionCall {
+  /** Run at this timestamp instead of the newest. Rejected with OutOfRetention when history does not reach back. */
+  readonly atTs?: CommitTs;
+  readonly journal?: string | null;
+}
+export type QueryResult = FunctionResult & { readonly ts: CommitTs; readonly journal: string | null };
+
+export interface MutationCall extends FunctionCall {
+  /** Present for sync sessions: (sessionId, requestId) answers at most once. */
+  readonly session?: { readonly sessionId: string; readonly requestId: number };
+}
+/** `ts` is the commit timestamp; for a repeated request the original one. Null for a failure. */
+export type MutationResult = FunctionResult & { readonly ts: CommitTs | null };
+
+/** Names one live query; entries are shared by everyone whose function, arguments and (if it looked) identity are equal. */
+export type LiveQueryId = number & { readonly __liveQueryId?: true };
+
+export interface OpenedQuery {
+  readonly id: LiveQueryId;
+  readonly state: LiveQueryState;
+}
+export interface LiveQueryState {
+  /** Grows with every change of this entry's result; equal version means equal result. */
+  readonly version: number;
+  readonly result: FunctionResult;
+  readonly journal: string | null;
+}
+
+/** What an action needs before it can be started in the action host. */
+export type PreparedAction =
+  | {
+      readonly ok: true;
+      readonly componentPath: string;
+      /** Canonical "dir/file.js:export". */
+      readonly functionPath: string;
+      readonly environment: "isolate" | "node";
+      /** JSON text of the returns validator or null. */
+      readonly returnsJson: string | null;
+    }
+  | { readonly ok: false; readonly error: FunctionFailure };
+
+/** One finished execution, for stream_function_logs. Fields as in reference http-api.md §8.1. */
+export type ExecutionLogEntry = { readonly kind: "Completion" | "Progress"; readonly [field: string]: unknown };
+
+export interface EngineEvents {
+  /**
+   * The live queries now show the commit `ts`: all entries in `changed` and every unchanged one are results of one
+   * snapshot at `ts`. Events and promise settlements arrive in one order: a mutation's answer comes before the first
+   * `published` with ts >= its commit, and an `openQuery` answer shows the ts of the last `published` before it.
+   */
+  published(ts: CommitTs, changed: readonly { readonly id: LiveQueryId; readonly state: LiveQueryState }[]): void;
+  /** The deployment's configuration changed (push, environment variables): see `deployment()`. */
+  deploymentChanged(): void;
+  executed(entries: readonly ExecutionLogEntry[]): void;
+}
+
+/** What the net thread needs to know of the pushed code. */
+export interface Deployment {
+  /** Changes with every push and every change of environment variables. */
+  readonly version: number;
+  /** AuthInfo objects of reference http-api.md §6.2. */
+  readonly authProviders: readonly unknown[];
+  readonly environmentVariables: Readonly<Record<string, string>>;
+}
+
+export interface EngineApi {
+  query(call: QueryCall): Promise<QueryResult>;
+  mutation(call: MutationCall): Promise<MutationResult>;
+  /** Resolves, checks visibility and validates arguments of an action; runs nothing. */
+  prepareAction(call: FunctionCall): Promise<PreparedAction>;
+  /** The kind of a function, for /api/function and /api/run; null when it does not exist (or is not public and the caller no admin). */
+  lookup(target: FunctionTarget, identity: Identity): Promise<UdfType | null>;
+
+  /** Every call needs its own `closeQuery`, also while the promise is still pending it may not be closed. */
+  openQuery(call: FunctionCall & { readonly journal: string | null }): Promise<OpenedQuery>;
+  closeQuery(id: LiveQueryId): void;
+
+  /** Newest published timestamp. */
+  latestTs(): CommitTs;
+  deployment(): Deployment;
+  /**
+   * Runs a named operation of the server itself in a transaction (engine/systemOperations.ts), e.g. "env.update",
+   * "push.start". Rejects with LensletError.
+   */
+  system(operation: string, argsJson: string): Promise<string>;
+  subscribe(events: EngineEvents): () => void;
+}

@@ -1,0 +1,96 @@
+import type { CommitTs } from "../log/log.ts";
+import type { InternalId } from "../values/id.ts";
+import type { IndexKey } from "../values/key.ts";
+import type { ValueObject } from "../values/value.ts";
+
+/** Physical number of a table in the store; unique across namespaces and never reused. */
+export type TabletId = number & { readonly __tabletId?: true };
+/** Physical number of an index in the store; unique across tables and never reused. by_id and by_creation_time have one too. */
+export type IndexId = number & { readonly __indexId?: true };
+/** "" is the app; a component instance is named by the id text of its `_components` document. */
+export type Namespace = string & { readonly __namespace?: true };
+
+/** An immutable version of a document. */
+export interface StoredDocument {
+  readonly id: InternalId;
+  /** Id as user code sees it. */
+  readonly idText: string;
+  /** Canonical Convex-encoded JSON text (fields sorted), `_id` and `_creationTime` included. */
+  readonly json: string;
+  /** Decoded once, on first use. Must not be mutated. */
+  readonly value: ValueObject;
+  /** values/size.ts `sizeOf` of `value`, computed once. */
+  readonly size: number;
+}
+
+/** One document's change in a commit, with its keys in every index of its table. */
+export interface DocumentWrite {
+  readonly tablet: TabletId;
+  readonly id: InternalId;
+  readonly idText: string;
+  readonly before: StoredDocument | null;
+  readonly after: StoredDocument | null;
+  /** One entry for each index whose key exists before or after; equal keys are listed too (before === after). */
+  readonly keys: readonly IndexKeyChange[];
+}
+
+export interface IndexKeyChange {
+  readonly index: IndexId;
+  readonly before: IndexKey | null;
+  readonly after: IndexKey | null;
+}
+
+export interface ScanRow {
+  readonly key: IndexKey;
+  readonly document: StoredDocument;
+}
+
+/** A mutation's answer, kept so that a re-sent request is answered without running again. */
+export interface SessionRequest {
+  readonly sessionId: string;
+  readonly requestId: number;
+  readonly ts: CommitTs;
+  /** Convex-encoded JSON text of the result. */
+  readonly resultJson: string;
+  readonly logLinesJson: string;
+}
+
+/**
+ * The view of the log that functions read. One owner, one thread, no locks: reads see every applied commit.
+ * Nothing it holds is the truth; `persist` may only be called when the log is durable up to `appliedTs()`.
+ */
+export interface Store {
+  /** ts of the newest applied commit; after a reopen, of the newest persisted one. 0n when empty. */
+  appliedTs(): CommitTs;
+
+  createTablet(tablet: TabletId): void;
+  dropTablet(tablet: TabletId): void;
+  createIndex(index: IndexId, tablet: TabletId): void;
+  dropIndex(index: IndexId): void;
+
+  /** Applies one commit; `ts` must exceed `appliedTs()`. */
+  applyCommit(ts: CommitTs, writes: readonly DocumentWrite[], request: SessionRequest | null): void;
+  /** Adds entries of an index that is being backfilled. Existing keys are left alone. */
+  backfillIndex(index: IndexId, entries: readonly { readonly key: IndexKey; readonly id: InternalId }[]): void;
+
+  get(tablet: TabletId, id: InternalId): StoredDocument | null;
+  /**
+   * Up to `limit` rows of an index with lower <= key < upper (`upper` null: to the end), in key order or reversed.
+   */
+  scan(
+    index: IndexId,
+    tablet: TabletId,
+    lower: IndexKey,
+    upper: IndexKey | null,
+    order: "asc" | "desc",
+    limit: number,
+  ): ScanRow[];
+  count(tablet: TabletId): number;
+  sessionRequest(sessionId: string, requestId: number): SessionRequest | null;
+  /** Deletes dedup records with ts < before. */
+  expireSessionRequests(before: CommitTs): void;
+
+  /** Makes everything applied so far survive a crash of the process. See the rule above. */
+  persist(): void;
+  close(): void;
+}

@@ -1,0 +1,214 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { badRequest } from "../base/errors.ts";
+import type { Identity } from "../engine/api.ts";
+import {
+  checkClientSupported,
+  parseClientVersion,
+  unknownClient,
+  type ClientVersion,
+} from "../protocol/httpClient.ts";
+import { BodyShare, checkJsonContentType, decompress, parseJson, readBytes, textOf } from "./body.ts";
+import type { ByteBudget } from "./body.ts";
+import { adminNeeded, errorAnswer } from "./errors.ts";
+import type { RequestIds } from "./requestIds.ts";
+import type { HttpHandlerOptions } from "./services.ts";
+
+/** What all exchanges of one server share. */
+export interface ServerState {
+  readonly options: HttpHandlerOptions;
+  readonly budget: ByteBudget;
+  readonly requestIds: RequestIds;
+  readonly clients: ClientVersions;
+}
+
+const anonymous: Identity = { kind: "anonymous" };
+/** limits.md #75 */
+const clientIpBytesMax = 256;
+const userAgentBytesMax = 512;
+
+/** One request and its answer. Exactly one answer is sent, whatever happens first. */
+export class Exchange {
+  readonly request: IncomingMessage;
+  readonly options: HttpHandlerOptions;
+  /** Without the query string, and with a single leading slash. */
+  readonly path: string;
+  readonly #queryText: string;
+  readonly #response: ServerResponse;
+  readonly #state: ServerState;
+  readonly #share: BodyShare;
+  readonly #closeListeners: (() => void)[] = [];
+  #query: URLSearchParams | null = null;
+  #isAnswered = false;
+  #isClosed = false;
+
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    state: ServerState,
+    path: string,
+    queryText: string,
+  ) {
+    this.request = request;
+    this.options = state.options;
+    this.path = path;
+    this.#queryText = queryText;
+    this.#response = response;
+    this.#state = state;
+    this.#share = new BodyShare(state.budget);
+    response.on("close", () => {
+      this.#isClosed = true;
+      this.#share.release();
+      for (const listener of this.#closeListeners) listener();
+    });
+  }
+
+  /** Runs when the answer has been sent or the client is gone; at once if that has happened. */
+  onClose(listener: () => void): void {
+    if (this.#isClosed) listener();
+    else this.#closeListeners.push(listener);
+  }
+
+  get query(): URLSearchParams {
+    this.#query ??= new URLSearchParams(this.#queryText);
+    return this.#query;
+  }
+
+  /** Throws InvalidClientVersion, ClientVersionUnsupported. */
+  client(): ClientVersion {
+    const header = this.request.headers["convex-client"];
+    return header === undefined ? unknownClient : this.#state.clients.get(String(header));
+  }
+
+  /** The client's `convex-request-id` if it has the form of one, else a new id. */
+  newRequestId(): string {
+    return this.#state.requestIds.next(this.request.headers["convex-request-id"]);
+  }
+
+  /** For `ctx.meta.getRequestMetadata()`. */
+  clientMetadata(): { readonly ip: string | null; readonly userAgent: string | null } {
+    const { headers, socket } = this.request;
+    const forwarded = headers["x-forwarded-for"];
+    const first = forwarded === undefined ? undefined : String(forwarded).split(",", 1)[0]?.trim();
+    const ip = first === undefined || first === "" ? (socket.remoteAddress ?? null) : first;
+    const userAgent = headers["user-agent"] ?? null;
+    return {
+      ip: ip === null ? null : cutBytes(ip, clientIpBytesMax),
+      userAgent: userAgent === null ? null : cutBytes(userAgent, userAgentBytesMax),
+    };
+  }
+
+  /** http-api.md §1.3: the header, else `?adminKey=`, else anonymous. Throws its errors. */
+  identity(): Identity | Promise<Identity> {
+    const header = this.request.headers.authorization;
+    const { authenticator } = this.options;
+    if (header !== undefined) return authenticator.parseAuthorization(header);
+    const adminKey = this.#queryText.includes("adminKey=") ? this.query.get("adminKey") : null;
+    return adminKey === null ? anonymous : authenticator.verifyAdminKey(adminKey);
+  }
+
+  /** Throws BadDeployKey (403) for everyone but an admin. */
+  async admin(): Promise<Identity> {
+    const identity = await this.identity();
+    if (identity.kind !== "admin") throw adminNeeded(this.options.instanceName);
+    return identity;
+  }
+
+  /** The admin key of a body, for endpoints that ignore the header. */
+  adminOf(key: string): Identity {
+    const identity = this.options.authenticator.verifyAdminKey(key);
+    if (identity.kind !== "admin") throw adminNeeded(this.options.instanceName);
+    return identity;
+  }
+
+  /** The body as sent. */
+  bytes(bytesMax: number): Promise<Buffer> {
+    return readBytes(this.request, bytesMax, this.#share);
+  }
+
+  /** The decompressed text of a JSON body; not parsed. */
+  async jsonText(bytesMax: number): Promise<string> {
+    const { headers } = this.request;
+    checkJsonContentType(headers["content-type"]);
+    const bytes = await this.bytes(bytesMax);
+    const encoding = headers["content-encoding"];
+    if (encoding === undefined) return textOf(bytes);
+    return textOf(await decompress(bytes, encoding, bytesMax, this.#share));
+  }
+
+  async json(bytesMax: number): Promise<unknown> {
+    return parseJson(await this.jsonText(bytesMax));
+  }
+
+  sendJson(text: string): void {
+    this.#send(200, "application/json", text, []);
+  }
+
+  sendText(text: string, status = 200): void {
+    this.#send(status, "text/plain; charset=utf-8", text, []);
+  }
+
+  sendBytes(bytes: Buffer): void {
+    // Never a type that a browser would render: the bytes are the caller's.
+    this.#send(200, "application/octet-stream", bytes, ["x-content-type-options", "nosniff"]);
+  }
+
+  sendEmpty(headers: readonly string[] = []): void {
+    this.#send(200, null, "", headers);
+  }
+
+  fail(error: unknown): void {
+    const answer = errorAnswer(error);
+    if (answer.isUnexpected) {
+      this.options.onUnexpectedError(error, `${this.request.method ?? ""} ${this.path}`);
+    }
+    this.#send(answer.status, "application/json", answer.body, answer.headers);
+  }
+
+  #send(status: number, contentType: string | null, body: string | Buffer, headers: readonly string[]): void {
+    if (this.#isAnswered || this.#isClosed) return;
+    this.#isAnswered = true;
+    const length = typeof body === "string" ? Buffer.byteLength(body) : body.length;
+    const head = ["content-length", String(length), ...headers];
+    if (contentType !== null) head.push("content-type", contentType);
+    // The answer to a plain request must not be served to another origin by a cache.
+    head.push("vary", "origin");
+    const { origin } = this.request.headers;
+    if (origin !== undefined && !this.path.startsWith("/http/")) {
+      head.push("access-control-allow-origin", origin, "access-control-allow-credentials", "true");
+    }
+    this.#response.writeHead(status, head);
+    this.#response.end(body);
+  }
+}
+
+/** Parsed `Convex-Client` headers; there are few different ones, but they come with every request. */
+export class ClientVersions {
+  static readonly #cachedMax = 1000;
+  readonly #byHeader = new Map<string, ClientVersion>();
+
+  get(header: string): ClientVersion {
+    const known = this.#byHeader.get(header);
+    if (known !== undefined) return known;
+    const client = parseClientVersion(header);
+    checkClientSupported(client);
+    if (this.#byHeader.size >= ClientVersions.#cachedMax) this.#byHeader.clear();
+    this.#byHeader.set(header, client);
+    return client;
+  }
+}
+
+function cutBytes(text: string, bytesMax: number): string {
+  if (text.length * 3 <= bytesMax) return text;
+  const bytes = Buffer.from(text);
+  if (bytes.length <= bytesMax) return text;
+  let end = bytesMax;
+  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
+  return bytes.toString("utf8", 0, end);
+}
+
+/** A required query parameter. Throws BadQueryArgs. */
+export function requiredParameter(query: URLSearchParams, name: string): string {
+  const value = query.get(name);
+  if (value === null) throw badRequest("BadQueryArgs", `The query parameter "${name}" is missing.`);
+  return value;
+}

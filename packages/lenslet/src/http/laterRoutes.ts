@@ -1,0 +1,27 @@
+import { notAvailable } from "./errors.ts";
+import type { Router } from "./router.ts";
+
+/** Endpoints of the reference that are not built yet say so, instead of looking like a wrong URL. */
+export function addLaterRoutes(router: Router): void {
+  const add = (prefix: string, feature: string) =>
+    router.addPrefix("ANY", prefix, () => {
+      throw notAvailable(feature);
+    });
+  add("/api/storage/", "File storage");
+  add("/api/export/", "Snapshot export");
+  add("/api/import", "Snapshot import");
+  add("/api/perform_import", "Snapshot import");
+  add("/api/cancel_import", "Snapshot import");
+  add("/api/list_snapshot", "Streaming export");
+  add("/api/document_deltas", "Streaming export");
+  add("/api/json_schemas", "Streaming export");
+  add("/api/get_table_column_names", "Streaming export");
+  add("/api/test_streaming_export_connection", "Streaming export");
+  add("/api/v1/data/", "Data sync");
+  add("/api/streaming_import/", "Streaming import");
+  add("/api/app_metrics/", "This metric");
+  add("/api/delete_component", "Deleting a component's data");
+  add("/api/delete_scheduled_functions_table", "Clearing the scheduled functions");
+  add("/api/cancel_job", "Cancelling a scheduled function over HTTP");
+  add("/api/cancel_all_jobs", "Cancelling scheduled functions over HTTP");
+}

@@ -1,0 +1,81 @@
+import { badRequest } from "../base/errors.ts";
+import {
+  canonicalUrlUpdateSchema,
+  environmentUpdateSchema,
+  parseBody,
+  plainBodyBytesMax,
+} from "../protocol/http.ts";
+import { checkEnvironmentChange } from "../protocol/httpEnvironment.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Method, Route, Router } from "./router.ts";
+
+/** Environment variables, canonical URLs and deployment state: http-api.md §7. */
+export function addPlatformRoutes(router: Router): void {
+  // Older clients leave out the version.
+  const add = (method: Method, name: string, route: Route) => {
+    router.add(method, `/api/${name}`, route);
+    router.add(method, `/api/v1/${name}`, route);
+  };
+  add("POST", "update_environment_variables", updateEnvironment);
+  add("GET", "list_environment_variables", async (exchange) => {
+    await exchange.admin();
+    const { environmentVariables } = exchange.options.engine.deployment();
+    exchange.sendJson(JSON.stringify({ environmentVariables }));
+  });
+  add("GET", "get_canonical_urls", async (exchange) => {
+    await exchange.admin();
+    const { convexCloudUrl, convexSiteUrl } = exchange.options.canonicalUrls();
+    exchange.sendJson(JSON.stringify({ convexCloudUrl, convexSiteUrl }));
+  });
+  add("POST", "update_canonical_url", updateCanonicalUrl);
+  add("GET", "deployment_info", async (exchange) => {
+    await exchange.admin();
+    exchange.sendJson('{"kind":"selfHosted"}');
+  });
+  add("POST", "pause_deployment", (exchange) => changeState(exchange, "deployment.pause"));
+  add("POST", "unpause_deployment", (exchange) => changeState(exchange, "deployment.unpause"));
+  // Nothing is recorded yet, and no usage limit can be set: both lists are truly empty.
+  add("GET", "list_audit_log_events", async (exchange) => {
+    await exchange.admin();
+    exchange.sendJson('{"items":[],"pagination":{"hasMore":false}}');
+  });
+  add("GET", "list_usage_limits", async (exchange) => {
+    await exchange.admin();
+    exchange.sendJson('{"usageLimits":[]}');
+  });
+}
+
+async function updateEnvironment(exchange: Exchange): Promise<void> {
+  await exchange.admin();
+  const body = parseBody(environmentUpdateSchema, await exchange.json(plainBodyBytesMax));
+  const changes = body.changes.map(({ name, value }) => ({ name, value: value ?? null }));
+  for (const { name, value } of changes) checkEnvironmentChange(name, value);
+  await exchange.options.engine.system("env.update", JSON.stringify({ changes }));
+  exchange.sendEmpty();
+}
+
+async function updateCanonicalUrl(exchange: Exchange): Promise<void> {
+  await exchange.admin();
+  const body = parseBody(canonicalUrlUpdateSchema, await exchange.json(plainBodyBytesMax));
+  const url = body.url ?? null;
+  if (url !== null && !isWebOrigin(url)) {
+    throw badRequest(
+      "InvalidCanonicalUrl",
+      `${JSON.stringify(url.slice(0, 200))} is not an http or https URL.`,
+    );
+  }
+  const { requestDestination } = body;
+  await exchange.options.engine.system("canonicalUrl.update", JSON.stringify({ requestDestination, url }));
+  exchange.sendEmpty();
+}
+
+function isWebOrigin(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && (url.protocol === "http:" || url.protocol === "https:");
+}
+
+async function changeState(exchange: Exchange, operation: string): Promise<void> {
+  await exchange.admin();
+  await exchange.options.engine.system(operation, "{}");
+  exchange.sendEmpty();
+}

@@ -1,0 +1,70 @@
+import type { Authenticator } from "../auth/authenticator.ts";
+import type { Clock, Timers } from "../base/clock.ts";
+import type { Random } from "../base/random.ts";
+import type { EngineApi, FunctionCall, FunctionResult, Identity } from "../engine/api.ts";
+import type { LogStream } from "./functionLogs.ts";
+
+/** A parsed JSON object. */
+export type JsonBody = { readonly [field: string]: unknown };
+
+/**
+ * The push endpoints (http-api.md §6). Each method gets the request's JSON object unchanged (its `adminKey` has been
+ * verified) and returns the answer's JSON. Throws LensletError, which becomes the HTTP error.
+ */
+export interface PushService {
+  getConfigHashes(body: JsonBody): Promise<JsonBody>;
+  getConfig(body: JsonBody): Promise<JsonBody>;
+  startPush(body: JsonBody): Promise<JsonBody>;
+  evaluatePush(body: JsonBody): Promise<JsonBody>;
+  /** Absent: the endpoint answers 404, which the CLI takes as "unsupported". */
+  evaluateSchema?(body: JsonBody): Promise<JsonBody>;
+  /** Long poll: answers at the latest after the body's `timeoutMs`. */
+  waitForSchema(body: JsonBody): Promise<JsonBody>;
+  finishPush(body: JsonBody): Promise<JsonBody>;
+  /** Telemetry; may return anything, normally null. */
+  reportPushCompleted(body: JsonBody): Promise<JsonBody | null>;
+}
+
+/** One call of `/api/run_test_function` (http-api.md §9). */
+export interface TestQueryCall {
+  readonly bundle: { readonly path: string; readonly source: string; readonly sourceMap: string | null };
+  /** JSON text of the positional argument array. */
+  readonly argsJson: string;
+  /** A `_components` document id; null is the app. */
+  readonly componentId: string | null;
+  readonly identity: Identity;
+  readonly requestId: string;
+}
+
+export interface TestQueryService {
+  /** Throws LensletError `InvalidModules` when the module cannot be analyzed. */
+  runTestQuery(call: TestQueryCall): Promise<FunctionResult>;
+}
+
+export interface CanonicalUrls {
+  readonly convexCloudUrl: string;
+  readonly convexSiteUrl: string;
+}
+
+/** Everything the HTTP API of one deployment is made of. */
+export interface HttpHandlerOptions {
+  readonly engine: EngineApi;
+  readonly authenticator: Authenticator;
+  readonly push: PushService;
+  readonly testQueries: TestQueryService;
+  readonly logStream: LogStream;
+  /** Runs an action to its end; the call is prepared (visibility, arguments) by the callee. */
+  runAction(call: FunctionCall): Promise<FunctionResult>;
+  /** As configured or updated; also what functions see as CONVEX_CLOUD_URL and CONVEX_SITE_URL. */
+  canonicalUrls(): CanonicalUrls;
+  readonly instanceName: string;
+  /** Text of `/version`. */
+  readonly version: string;
+  /** Production mode: clients get neither error texts nor log lines of functions. */
+  readonly redact: boolean;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  /** Told of every error that a client sees only as InternalServerError. `where` is "METHOD path". */
+  onUnexpectedError(error: unknown, where: string): void;
+}

@@ -1,0 +1,181 @@
+import type { DatabaseIndex, Table } from "../store/catalog.ts";
+import type { IndexId, Namespace, ScanRow, Store, StoredDocument } from "../store/store.ts";
+import type { Transaction } from "../transaction/transaction.ts";
+import { encodeId, type InternalId } from "../values/id.ts";
+import { indexKeyOf, type IndexKey } from "../values/key.ts";
+import { checkValue, type Validator } from "../values/validator.ts";
+import type { Value, ValueObject } from "../values/value.ts";
+import { decodeSchema } from "./schemaJson.ts";
+import { activeSchema, failPendingSchema, markSchemaValidated, tablesToValidate } from "./schemaState.ts";
+import {
+  indexRows,
+  replaceRow,
+  rowsOf,
+  schemaRows,
+  type IndexRow,
+  type SchemaRow,
+  type SystemRow,
+} from "./systemRows.ts";
+
+/** Documents one slice reads. At some 5 µs each a slice holds up waiting mutations for a few milliseconds. */
+export const backfillSliceDocumentsMax = 500;
+
+/**
+ * Builds new indexes and checks existing documents against a pending schema, a slice at a time between other work.
+ *
+ * The engine calls `step` with a fresh transaction until it says "idle", commits whatever the transaction then holds
+ * (only the last slice of an index or of a schema writes something) and starts again after the next commit that
+ * touches `_indexes` or `_schemas`. Every commit keeps every index up to date whatever its state, and checks what it
+ * writes against a pending schema; so a slice only has to care for the documents it passes, in by_id order, and
+ * nothing that changes behind the cursor can be missed.
+ *
+ * Cursors live in memory: after a restart the work begins anew. That is also why a replayed commit that declares an
+ * index complete must complete it: see `completeIndex`.
+ */
+export class Backfiller {
+  readonly #store: Store;
+  readonly #sliceDocumentsMax: number;
+  /** Last id passed, by work item. */
+  readonly #cursors = new Map<string, InternalId>();
+  /** Documents passed, by work item. */
+  readonly #passed = new Map<string, number>();
+
+  constructor(options: { readonly store: Store; readonly sliceDocumentsMax?: number }) {
+    this.#store = options.store;
+    this.#sliceDocumentsMax = options.sliceDocumentsMax ?? backfillSliceDocumentsMax;
+  }
+
+  /** Does one slice of work. "idle": there was none. */
+  step(tx: Transaction): "worked" | "idle" {
+    const index = rowsOf(tx, indexRows).find((row) => row.value.state === "backfilling");
+    // A schema first: it can fail, and then the indexes of its push are not needed any more.
+    const schema = rowsOf(tx, schemaRows).find((row) => row.value.state === "pending");
+    if (schema !== undefined) this.#validateSlice(tx, schema);
+    else if (index !== undefined) this.#indexSlice(tx, index);
+    else {
+      this.#cursors.clear();
+      this.#passed.clear();
+      return "idle";
+    }
+    return "worked";
+  }
+
+  /** Documents indexed so far, or null if this index is not being built. */
+  indexProgress(index: IndexId): number | null {
+    return this.#passed.get(`index ${index}`) ?? null;
+  }
+
+  /** Documents validated so far, or null if this schema is not being validated. */
+  validationProgress(schemaId: string): number | null {
+    return this.#passed.get(`schema ${schemaId}`) ?? null;
+  }
+
+  #indexSlice(tx: Transaction, row: SystemRow<IndexRow>): void {
+    const { tablet, index: indexId } = row.value;
+    const table = tx.catalog().tableByTablet(tablet);
+    const index = table?.indexes.find((candidate) => candidate.id === indexId);
+    const key = `index ${indexId}`;
+    if (table === null || index === undefined) {
+      // The table was deleted in the same commit that left this row; there is nothing to build.
+      this.#finish(key);
+      replaceRow(tx, indexRows, row.id, { ...row.value, state: "backfilled" });
+      return;
+    }
+    const slice = this.#nextSlice(table, key, key);
+    this.#store.backfillIndex(indexId, entriesOf(index, slice));
+    if (slice.length === this.#sliceDocumentsMax) return;
+    this.#finish(key);
+    replaceRow(tx, indexRows, row.id, { ...row.value, state: "backfilled" });
+  }
+
+  #validateSlice(tx: Transaction, row: SystemRow<SchemaRow>): void {
+    const namespace = row.value.namespace as Namespace;
+    const schema = decodeSchema(row.value.schema);
+    const schemaKey = `schema ${row.idText}`;
+    for (const { tableName, documentType } of tablesToValidate(
+      tx,
+      namespace,
+      schema,
+      activeSchema(tx, namespace),
+    )) {
+      const table = tx.table(namespace, tableName);
+      const tableKey = `${schemaKey} ${tableName}`;
+      if (table === null || this.#passed.get(`${tableKey} done`) === 1) continue;
+      const slice = this.#nextSlice(table, tableKey, schemaKey);
+      const failure = this.#firstMismatch(tx, table, documentType, slice);
+      if (failure !== null) {
+        failPendingSchema(tx, namespace, tableName, failure);
+        this.#finish(schemaKey);
+        return;
+      }
+      if (slice.length < this.#sliceDocumentsMax) this.#passed.set(`${tableKey} done`, 1);
+      return;
+    }
+    this.#finish(schemaKey);
+    markSchemaValidated(tx, row);
+  }
+
+  #firstMismatch(
+    tx: Transaction,
+    table: Table,
+    validator: Validator,
+    slice: readonly ScanRow[],
+  ): string | null {
+    const ids = tx.idContext(table.namespace);
+    for (const { document } of slice) {
+      const error = checkValue(validator, userFields(document), ids);
+      if (error === null) continue;
+      const id = encodeId(table.number, document.id);
+      return `Document with ID "${id}" in table "${table.name}" does not match the schema: ${error}`;
+    }
+    return null;
+  }
+
+  #nextSlice(table: Table, cursorKey: string, progressKey: string): readonly ScanRow[] {
+    const after = this.#cursors.get(cursorKey);
+    // by_id keys are the ids themselves; "\0" behind one makes the smallest key after it.
+    const lower: IndexKey = after === undefined ? "" : `${after}\0`;
+    const slice = this.#store.scan(table.byId.id, table.tablet, lower, null, "asc", this.#sliceDocumentsMax);
+    const last = slice.at(-1);
+    if (last !== undefined) this.#cursors.set(cursorKey, last.document.id);
+    this.#passed.set(progressKey, (this.#passed.get(progressKey) ?? 0) + slice.length);
+    return slice;
+  }
+
+  #finish(keyPrefix: string): void {
+    for (const map of [this.#cursors, this.#passed]) {
+      for (const key of map.keys()) {
+        if (key === keyPrefix || key.startsWith(`${keyPrefix} `)) map.delete(key);
+      }
+    }
+  }
+}
+
+function userFields(document: StoredDocument): ValueObject {
+  const { _id, _creationTime, ...fields } = document.value as Record<string, Value>;
+  return fields;
+}
+
+function entriesOf(index: DatabaseIndex, slice: readonly ScanRow[]): { key: IndexKey; id: InternalId }[] {
+  return slice.map(({ document }) => ({
+    key: indexKeyOf(document.value, index.fields, document.id),
+    id: document.id,
+  }));
+}
+
+/**
+ * Adds every document of the table to an index. For the replay of the log: a commit that moves an index out of
+ * "backfilling" says that it is complete, but the entries themselves are in no record and may be lost with the store's
+ * unpersisted tail (or never have been made, on a replica). So whoever replays such a commit calls this after
+ * applying it.
+ */
+export function completeIndex(store: Store, table: Table, index: DatabaseIndex): void {
+  let lower: IndexKey = "";
+  for (;;) {
+    const slice = store.scan(table.byId.id, table.tablet, lower, null, "asc", backfillSliceDocumentsMax);
+    store.backfillIndex(index.id, entriesOf(index, slice));
+    const last = slice.at(-1);
+    if (last === undefined || slice.length < backfillSliceDocumentsMax) return;
+    lower = `${last.document.id}\0`;
+  }
+}

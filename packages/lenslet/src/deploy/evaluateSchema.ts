@@ -1,0 +1,98 @@
+import type { Transaction } from "../transaction/transaction.ts";
+import type { Analysis } from "./analysisTypes.ts";
+import { declaredIndexes, diffIndexes, type DeveloperIndex } from "./indexDiff.ts";
+import { isBuilt } from "./schemaIndexes.ts";
+import { activeSchema, tableOutcome, type TableOutcome } from "./schemaState.ts";
+import { rootNamespace } from "./systemRows.ts";
+
+/** The answer of evaluate_schema (reference http-api.md §6.5). */
+export interface SchemaEvaluation {
+  readonly componentSchemaEvaluations: Readonly<Record<string, ComponentSchemaPrediction>>;
+  readonly newComponentDefinitions: readonly string[];
+}
+interface ComponentSchemaPrediction {
+  readonly definitionPath: string;
+  readonly schemaValidation: boolean;
+  readonly tables: readonly TablePrediction[];
+  readonly indexes: readonly IndexPrediction[];
+}
+interface TablePrediction {
+  readonly name: string;
+  readonly outcome: TableOutcome;
+  readonly numDocs: number;
+  /** Extrapolated from the first documents of the table. */
+  readonly sizeBytes: number;
+}
+type IndexPrediction = DeveloperIndex & {
+  readonly change: "added" | "identical" | "enabled" | "disabled" | "dropped";
+  readonly needsBackfill: boolean;
+  readonly numDocs: number;
+};
+
+const sizeSampleDocuments = 100;
+
+/** Predicts what pushing this schema would cost; writes nothing. Staged validators are not predicted. */
+export function evaluateSchema(tx: Transaction, analysis: Analysis): SchemaEvaluation {
+  const active = activeSchema(tx, rootNamespace);
+  const next = analysis.schema;
+  const tables = (next?.tables ?? []).map((table): TablePrediction => {
+    const outcome = next === null ? "notValidated" : tableOutcome(tx, rootNamespace, next, table, active);
+    const numDocs = documentsIn(tx, table.tableName);
+    return { name: table.tableName, outcome, numDocs, sizeBytes: estimateSize(tx, table.tableName, numDocs) };
+  });
+  const diff = diffIndexes(active, next);
+  const isIn = (list: readonly DeveloperIndex[], index: DeveloperIndex) =>
+    list.some(({ name }) => name === index.name);
+  const changeOf = (index: DeveloperIndex): IndexPrediction["change"] => {
+    if (isIn(diff.added_indexes, index)) return "added";
+    if (isIn(diff.enabled_indexes, index)) return "enabled";
+    return isIn(diff.disabled_indexes, index) ? "disabled" : "identical";
+  };
+  const indexes = [...declaredIndexes(next).values()].map((index): IndexPrediction => {
+    const numDocs = documentsIn(tx, tableNameOf(index));
+    return { ...index, change: changeOf(index), needsBackfill: needsBackfill(tx, index, numDocs), numDocs };
+  });
+  const dropped = diff.removed_indexes.map((index): IndexPrediction => {
+    return {
+      ...index,
+      change: "dropped",
+      needsBackfill: false,
+      numDocs: documentsIn(tx, tableNameOf(index)),
+    };
+  });
+  const prediction = {
+    definitionPath: "",
+    schemaValidation: next?.schemaValidation ?? false,
+    tables,
+    indexes: [...indexes, ...dropped],
+  };
+  return { componentSchemaEvaluations: { "": prediction }, newComponentDefinitions: [] };
+}
+
+function tableNameOf(index: DeveloperIndex): string {
+  return index.name.slice(0, index.name.indexOf("."));
+}
+
+function documentsIn(tx: Transaction, tableName: string): number {
+  const table = tx.table(rootNamespace, tableName);
+  return table === null ? 0 : tx.count(table);
+}
+
+function needsBackfill(tx: Transaction, index: DeveloperIndex, numDocs: number): boolean {
+  if (index.type !== "database" || numDocs === 0) return false;
+  const [table = "", name = ""] = index.name.split(".");
+  return !isBuilt(tx, rootNamespace, { table, name, fields: index.fields });
+}
+
+function estimateSize(tx: Transaction, tableName: string, numDocs: number): number {
+  const table = tx.table(rootNamespace, tableName);
+  if (table === null || numDocs === 0) return 0;
+  let bytes = 0;
+  let documents = 0;
+  for (const document of tx.scan(table.byId, "", null, "asc")) {
+    bytes += document.size;
+    documents += 1;
+    if (documents === sizeSampleDocuments) break;
+  }
+  return Math.round((bytes / documents) * numDocs);
+}

@@ -1,0 +1,128 @@
+import { assert } from "../base/assert.ts";
+import type { Namespace } from "../store/store.ts";
+import type { Transaction } from "../transaction/transaction.ts";
+import type { SchemaJson } from "./schemaJson.ts";
+import {
+  deleteRow,
+  indexRows,
+  insertRow,
+  replaceRow,
+  rowsOf,
+  type IndexRow,
+  type SystemRow,
+} from "./systemRows.ts";
+
+/*
+ * The indexes that exist (rows of `_indexes`) against those that schemas declare. A row belongs to a declaration when
+ * table, name and fields are equal; a changed index is a second row beside the first until the push is finished.
+ * Search and vector indexes have no rows yet: they are only part of schemas.
+ */
+
+interface DeclaredIndex {
+  readonly table: string;
+  readonly name: string;
+  readonly fields: readonly string[];
+  readonly staged: boolean;
+}
+
+function keyOf(index: Pick<IndexRow, "table" | "name" | "fields">): string {
+  return JSON.stringify([index.table, index.name, index.fields]);
+}
+
+function declared(schema: SchemaJson | null): ReadonlyMap<string, DeclaredIndex> {
+  const result = new Map<string, DeclaredIndex>();
+  for (const table of schema?.tables ?? []) {
+    for (const staged of [false, true]) {
+      for (const { indexDescriptor, fields } of staged ? table.stagedDbIndexes : table.indexes) {
+        const index = { table: table.tableName, name: indexDescriptor, fields, staged };
+        result.set(keyOf(index), index);
+      }
+    }
+  }
+  return result;
+}
+
+function rowsIn(tx: Transaction, namespace: Namespace): readonly SystemRow<IndexRow>[] {
+  return rowsOf(tx, indexRows).filter((row) => row.value.namespace === namespace);
+}
+
+/**
+ * Creates the tables of `next` that are missing and its indexes that do not exist; those of a table with documents
+ * start out backfilling. Indexes left behind by pushes that were never finished are dropped.
+ */
+export function prepareIndexes(
+  tx: Transaction,
+  namespace: Namespace,
+  active: SchemaJson | null,
+  next: SchemaJson | null,
+): void {
+  for (const { tableName } of next?.tables ?? []) tx.ensureTable(namespace, tableName);
+  const wanted = declared(next);
+  const inUse = declared(active);
+  const existing = new Set<string>();
+  for (const row of rowsIn(tx, namespace)) {
+    const key = keyOf(row.value);
+    existing.add(key);
+    const isLeftover = !wanted.has(key) && !inUse.has(key) && row.value.state !== "enabled";
+    if (isLeftover) deleteRow(tx, indexRows, row.id);
+  }
+  for (const [key, index] of wanted) {
+    if (existing.has(key)) continue;
+    const table = tx.table(namespace, index.table);
+    assert(table !== null, "the tables of the schema were created above");
+    insertRow(tx, indexRows, {
+      namespace,
+      table: index.table,
+      tablet: table.tablet,
+      name: index.name,
+      index: tx.nextPhysicalId(),
+      fields: index.fields,
+      state: tx.count(table) === 0 ? "backfilled" : "backfilling",
+      staged: index.staged,
+    });
+  }
+}
+
+/** How many of the indexes that `next` will enable are built. Staged ones are not waited for. */
+export function unfinishedIndexes(
+  tx: Transaction,
+  namespace: Namespace,
+  next: SchemaJson,
+): { readonly complete: number; readonly total: number } {
+  const rows = new Map(rowsIn(tx, namespace).map((row) => [keyOf(row.value), row.value]));
+  let complete = 0;
+  let total = 0;
+  for (const [key, index] of declared(next)) {
+    const row = rows.get(key);
+    if (index.staged || row?.state === "enabled") continue;
+    total += 1;
+    if (row?.state === "backfilled") complete += 1;
+  }
+  return { complete, total };
+}
+
+/** Enables what the now active schema declares, disables what it declares staged and drops the rest. */
+export function settleIndexes(tx: Transaction, namespace: Namespace, schema: SchemaJson | null): void {
+  const wanted = declared(schema);
+  for (const row of rowsIn(tx, namespace)) {
+    const index = wanted.get(keyOf(row.value));
+    if (index === undefined) {
+      deleteRow(tx, indexRows, row.id);
+      continue;
+    }
+    const staged = row.value.state === "enabled" ? "backfilled" : row.value.state;
+    const state = index.staged ? staged : "enabled";
+    if (state === row.value.state && index.staged === row.value.staged) continue;
+    replaceRow(tx, indexRows, row.id, { ...row.value, state, staged: index.staged });
+  }
+}
+
+/** Whether an index like this exists and is complete, for predictions. */
+export function isBuilt(
+  tx: Transaction,
+  namespace: Namespace,
+  index: { readonly table: string; readonly name: string; readonly fields: readonly string[] },
+): boolean {
+  const row = rowsIn(tx, namespace).find((candidate) => keyOf(candidate.value) === keyOf(index));
+  return row !== undefined && row.value.state !== "backfilling";
+}

@@ -1,0 +1,153 @@
+import { assert } from "../base/assert.ts";
+import type { Table } from "../store/catalog.ts";
+import type { Namespace } from "../store/store.ts";
+import {
+  authTable,
+  deploymentTable,
+  environmentVariablesTable,
+  indexesTable,
+  modulesTable,
+  schemasTable,
+  tablesTable,
+  udfConfigTable,
+  type SystemTableDefinition,
+} from "../store/systemTables.ts";
+import type { Transaction } from "../transaction/transaction.ts";
+import type { InternalId } from "../values/id.ts";
+import type { ValueObject } from "../values/value.ts";
+
+/** System tables live in the root namespace, which is also the app's. */
+export const rootNamespace = "" as Namespace;
+
+/** A system document: its id and its fields, whose types the server itself guarantees by being the only writer. */
+export interface SystemRow<T> {
+  readonly id: InternalId;
+  readonly idText: string;
+  readonly creationTime: number;
+  readonly value: T;
+}
+
+export type SchemaRowState = "pending" | "validated" | "active" | "failed" | "overwritten";
+export interface SchemaRow {
+  readonly namespace: string;
+  readonly state: SchemaRowState;
+  /** SchemaJson text. */
+  readonly schema: string;
+  /** Only when failed. */
+  readonly error?: string;
+  readonly tableName?: string;
+}
+export interface IndexRow {
+  readonly namespace: string;
+  readonly table: string;
+  readonly tablet: number;
+  readonly name: string;
+  readonly index: number;
+  readonly fields: readonly string[];
+  readonly state: "backfilling" | "backfilled" | "enabled";
+  readonly staged: boolean;
+}
+export interface TableRow {
+  readonly namespace: string;
+  readonly name: string;
+  readonly number: number;
+  readonly tablet: number;
+  readonly byId: number;
+  readonly byCreationTime: number;
+}
+export interface ModuleRow {
+  readonly namespace: string;
+  readonly path: string;
+  readonly environment: "isolate" | "node";
+  readonly source: string;
+  readonly sourceMap: string | null;
+  readonly sha256: string;
+  /** JSON text of an AnalyzedModule. */
+  readonly analysis: string;
+}
+export interface EnvironmentVariableRow {
+  readonly name: string;
+  readonly value: string;
+}
+export interface AuthRow {
+  /** JSON text of an AuthInfo. */
+  readonly provider: string;
+}
+export interface UdfConfigRow {
+  readonly namespace: string;
+  readonly serverVersion: string;
+  readonly importSeed: ArrayBuffer;
+  readonly importTimestampMs: number;
+  readonly nodeVersion: string | null;
+}
+export interface DeploymentRow {
+  readonly key: string;
+  readonly value: string;
+}
+
+/** Ties a system table to the type of its rows. */
+export interface SystemTable<T> {
+  readonly definition: SystemTableDefinition;
+  readonly __row?: T;
+}
+export const schemaRows: SystemTable<SchemaRow> = { definition: schemasTable };
+export const indexRows: SystemTable<IndexRow> = { definition: indexesTable };
+export const tableRows: SystemTable<TableRow> = { definition: tablesTable };
+export const moduleRows: SystemTable<ModuleRow> = { definition: modulesTable };
+export const environmentVariableRows: SystemTable<EnvironmentVariableRow> = {
+  definition: environmentVariablesTable,
+};
+export const authRows: SystemTable<AuthRow> = { definition: authTable };
+export const udfConfigRows: SystemTable<UdfConfigRow> = { definition: udfConfigTable };
+export const deploymentRows: SystemTable<DeploymentRow> = { definition: deploymentTable };
+
+function tableOf(tx: Transaction, table: SystemTable<unknown>): Table {
+  const found = tx.table(rootNamespace, table.definition.name);
+  assert(found !== null, `the system table ${table.definition.name} exists`);
+  return found;
+}
+
+/** All rows, oldest first. */
+export function rowsOf<T>(tx: Transaction, table: SystemTable<T>): readonly SystemRow<T>[] {
+  const rows: SystemRow<T>[] = [];
+  for (const document of tx.scan(tableOf(tx, table).byId, "", null, "asc")) {
+    rows.push({
+      id: document.id,
+      idText: document.idText,
+      creationTime: document.value["_creationTime"] as number,
+      value: document.value as unknown as T,
+    });
+  }
+  return rows;
+}
+
+/** Returns the new row's id text. */
+export function insertRow<T extends object>(tx: Transaction, table: SystemTable<T>, value: T): string {
+  return tx.insert(rootNamespace, table.definition.name, value as unknown as ValueObject);
+}
+
+export function replaceRow<T extends object>(
+  tx: Transaction,
+  table: SystemTable<T>,
+  id: InternalId,
+  value: T,
+): void {
+  const { _id, _creationTime, ...fields } = value as unknown as Record<string, ValueObject[string]>;
+  tx.replace(tableOf(tx, table), id, fields);
+}
+
+export function deleteRow<T>(tx: Transaction, table: SystemTable<T>, id: InternalId): void {
+  tx.delete(tableOf(tx, table), id);
+}
+
+/** State of the instance under a key of `_deployment`; null when never set. */
+export function deploymentValue(tx: Transaction, key: string): string | null {
+  return rowsOf(tx, deploymentRows).find((row) => row.value.key === key)?.value.value ?? null;
+}
+
+/** Writes nothing when the value is already there. */
+export function setDeploymentValue(tx: Transaction, key: string, value: string): void {
+  const row = rowsOf(tx, deploymentRows).find((candidate) => candidate.value.key === key);
+  if (row === undefined) insertRow(tx, deploymentRows, { key, value });
+  else if (row.value.value !== value) replaceRow(tx, deploymentRows, row.id, { key, value });
+}

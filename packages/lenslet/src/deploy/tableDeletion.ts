@@ -1,0 +1,56 @@
+import { badRequest } from "../base/errors.ts";
+import type { Namespace } from "../store/store.ts";
+import type { Transaction } from "../transaction/transaction.ts";
+import type { Validator } from "../values/validator.ts";
+import { activeSchema } from "./schemaState.ts";
+import { deleteRow, indexRows, rowsOf, tableRows } from "./systemRows.ts";
+
+/** Throws BadRequest if the active schema needs one of the tables (reference database.md §8.4). */
+export function checkTableDeletion(tx: Transaction, namespace: Namespace, names: readonly string[]): void {
+  const tables = activeSchema(tx, namespace)?.tables ?? [];
+  for (const name of names) {
+    if (tables.some((table) => table.tableName === name)) {
+      throw badRequest(
+        "TableDeletionFailed",
+        `Failed to delete table "${name}" because it appears in the schema`,
+      );
+    }
+    const user = tables.find((table) => refersTo(table.documentType, name));
+    if (user !== undefined) {
+      throw badRequest(
+        "TableDeletionFailed",
+        `Failed to delete table "${name}" because \`v.id("${name}")\` appears in the schema of table "${user.tableName}"`,
+      );
+    }
+  }
+}
+
+/** Deletes whole tables with their documents and indexes; names that do not exist are skipped. Checks first. */
+export function deleteTables(tx: Transaction, namespace: Namespace, names: readonly string[]): void {
+  checkTableDeletion(tx, namespace, names);
+  const isOf = (row: { readonly namespace: string }, name: string) =>
+    row.namespace === namespace && names.includes(name);
+  for (const row of rowsOf(tx, indexRows)) {
+    if (isOf(row.value, row.value.table)) deleteRow(tx, indexRows, row.id);
+  }
+  for (const row of rowsOf(tx, tableRows)) {
+    if (isOf(row.value, row.value.name)) deleteRow(tx, tableRows, row.id);
+  }
+}
+
+function refersTo(validator: Validator, tableName: string): boolean {
+  switch (validator.type) {
+    case "id":
+      return validator.tableName === tableName;
+    case "array":
+      return refersTo(validator.value, tableName);
+    case "union":
+      return validator.value.some((member) => refersTo(member, tableName));
+    case "record":
+      return refersTo(validator.keys, tableName) || refersTo(validator.values.fieldType, tableName);
+    case "object":
+      return Object.values(validator.value).some((field) => refersTo(field.fieldType, tableName));
+    default:
+      return false;
+  }
+}

@@ -3,7 +3,6 @@ import type { Transaction } from "../transaction/transaction.ts";
 import type { AnalyzedModule } from "./analysisTypes.ts";
 import {
   advanceGeneration,
-  readAppDefinition,
   readEnvironmentVariables,
   readGeneration,
   readModules,

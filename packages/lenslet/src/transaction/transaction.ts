@@ -1,0 +1,425 @@
+import { assert } from "../base/assert.ts";
+import { badRequest } from "../base/errors.ts";
+import type { CommitTs } from "../log/log.ts";
+import type { Catalog, DatabaseIndex, Table } from "../store/catalog.ts";
+import { makeDocument } from "../store/document.ts";
+import type { DocumentWrite, IndexKeyChange, Namespace, Store, StoredDocument } from "../store/store.ts";
+import { reservedTableNumbers } from "../store/systemTables.ts";
+import { type InternalId, encodeId } from "../values/id.ts";
+import { resolveCommitTs, stringifyValue } from "../values/json.ts";
+import type { IndexKey } from "../values/key.ts";
+import { checkTableName } from "../values/names.ts";
+import type { IdContext } from "../values/validator.ts";
+import { type Value, type ValueObject, isValueObject } from "../values/value.ts";
+import {
+  buildDocument,
+  checkDocumentSize,
+  documentWarnings,
+  mergeFields,
+  schemaViolation,
+  withSystemFields,
+} from "./documents.ts";
+import { IndexScan, type ScanRecorder } from "./indexScan.ts";
+import { type RowSource, type ScanOrder, overlaid } from "./overlay.ts";
+import { type CatalogState, PendingTables, tableDocument } from "./pendingTables.ts";
+import { PendingWrites, UndoOverlay, indexKey } from "./pendingWrites.ts";
+import { type KeyInterval, ReadSet, pointInterval } from "./readSet.ts";
+import {
+  type TransactionLimits,
+  type TransactionMetrics,
+  TransactionUsage,
+  type UsageWarning,
+  type WriteCounters,
+} from "./usage.ts";
+
+export interface TransactionOptions {
+  readonly store: Store;
+  readonly catalog: CatalogState;
+  readonly snapshotTs: CommitTs;
+  /** `_creationTime` of the first insert: milliseconds since the epoch, fraction kept. */
+  readonly beginMs: number;
+  readonly newInternalId: () => InternalId;
+  readonly readOnly: boolean;
+  readonly limits?: Partial<TransactionLimits>;
+  /** Counters shared with another transaction of the same call; then `limits` is not looked at. */
+  readonly usage?: TransactionUsage;
+  /** Commits to look behind, newest first: the transaction reads the snapshot before them. Needs `readOnly`. */
+  readonly undo?: readonly (readonly DocumentWrite[])[];
+}
+
+export interface Savepoint {
+  readonly writes: number;
+  readonly tables: number;
+  readonly counters: WriteCounters;
+  readonly warnings: number;
+  readonly violation: SchemaViolation | null;
+}
+
+/** A write that does not match the schema of a push in progress. */
+export interface SchemaViolation {
+  readonly namespace: Namespace;
+  readonly tableName: string;
+  readonly error: string;
+}
+
+const wholeIndex: KeyInterval = { lower: "", upper: null };
+const unresolvedCommitTs = '{"$commitTs":null}';
+const noRows: RowSource = () => [];
+
+const virtualTableNames: ReadonlyMap<number, string> = new Map([
+  [reservedTableNumbers._storage, "_storage"],
+  [reservedTableNumbers._scheduled_functions, "_scheduled_functions"],
+]);
+
+/** The name of the virtual table behind a table number, or null. */
+export function virtualTableName(number: number): string | null {
+  return virtualTableNames.get(number) ?? null;
+}
+
+/**
+ * One query's or mutation's view of the database: a snapshot plus its own pending writes, with everything it read
+ * recorded. Single-threaded and short-lived; no commit may be applied to the store between its start and `finish`.
+ * Reads and writes of system tables are recorded like any other but do not count towards the function's limits.
+ */
+export class Transaction {
+  readonly reads = new ReadSet();
+  readonly usage: TransactionUsage;
+  readonly snapshotTs: CommitTs;
+  readonly readOnly: boolean;
+  readonly #store: Store;
+  readonly #tables: PendingTables;
+  readonly #newInternalId: () => InternalId;
+  readonly #pending = new PendingWrites();
+  readonly #undo: UndoOverlay | null;
+  #documentWarnings: UsageWarning[] = [];
+  #violation: SchemaViolation | null = null;
+  #nextCreationTime: number;
+  #nextSystemCreationTime: number;
+
+  constructor(options: TransactionOptions) {
+    const undo = options.undo ?? [];
+    assert(undo.length === 0 || options.readOnly, "only a query can look at an older snapshot");
+    this.usage = options.usage ?? new TransactionUsage(options.limits);
+    this.snapshotTs = options.snapshotTs;
+    this.readOnly = options.readOnly;
+    this.#store = options.store;
+    this.#tables = new PendingTables(options.catalog);
+    this.#newInternalId = options.newInternalId;
+    this.#undo = undo.length === 0 ? null : new UndoOverlay(undo);
+    this.#nextCreationTime = options.beginMs;
+    this.#nextSystemCreationTime = options.beginMs;
+  }
+
+  /** The catalog with the tables this transaction has created. */
+  catalog(): Catalog {
+    return this.#tables;
+  }
+
+  /** The next free physical id for tables and indexes; inside a transaction ask here, not the catalog. */
+  nextPhysicalId(): number {
+    return this.#tables.nextPhysicalId();
+  }
+
+  /** What validators need to know of ids in a namespace. */
+  idContext(namespace: Namespace): IdContext {
+    return {
+      tableNameOf: (number) => {
+        const virtual = virtualTableName(number);
+        if (virtual !== null) return { name: virtual, system: true };
+        const table = this.#tables.tableByNumber(namespace, number);
+        return table === null ? null : { name: table.name, system: table.system };
+      },
+    };
+  }
+
+  /** Null when there is no such table; then its creation re-runs whoever read this. */
+  table(namespace: Namespace, name: string): Table | null {
+    const table = this.#tables.tableByName(namespace, name);
+    if (table === null) this.#recordMissingTable();
+    return table;
+  }
+
+  tableByNumber(namespace: Namespace, number: number): Table | null {
+    const table = this.#tables.tableByNumber(namespace, number);
+    if (table === null) this.#recordMissingTable();
+    return table;
+  }
+
+  get(table: Table, id: InternalId): StoredDocument | null {
+    this.recordInterval(table, table.byId, pointInterval(id));
+    const document = this.#lookUp(table, id);
+    if (document !== null && !table.system) this.usage.countRead(document);
+    return document;
+  }
+
+  /** Number of documents, this transaction's included. Reads the whole table as far as conflicts are concerned. */
+  count(table: Table): number {
+    this.recordInterval(table, table.byId, wholeIndex);
+    const committed = this.#tables.isCreated(table.tablet) ? 0 : this.#store.count(table.tablet);
+    return committed + (this.#undo?.countDelta(table.tablet) ?? 0) + this.#pending.countDelta(table.tablet);
+  }
+
+  /** Documents with lower <= key < upper, recorded as read one by one as they are taken. */
+  *scan(
+    index: DatabaseIndex,
+    lower: IndexKey,
+    upper: IndexKey | null,
+    order: ScanOrder,
+  ): Generator<StoredDocument, void, undefined> {
+    const table = this.#tables.tableByTablet(index.tablet);
+    assert(table !== null, "a scanned index belongs to a table");
+    const scan = this.openScan(table, index, { lower, upper }, order);
+    for (let row = scan.next(); row !== null; row = scan.next()) yield row.document;
+  }
+
+  /** `onRow`: told of each row after it was counted. */
+  openScan(
+    table: Table,
+    index: DatabaseIndex,
+    interval: KeyInterval,
+    order: ScanOrder,
+    batchRows?: number,
+  ): IndexScan {
+    const recorder: ScanRecorder = {
+      row: (row) => {
+        if (!table.system) this.usage.countRead(row.document);
+      },
+      interval: (read) => this.recordInterval(table, index, read),
+    };
+    return new IndexScan(interval, order, () => this.#rowSource(table, index), recorder, batchRows);
+  }
+
+  /** Adds to the read set; throws TooManyReads for a user table. */
+  recordInterval(table: Table, index: DatabaseIndex, interval: KeyInterval): void {
+    const before = this.reads.intervalCount;
+    this.reads.add(index.id, interval);
+    if (!table.system) this.usage.countIntervals(this.reads.intervalCount - before);
+  }
+
+  /** Creates the table if need be: a pending document of `_tables`. */
+  ensureTable(namespace: Namespace, name: string): Table {
+    this.#checkWritable();
+    return (
+      this.#tables.tableByName(namespace, name) ?? this.#createTable(this.#prepareTable(namespace, name))
+    );
+  }
+
+  /**
+   * Inserts a document and returns its id text; a missing user table is created. Throws InvalidIdError,
+   * InvalidCreationTimeError, InvalidDocumentError, SchemaEnforcementError, ValueTooLargeError and write limits;
+   * then nothing was written.
+   */
+  insert(namespace: Namespace, tableName: string, value: ValueObject): string {
+    this.#checkWritable();
+    const existing = this.#tables.tableByName(namespace, tableName);
+    const table = existing ?? this.#prepareTable(namespace, tableName);
+    const id = this.#newInternalId();
+    const idText = encodeId(table.number, id);
+    const creationTime = table.system ? this.#nextSystemCreationTime : this.#nextCreationTime;
+    const document = buildDocument(table, id, idText, withSystemFields(value, idText, creationTime));
+    this.#admit(table, document, existing === null ? table : null);
+    if (existing === null) this.#createTable(table);
+    this.#pending.set(table, id, idText, null, document);
+    if (table.system) this.#nextSystemCreationTime = nextUp(creationTime);
+    else this.#nextCreationTime = nextUp(creationTime);
+    return idText;
+  }
+
+  /** Replaces all fields but `_id` and `_creationTime`. Returns the new version. Throws as `insert`, and NonexistentDocument. */
+  replace(table: Table, id: InternalId, value: ValueObject): StoredDocument {
+    const before = this.#existing(table, id, "Replace");
+    return this.#update(table, before, value);
+  }
+
+  /** Sets the given top-level fields; undefined removes one. Returns the new version. Throws as `replace`. */
+  patch(table: Table, id: InternalId, fields: Readonly<Record<string, Value | undefined>>): StoredDocument {
+    const before = this.#existing(table, id, "Update");
+    return this.#update(table, before, mergeFields(before.value, fields));
+  }
+
+  /** Returns the deleted document. Throws NonexistentDocument and write limits. */
+  delete(table: Table, id: InternalId): StoredDocument {
+    const before = this.#existing(table, id, "Delete");
+    if (table.system) this.usage.countSystemWrite(0);
+    else this.usage.countWrite(0);
+    this.#pending.set(table, id, encodeId(table.number, id), before, null);
+    return before;
+  }
+
+  savepoint(): Savepoint {
+    return {
+      writes: this.#pending.savepoint(),
+      tables: this.#tables.savepoint(),
+      counters: this.usage.writeCounters(),
+      warnings: this.#documentWarnings.length,
+      violation: this.#violation,
+    };
+  }
+
+  /**
+   * Undoes all writes and table creations since the savepoint and sets the write counters back. What was read stays
+   * recorded and counted, and so do functions scheduled (limits.md, notes).
+   */
+  rollback(savepoint: Savepoint): void {
+    this.#pending.rollback(savepoint.writes);
+    this.#tables.rollback(savepoint.tables);
+    this.usage.restoreWriteCounters(savepoint.counters);
+    this.#documentWarnings = this.#documentWarnings.slice(0, savepoint.warnings);
+    this.#violation = savepoint.violation;
+  }
+
+  /** See `TransactionUsage.narrow`. */
+  narrowLimits(budgets: Readonly<Record<string, number>>): () => void {
+    return this.usage.narrow(budgets);
+  }
+
+  /** The answer of `1.0/getTransactionMetrics`. */
+  metrics(): TransactionMetrics {
+    return this.usage.metrics();
+  }
+
+  /** Warnings to be logged when the call ends. */
+  warnings(): readonly UsageWarning[] {
+    return [...this.usage.warnings(), ...this.#documentWarnings];
+  }
+
+  /** The first write that violates the schema of a push in progress; committing it makes that push fail. */
+  pendingSchemaViolation(): SchemaViolation | null {
+    return this.#violation;
+  }
+
+  /** Final writes with commit timestamps filled in and index keys computed; [] for a no-op. */
+  finish(commitTs: CommitTs): readonly DocumentWrite[] {
+    const writes: DocumentWrite[] = [];
+    for (const { table, id, idText, base, current } of this.#pending.changed()) {
+      const after = current === null ? null : resolved(current, commitTs);
+      const keys: IndexKeyChange[] = table.indexes.map((index) => ({
+        index: index.id,
+        before: base === null ? null : indexKey(index, base),
+        after: after === null ? null : indexKey(index, after),
+      }));
+      writes.push({ tablet: table.tablet, id, idText, before: base, after, keys });
+    }
+    return writes;
+  }
+
+  #lookUp(table: Table, id: InternalId): StoredDocument | null {
+    const pending = this.#pending.get(table.tablet, id);
+    if (pending !== undefined) return pending.current;
+    if (this.#tables.isCreated(table.tablet)) return null;
+    const undone = this.#undo?.get(table.tablet, id);
+    return undone === undefined ? this.#store.get(table.tablet, id) : undone;
+  }
+
+  #rowSource(table: Table, index: DatabaseIndex): RowSource {
+    let source = this.#tables.isCreated(table.tablet) ? noRows : this.#storeRows(table, index);
+    const undone = this.#undo?.overlay(index.id) ?? null;
+    if (undone !== null) source = overlaid(source, undone);
+    const pending = this.#pending.overlay(table.tablet, index);
+    return pending === null ? source : overlaid(source, pending);
+  }
+
+  #storeRows(table: Table, index: DatabaseIndex): RowSource {
+    return (lower, upper, order, limit) =>
+      this.#store.scan(index.id, table.tablet, lower, upper, order, limit);
+  }
+
+  /** Somebody who saw that a table is missing must be told when any table is created. */
+  #recordMissingTable(): void {
+    const tables = this.#tables.tableByName("", "_tables");
+    assert(tables !== null, "the system table _tables exists");
+    this.recordInterval(tables, tables.byId, wholeIndex);
+  }
+
+  #prepareTable(namespace: Namespace, name: string): Table {
+    assert(!name.startsWith("_"), "system tables are not created on first insert");
+    const problem = checkTableName(name);
+    if (problem !== null) throw badRequest("InvalidTableName", problem);
+    return this.#tables.prepare(namespace, name);
+  }
+
+  #createTable(table: Table): Table {
+    this.insert("", "_tables", tableDocument(table));
+    this.#tables.add(table);
+    return table;
+  }
+
+  #existing(table: Table, id: InternalId, verb: "Update" | "Replace" | "Delete"): StoredDocument {
+    this.#checkWritable();
+    const document = this.get(table, id);
+    if (document !== null) return document;
+    const idText = encodeId(table.number, id);
+    throw badRequest("NonexistentDocument", `${verb} on nonexistent document ID ${idText}`);
+  }
+
+  #update(table: Table, before: StoredDocument, content: ValueObject): StoredDocument {
+    const idText = encodeId(table.number, before.id);
+    const creationTime = before.value["_creationTime"];
+    assert(typeof creationTime === "number", "a stored document has a creation time");
+    const document = buildDocument(table, before.id, idText, withSystemFields(content, idText, creationTime));
+    if (document.json === before.json) return before;
+    this.#admit(table, document, null);
+    this.#pending.set(table, before.id, idText, before, document);
+    return document;
+  }
+
+  /**
+   * Schema, size and counters of a new version, in the order of values.md §7.3; throws if it may not be written.
+   * `newTable`: the document's table when it does not exist yet.
+   */
+  #admit(table: Table, document: StoredDocument, newTable: Table | null): void {
+    if (table.system) {
+      this.usage.countSystemWrite(document.size);
+      return;
+    }
+    const { namespace, name } = table;
+    const ids =
+      newTable === null ? this.idContext(namespace) : withTable(this.idContext(namespace), newTable);
+    const violation = schemaViolation(this.#tables.activeSchema(namespace), name, document.value, ids);
+    if (violation !== null) {
+      throw badRequest(
+        "SchemaEnforcementError",
+        `Failed to insert or update a document in table "${name}" because it does not match the schema: ${violation}`,
+      );
+    }
+    checkDocumentSize(document);
+    this.usage.countWrite(document.size);
+    for (const warning of documentWarnings(document)) this.#documentWarnings.push(warning);
+    if (this.#violation !== null) return;
+    const pushed = schemaViolation(this.#tables.pendingSchema(namespace), name, document.value, ids);
+    if (pushed !== null) {
+      const error = `New document in table "${name}" does not match the schema: ${pushed}`;
+      this.#violation = { namespace, tableName: name, error };
+    }
+  }
+
+  #checkWritable(): void {
+    if (this.readOnly) {
+      throw badRequest("WriteInQuery", "Queries cannot write to the database. Write in a mutation instead.");
+    }
+  }
+}
+
+function withTable(ids: IdContext, table: Table): IdContext {
+  return {
+    tableNameOf: (number) =>
+      number === table.number ? { name: table.name, system: false } : ids.tableNameOf(number),
+  };
+}
+
+function resolved(document: StoredDocument, commitTs: CommitTs): StoredDocument {
+  if (!document.json.includes(unresolvedCommitTs)) return document;
+  const value = resolveCommitTs(document.value, commitTs);
+  assert(isValueObject(value), "filling in commit timestamps keeps the document an object");
+  return makeDocument(document.id, document.idText, stringifyValue(value), value);
+}
+
+const float = new Float64Array(1);
+const bits = new BigUint64Array(float.buffer);
+
+/** The next greater double of a positive finite number. */
+export function nextUp(value: number): number {
+  float[0] = value;
+  bits[0] = (bits[0] as bigint) + 1n;
+  return float[0];
+}

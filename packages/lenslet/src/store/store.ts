@@ -34,6 +34,7 @@ export interface DocumentWrite {
   readonly keys: readonly IndexKeyChange[];
 }
 
+/** Every key ends with the 16 bytes of the document's internal id; by_id's key is nothing else. */
 export interface IndexKeyChange {
   readonly index: IndexId;
   readonly before: IndexKey | null;
@@ -63,15 +64,25 @@ export interface Store {
   /** ts of the newest applied commit; after a reopen, of the newest persisted one. 0n when empty. */
   appliedTs(): CommitTs;
 
-  createTablet(tablet: TabletId): void;
+  /**
+   * Creation is idempotent. `byId` names the scan of the documents in id order: it has no entries of its own, so
+   * `createIndex` is called for every other index of the tablet (by_creation_time included) but not for it.
+   * Dropping a tablet drops its indexes; dropping what does not exist does nothing.
+   */
+  createTablet(tablet: TabletId, byId: IndexId): void;
   dropTablet(tablet: TabletId): void;
   createIndex(index: IndexId, tablet: TabletId): void;
   dropIndex(index: IndexId): void;
+  /** Greatest TabletId or IndexId ever created here, dropped ones included; 0 when empty. Physical ids are never reused. */
+  greatestPhysicalId(): number;
 
   /** Applies one commit; `ts` must exceed `appliedTs()`. */
   applyCommit(ts: CommitTs, writes: readonly DocumentWrite[], request: SessionRequest | null): void;
   /** Adds entries of an index that is being backfilled. Existing keys are left alone. */
-  backfillIndex(index: IndexId, entries: readonly { readonly key: IndexKey; readonly id: InternalId }[]): void;
+  backfillIndex(
+    index: IndexId,
+    entries: readonly { readonly key: IndexKey; readonly id: InternalId }[],
+  ): void;
 
   get(tablet: TabletId, id: InternalId): StoredDocument | null;
   /**

@@ -1,0 +1,107 @@
+import { assert } from "../base/assert.ts";
+import { parseValidator, type Validator } from "../values/validator.ts";
+import type { ValueObject } from "../values/value.ts";
+import type { EnforcedSchema, IndexState } from "./catalog.ts";
+import type { IndexId, Namespace, TabletId } from "./store.ts";
+
+/**
+ * Decoders of the documents that make up the catalog (systemTables.ts has their shapes). The server wrote them
+ * itself, so a document of another shape is a defect and throws.
+ */
+export interface TableRow {
+  readonly name: string;
+  readonly namespace: Namespace;
+  readonly number: number;
+  readonly tablet: TabletId;
+  readonly byId: IndexId;
+  readonly byCreationTime: IndexId;
+}
+
+export interface IndexRow {
+  readonly tablet: TabletId;
+  readonly name: string;
+  readonly index: IndexId;
+  readonly fields: readonly string[];
+  readonly state: IndexState;
+  readonly staged: boolean;
+}
+
+export interface SchemaRow {
+  readonly namespace: Namespace;
+  readonly state: "active" | "pending";
+  readonly enforced: EnforcedSchema;
+}
+
+export function decodeTableRow(value: ValueObject): TableRow {
+  return {
+    name: stringField(value, "name"),
+    namespace: stringField(value, "namespace"),
+    number: integerField(value, "number"),
+    tablet: integerField(value, "tablet"),
+    byId: integerField(value, "byId"),
+    byCreationTime: integerField(value, "byCreationTime"),
+  };
+}
+
+export function decodeIndexRow(value: ValueObject): IndexRow {
+  const state = stringField(value, "state");
+  assert(isIndexState(state), "an _indexes document has a known state");
+  const fields: unknown = value["fields"];
+  assert(Array.isArray(fields) && fields.every((path) => typeof path === "string"), "index fields are paths");
+  return {
+    tablet: integerField(value, "tablet"),
+    name: stringField(value, "name"),
+    index: integerField(value, "index"),
+    fields,
+    state,
+    staged: value["staged"] === true,
+  };
+}
+
+/** Null for a schema that is no longer, or never became, of any effect. */
+export function decodeSchemaRow(value: ValueObject): SchemaRow | null {
+  const state = stringField(value, "state");
+  switch (state) {
+    case "active":
+    case "pending":
+    case "validated":
+      break;
+    default:
+      return null;
+  }
+  return {
+    namespace: stringField(value, "namespace"),
+    state: state === "active" ? "active" : "pending",
+    enforced: decodeSchema(stringField(value, "schema")),
+  };
+}
+
+/** SchemaJson of reference http-api.md §6.2; a table without a `documentType` is free-form. */
+function decodeSchema(text: string): EnforcedSchema {
+  const schema = JSON.parse(text) as {
+    schemaValidation?: boolean;
+    tables: { tableName: string; documentType?: unknown }[];
+  };
+  const tables = new Map<string, Validator>();
+  for (const { tableName, documentType } of schema.tables) {
+    if (documentType !== null && documentType !== undefined)
+      tables.set(tableName, parseValidator(documentType));
+  }
+  return { schemaValidation: schema.schemaValidation ?? false, tables };
+}
+
+function isIndexState(text: string): text is IndexState {
+  return text === "backfilling" || text === "backfilled" || text === "enabled";
+}
+
+function stringField(value: ValueObject, name: string): string {
+  const field = value[name];
+  assert(typeof field === "string", `a metadata document has the string field ${name}`);
+  return field;
+}
+
+function integerField(value: ValueObject, name: string): number {
+  const field = value[name];
+  assert(Number.isSafeInteger(field), `a metadata document has the integer field ${name}`);
+  return field as number;
+}

@@ -1,0 +1,85 @@
+import type { IndexId, TabletId } from "./store.ts";
+
+export interface SystemIndexDefinition {
+  readonly id: IndexId;
+  readonly name: string;
+  /** Dotted paths as in `_indexes`.fields, without the implicit `_creationTime`. */
+  readonly fields: readonly string[];
+}
+
+/** A table of the server itself, living in the root namespace. All numbers are fixed forever: they are in every data folder. */
+export interface SystemTableDefinition {
+  readonly name: string;
+  readonly number: number;
+  readonly tablet: TabletId;
+  readonly byId: IndexId;
+  readonly byCreationTime: IndexId;
+  readonly indexes: readonly SystemIndexDefinition[];
+}
+
+/** Physical ids below this belong to system tables; `CatalogState.nextPhysicalId` starts here. */
+export const firstUserPhysicalId = 1000;
+
+/** User tables of a namespace are numbered from here, system tables from 513 below it. Source: reference values.md §6.2. */
+export const firstUserTableNumber = 10001;
+
+const physicalIdsPerSystemTable = 10;
+
+function define(
+  number: number,
+  name: string,
+  indexes: Readonly<Record<string, readonly string[]>> = {},
+): SystemTableDefinition {
+  const base = (number - 512) * physicalIdsPerSystemTable;
+  return {
+    name,
+    number,
+    tablet: base,
+    byId: base + 1,
+    byCreationTime: base + 2,
+    indexes: Object.entries(indexes).map(([indexName, fields], position) => ({
+      id: base + 3 + position,
+      name: indexName,
+      fields,
+    })),
+  };
+}
+
+/** `{name, namespace, number, tablet, byId, byCreationTime}`: one document for each user table. Numbers are float64. */
+export const tablesTable = define(513, "_tables");
+/** `{namespace, table, tablet, name, index, fields: ["a.b"], state, staged}`: one document for each user index. */
+export const indexesTable = define(514, "_indexes");
+/** `{namespace, state: "pending"|"validated"|"active"|"failed"|"overwritten", schema: <SchemaJson text>, error?, tableName?}`. */
+export const schemasTable = define(515, "_schemas");
+/** `{namespace, path, environment, source, sourceMap, sha256, analysis: <JSON text>}`. */
+export const modulesTable = define(516, "_modules", { by_path: ["namespace", "path"] });
+/** `{name, value}`. */
+export const environmentVariablesTable = define(517, "_environment_variables", { by_name: ["name"] });
+/** `{provider: <AuthInfo JSON text>}`. */
+export const authTable = define(518, "_auth");
+/** One document for each mounted component; its id text is the component's namespace. */
+export const componentsTable = define(519, "_components");
+/** `{namespace, serverVersion, importSeed, importTimestampMs, nodeVersion}`. */
+export const udfConfigTable = define(520, "_udf_config");
+/** `{key, value}`: state of the instance. */
+export const deploymentTable = define(521, "_deployment", { by_key: ["key"] });
+
+/** Numbers kept for tables that later rooms create (files/, scheduler/). Nothing exists under them yet. */
+export const reservedTableNumbers = {
+  _storage: 530,
+  _scheduled_functions: 531,
+  _cron_jobs: 532,
+  _cron_job_logs: 533,
+} as const;
+
+export const systemTables: readonly SystemTableDefinition[] = [
+  tablesTable,
+  indexesTable,
+  schemasTable,
+  modulesTable,
+  environmentVariablesTable,
+  authTable,
+  componentsTable,
+  udfConfigTable,
+  deploymentTable,
+];

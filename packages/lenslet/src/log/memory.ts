@@ -136,11 +136,7 @@ export class MemoryLog implements Log {
    */
   crash(keptUnsynced = 0): MemoryLog {
     this.state = "crashed";
-    return new MemoryLog(
-      this.options,
-      this.records.slice(0, this.durableCount + keptUnsynced),
-      this.trimmed,
-    );
+    return new MemoryLog(this.options, this.records.slice(0, this.durableCount + keptUnsynced), this.trimmed);
   }
 
   private syncSoon(): void {
@@ -160,7 +156,7 @@ export class MemoryLog implements Log {
       const ts = this.durableTs();
       if (ts <= this.announcedTs || this.state === "crashed") return;
       this.announcedTs = ts;
-      for (const listener of [...this.durableListeners]) listener(ts);
+      for (const listener of Array.from(this.durableListeners)) listener(ts);
     });
   }
 

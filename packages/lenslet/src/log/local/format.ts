@@ -6,7 +6,8 @@ import { crc32 } from "node:zlib";
  * Segment header, 64 bytes. Its layout up to and including the CRC and version never changes, so that an old
  * program can tell "newer" from "damaged":
  *   0 magic (8) · 8 crc32 of bytes 12..64 (u32) · 12 format version (u32) · 16 ts of the first record (i64)
- *   24 ts of the record before it, 0 if none was ever written (i64) · 32 size of the segment before it (u32) · zeros
+ *   24 ts of the record before it, 0 if none was ever written (i64)
+ *   32 size (u32) and 40 first ts (i64) of the segment before it, 0 if there was none · zeros
  *
  * Frame, 24 bytes and the payload:
  *   0 magic (u32) · 4 crc32 of bytes 8..end, seeded with the magic (u32) · 8 payload bytes (u32)
@@ -34,6 +35,7 @@ export interface SegmentHeader {
   readonly firstTs: bigint;
   readonly afterTs: bigint;
   readonly previousBytes: number;
+  readonly previousFirstTs: bigint;
 }
 
 export function encodeSegmentHeader(header: SegmentHeader): Buffer {
@@ -43,6 +45,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Buffer {
   bytes.writeBigInt64LE(header.firstTs, 16);
   bytes.writeBigInt64LE(header.afterTs, 24);
   bytes.writeUInt32LE(header.previousBytes, 32);
+  bytes.writeBigInt64LE(header.previousFirstTs, 40);
   bytes.writeUInt32LE(crc32(bytes.subarray(12)), 8);
   return bytes;
 }
@@ -57,6 +60,7 @@ export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | null {
     firstTs: bytes.readBigInt64LE(16),
     afterTs: bytes.readBigInt64LE(24),
     previousBytes: bytes.readUInt32LE(32),
+    previousFirstTs: bytes.readBigInt64LE(40),
   };
 }
 

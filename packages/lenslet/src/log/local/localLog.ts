@@ -59,6 +59,7 @@ export class LocalLog implements Log {
     checkBatch(records, this.knownTs);
     const last = records.at(-1);
     if (last === undefined || this.failure !== null) return;
+    assert(!this.isClosed(), "the log thread is closed after its clients");
     const ts = new BigInt64Array(records.length);
     const payloads: string[] = [];
     let size = 0;
@@ -180,12 +181,11 @@ export class LocalLog implements Log {
     const ts = this.durableTs();
     if (ts <= this.announcedTs) return;
     this.announcedTs = ts;
-    for (const listener of [...this.durableListeners]) listener(ts);
+    for (const listener of Array.from(this.durableListeners)) listener(ts);
   }
 
   private portClosed(): void {
     const orderly = this.closing !== null || this.isClosed();
-    this.closing ??= Promise.resolve();
     if (!orderly) this.fail(logFailed("the log thread has died"));
     this.rejectRequests(this.failure ?? logClosed());
   }

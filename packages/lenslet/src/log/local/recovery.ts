@@ -6,6 +6,7 @@ import {
   formatVersion,
   parseSegmentName,
   segmentHeaderBytes,
+  segmentName,
   type SegmentHeader,
 } from "./format.ts";
 import { dataFormatTooNew, logCorrupt } from "./logErrors.ts";
@@ -102,10 +103,15 @@ function checkNeighbours(
   file: string,
 ): void {
   if (previous === undefined) return;
-  const follows =
-    previousLastTs === null ? header.afterTs >= previous.firstTs : header.afterTs === previousLastTs;
-  if (!follows) {
-    throw logCorrupt(file, 24, `it follows record ${header.afterTs}, which no earlier segment ends with`);
+  if (header.previousFirstTs !== previous.firstTs) {
+    throw logCorrupt(file, 40, `the segment before it, ${segmentName(header.previousFirstTs)}, is missing`);
+  }
+  if (previousLastTs !== null && header.afterTs !== previousLastTs) {
+    throw logCorrupt(
+      file,
+      24,
+      `it follows record ${header.afterTs}, but the one before it is ${previousLastTs}`,
+    );
   }
   if (header.previousBytes !== previous.sizeBytes) {
     throw logCorrupt(

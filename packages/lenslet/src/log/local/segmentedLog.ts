@@ -115,10 +115,8 @@ export class SegmentedLog {
   seek(after: bigint): ReadCursor | null {
     if (after < this.trimmedTs()) throw logTrimmed(after, this.trimmedTs());
     if (after >= this.last) return null;
-    const index = Math.max(
-      0,
-      this.segments.findLastIndex((segment) => segment.firstTs <= after),
-    );
+    // A segment ends where the next one says that it follows.
+    const index = this.segments.findIndex((_, i) => (this.segments[i + 1]?.afterTs ?? this.last) > after);
     return this.cursorAt(index);
   }
 
@@ -198,6 +196,7 @@ export class SegmentedLog {
       firstTs: ts,
       afterTs: this.last,
       previousBytes: current?.sizeBytes ?? 0,
+      previousFirstTs: current?.firstTs ?? 0n,
     };
     this.active = this.fs.open(file, "create");
     // The header before any record: recovery takes a file without one for an interrupted creation.

@@ -63,11 +63,12 @@ export function indexKeyOf(
 }
 
 /**
- * The exclusive end of all keys that begin with the given complete parts (or with a complete key): every key whose
- * leading parts equal them is below it, every other greater key is not. Null for the empty prefix.
+ * The exclusive end of all keys that begin with the given complete parts, as long as another part follows them (every
+ * index but by_id ends its fields with `_creationTime`), or with a complete key. Null for the empty prefix.
  *
  * It is not the last byte plus one: the encoding of "a\0b" starts with the bytes of the encoding of "a", and differs
- * by the 0xff that follows. No part and no creation time begins with 0xff, so that byte is the boundary.
+ * by the 0xff that follows. No part begins with 0xff, so that byte is the boundary; an id may, so after all the parts
+ * of an index the boundary is another one.
  */
 export function prefixEnd(prefix: IndexKey): IndexKey | null {
   return prefix === "" ? null : prefix + "\xff";

@@ -1,0 +1,16 @@
+#!/usr/bin/env node
+// Checks the Node version before anything newer than this file is loaded, then starts the CLI: the compiled one of
+// the npm package, or the TypeScript sources in a clone of the repository.
+import { existsSync } from "node:fs";
+
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+if (major < 24 || (major === 24 && minor < 10)) {
+  console.error(
+    `lenslet needs Node.js 24.10 or newer; this is ${process.versions.node}. Install a current Node.js from https://nodejs.org, or run: npx -p node@24 -p lenslet lenslet`,
+  );
+  process.exit(1);
+}
+const compiled = new URL("../dist/main/cli.js", import.meta.url);
+const cli = existsSync(compiled) ? compiled : new URL("../src/main/cli.ts", import.meta.url);
+const { runCli } = await import(cli.href);
+await runCli(process.argv);

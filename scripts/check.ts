@@ -1,0 +1,11 @@
+import { runSteps } from "./steps.ts";
+
+// Everything that must hold before a commit lands, in the order of what fails fastest.
+await runSteps([
+  { name: "format", command: ["prettier", "--check", "--log-level", "warn", "."] },
+  { name: "types", command: ["node", "scripts/types.ts"] },
+  { name: "lint", command: ["oxlint", "--type-aware", "--deny-warnings"] },
+  { name: "room order", command: ["node", "scripts/room-order.ts"] },
+  { name: "dead code", command: ["knip", "--no-progress"] },
+  { name: "tests", command: ["node", "--disable-warning=ExperimentalWarning", "scripts/test.ts"] },
+]);

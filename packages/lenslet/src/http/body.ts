@@ -73,7 +73,8 @@ export function readBytes(request: IncomingMessage, bytesMax: number, share: Bod
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
-    const refuse = (error: Error) => {
+    let isEnded = false;
+    const refuse = (error: unknown) => {
       request.off("data", onData);
       chunks.length = 0;
       drain(request);
@@ -88,18 +89,21 @@ export function readBytes(request: IncomingMessage, bytesMax: number, share: Bod
       try {
         share.take(chunk.length);
       } catch (error) {
-        refuse(error as Error);
+        refuse(error);
         return;
       }
       chunks.push(chunk);
     };
     request.on("data", onData);
     request.on("end", () => {
+      isEnded = true;
       const [only] = chunks;
       resolve(chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks));
     });
-    // "close" also follows "end"; then the promise is settled and this changes nothing.
-    request.on("close", () => reject(clientDisconnected()));
+    // "close" also follows a complete body. Building an error captures a stack: not for every good request.
+    request.on("close", () => {
+      if (!isEnded) reject(clientDisconnected());
+    });
   });
 }
 
@@ -153,7 +157,8 @@ export async function decompress(
   try {
     unfolded = await unfold(bytes, { maxOutputLength: bytesMax });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(bytesMax);
+    if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE")
+      throw tooLarge(bytesMax);
     throw badRequest("BadJsonBody", `The request body is not valid ${name} data.`);
   }
   share.take(unfolded.length);

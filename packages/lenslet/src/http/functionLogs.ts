@@ -71,7 +71,7 @@ export class LogStream {
       if (entry.kind === "Progress") this.#appendProgress(entry);
       else this.#appendCompletion(entry);
     }
-    for (const waiter of [...this.#waiters]) waiter.settle();
+    for (const waiter of this.#waiters) waiter.settle();
   }
 
   #appendProgress(entry: ExecutionLogEntry): void {
@@ -145,7 +145,7 @@ export class LogStream {
       if ((this.#entries[middle]?.cursor ?? 0) > after) high = middle;
       else low = middle + 1;
     }
-    const entries = this.#entries.slice(low) as StreamEntry[];
+    const entries = this.#entries.slice(low).filter((entry) => entry !== undefined);
     return { entries, newCursor: entries.at(-1)?.cursor ?? after };
   }
 
@@ -189,7 +189,7 @@ export class LogStream {
   /** Fails everyone who waits, so that clients reconnect elsewhere. */
   close(): void {
     this.#isClosed = true;
-    for (const waiter of [...this.#waiters]) waiter.fail(closed());
+    for (const waiter of this.#waiters) waiter.fail(closed());
   }
 }
 
@@ -222,14 +222,15 @@ function linesOf(entry: ExecutionLogEntry): readonly StructuredLine[] {
 const noLines: readonly StructuredLine[] = [];
 
 function structured(line: unknown, timestamp: number): StructuredLine {
-  if (typeof line === "object" && line !== null) {
-    const { timestampMs, ...fields } = line as { readonly timestampMs?: unknown } & StructuredLine;
-    return typeof timestampMs === "number" ? { ...fields, timestamp: timestampMs } : fields;
-  }
+  if (isStructured(line)) return line;
   const text = String(line);
   const match = /^\[(LOG|DEBUG|INFO|WARN|ERROR)\] /.exec(text);
   const messages = [match === null ? text : text.slice(match[0].length)];
   return { messages, level: match?.[1] ?? "LOG", timestamp, isTruncated: false };
+}
+
+function isStructured(line: unknown): line is StructuredLine {
+  return typeof line === "object" && line !== null && "messages" in line && Array.isArray(line.messages);
 }
 
 /** `[LEVEL] text`, the form of log lines everywhere else. */

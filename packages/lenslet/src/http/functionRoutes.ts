@@ -8,6 +8,7 @@ import {
   encodeU64,
   functionBodyBytesMax,
   functionRequestSchema,
+  isArguments,
   parseBody,
   parseFormat,
   parseQuery,
@@ -68,7 +69,7 @@ function parseArgumentsParameter(text: string): Arguments {
   } catch {
     parsed = null;
   }
-  if (typeof parsed === "object" && parsed !== null) return parsed as Arguments;
+  if (isArguments(parsed)) return parsed;
   throw badRequest("BadQueryArgs", 'The query parameter "args" must be the JSON text of an object.');
 }
 

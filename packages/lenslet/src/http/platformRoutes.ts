@@ -5,7 +5,6 @@ import {
   parseBody,
   plainBodyBytesMax,
 } from "../protocol/http.ts";
-import { checkEnvironmentChange } from "../protocol/httpEnvironment.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Method, Route, Router } from "./router.ts";
 
@@ -24,7 +23,7 @@ export function addPlatformRoutes(router: Router): void {
   });
   add("GET", "get_canonical_urls", async (exchange) => {
     await exchange.admin();
-    const { convexCloudUrl, convexSiteUrl } = exchange.options.canonicalUrls();
+    const { convexCloudUrl, convexSiteUrl } = exchange.options.engine.deployment().canonicalUrls;
     exchange.sendJson(JSON.stringify({ convexCloudUrl, convexSiteUrl }));
   });
   add("POST", "update_canonical_url", updateCanonicalUrl);
@@ -49,7 +48,6 @@ async function updateEnvironment(exchange: Exchange): Promise<void> {
   await exchange.admin();
   const body = parseBody(environmentUpdateSchema, await exchange.json(plainBodyBytesMax));
   const changes = body.changes.map(({ name, value }) => ({ name, value: value ?? null }));
-  for (const { name, value } of changes) checkEnvironmentChange(name, value);
   await exchange.options.engine.system("env.update", JSON.stringify({ changes }));
   exchange.sendEmpty();
 }

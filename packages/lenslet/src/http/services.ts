@@ -1,5 +1,5 @@
 import type { Authenticator } from "../auth/authenticator.ts";
-import type { Clock, Timers } from "../base/clock.ts";
+import type { Timers } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { EngineApi, FunctionCall, FunctionResult, Identity } from "../engine/api.ts";
 import type { LogStream } from "./functionLogs.ts";
@@ -41,11 +41,6 @@ export interface TestQueryService {
   runTestQuery(call: TestQueryCall): Promise<FunctionResult>;
 }
 
-export interface CanonicalUrls {
-  readonly convexCloudUrl: string;
-  readonly convexSiteUrl: string;
-}
-
 /** Everything the HTTP API of one deployment is made of. */
 export interface HttpHandlerOptions {
   readonly engine: EngineApi;
@@ -55,14 +50,11 @@ export interface HttpHandlerOptions {
   readonly logStream: LogStream;
   /** Runs an action to its end; the call is prepared (visibility, arguments) by the callee. */
   runAction(call: FunctionCall): Promise<FunctionResult>;
-  /** As configured or updated; also what functions see as CONVEX_CLOUD_URL and CONVEX_SITE_URL. */
-  canonicalUrls(): CanonicalUrls;
   readonly instanceName: string;
   /** Text of `/version`. */
   readonly version: string;
   /** Production mode: clients get neither error texts nor log lines of functions. */
   readonly redact: boolean;
-  readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
   /** Told of every error that a client sees only as InternalServerError. `where` is "METHOD path". */

@@ -16,10 +16,10 @@ export const batchQueriesMax = 1000;
 
 /** Function arguments: the object, or the positional array the JS client sends. */
 export type Arguments = { readonly [field: string]: unknown } | readonly unknown[];
-const argumentsSchema = z.custom<Arguments>(
-  (value) => typeof value === "object" && value !== null,
-  "expected an object or an array holding one",
-);
+export function isArguments(json: unknown): json is Arguments {
+  return typeof json === "object" && json !== null;
+}
+const argumentsSchema = z.custom<Arguments>(isArguments, "expected an object or an array holding one");
 
 const formatSchema = z.string().nullish();
 

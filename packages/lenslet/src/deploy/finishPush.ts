@@ -222,7 +222,7 @@ function writeUdfConfig(
   const { serverVersion, nodeVersion, importSeed, importTimestampMs } = push;
   const imports =
     before === null || codeChanged
-      ? { importSeed: importSeed.slice().buffer as ArrayBuffer, importTimestampMs }
+      ? { importSeed: importSeed.slice().buffer, importTimestampMs }
       : { importSeed: before.value.importSeed, importTimestampMs: before.value.importTimestampMs };
   const next = { namespace: rootNamespace, serverVersion, nodeVersion, ...imports };
   if (before === null) {

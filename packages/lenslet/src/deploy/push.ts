@@ -159,7 +159,7 @@ function checkDeclaredValues(analysis: Analysis, variables: Readonly<Record<stri
 }
 
 function evaluatedDefinition(request: PushRequest, input: AnalysisRequest, analysis: Analysis): unknown {
-  const seed = input.importSeed.slice().buffer as ArrayBuffer;
+  const seed = input.importSeed.slice().buffer;
   return {
     definition: analysis.definition,
     schema: analysis.schema,

@@ -19,6 +19,8 @@ function table(overrides: Record<string, unknown>) {
 }
 const index = (...fields: string[]) => ({ indexDescriptor: "by_x", fields });
 
+const letters = (count: number) => Array.from({ length: count }, (_, i) => String.fromCharCode(97 + i));
+
 function refusal(schema: unknown): { code: string; message: string } {
   try {
     parseSchemaJson(schema);
@@ -87,7 +89,7 @@ describe("schema rules (reference database.md §8)", () => {
       'In table "t": In index "by_x": Reserved fields (starting with `_`) are not allowed in indexes.',
     ],
     [
-      { indexes: [index(..."abcdefghijklmnop")] },
+      { indexes: [index(...letters(16))] },
       "IndexTooManyFields",
       'In table "t": In index "by_x": Indexes may have up to 16 fields.',
     ],
@@ -97,7 +99,7 @@ describe("schema rules (reference database.md §8)", () => {
       'In table "t" index "by_x" and index "again" have the same fields. Indexes must be unique within a table.',
     ],
     [
-      { searchIndexes: [{ indexDescriptor: "s", searchField: "a", filterFields: [..."abcdefghijklmnopq"] }] },
+      { searchIndexes: [{ indexDescriptor: "s", searchField: "a", filterFields: letters(17) }] },
       "IndexTooManyFilterFields",
       'In table "t": Search indexes may have up to 16 filter fields.',
     ],

@@ -58,7 +58,11 @@ function start(
     nodeDependencies: [],
   });
   const input = deployment.commit((tx) =>
-    prepareAnalysis(tx, request, { ...deployment, builtInVariables: {} }),
+    prepareAnalysis(tx, request, {
+      random: deployment.random,
+      clock: deployment.clock,
+      builtInVariables: {},
+    }),
   );
   return deployment.commit((tx) => startPush(tx, request, input, schemaOnly(schema), deployment.pending));
 }
@@ -146,8 +150,7 @@ describe("pushing a schema (reference database.md §8.4)", () => {
       const [first, second] = documents;
       const [almostLast, last] = documents.slice(-2);
       if (!first || !second || !almostLast || !last) throw new Error("too few documents");
-      for (const changed of [first, last])
-        tx.replace(table, changed.id, { body: `z${changed.value["body"]}` });
+      for (const changed of [first, last]) tx.replace(table, changed.id, { body: `z${changed.json}` });
       for (const gone of [second, almostLast]) tx.delete(table, gone.id);
       tx.insert("", "messages", { body: "new" });
     });
@@ -195,7 +198,7 @@ describe("pushing a schema (reference database.md §8.4)", () => {
     deployment.commit((tx) => {
       const table = tx.table("", "messages");
       if (table === null) return;
-      for (const { id, value } of [...tx.scan(table.byId, "", null, "asc")])
+      for (const { id, value } of Array.from(tx.scan(table.byId, "", null, "asc")))
         if (value["body"] === 1) tx.delete(table, id);
     });
     push(deployment, schema);

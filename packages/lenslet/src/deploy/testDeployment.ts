@@ -6,7 +6,6 @@ import { PendingPushes } from "./pendingPushes.ts";
 import { parseSchemaJson } from "./schemaJson.ts";
 import { CatalogState, applyEffects } from "../store/catalogState.ts";
 import { openSqliteStore } from "../store/sqliteStore.ts";
-import type { CommitTs } from "../log/log.ts";
 import { Transaction } from "../transaction/transaction.ts";
 import { newInternalId } from "../values/id.ts";
 
@@ -32,11 +31,11 @@ export class TestDeployment {
     const tx = this.begin();
     const result = body(tx);
     this.#ts += 1_000_000n;
-    const writes = tx.finish(this.#ts as CommitTs);
+    const writes = tx.finish(this.#ts);
     if (writes.length > 0) {
       const { catalog, effects } = this.catalog.apply(writes);
       applyEffects(this.store, effects);
-      this.store.applyCommit(this.#ts as CommitTs, writes, null);
+      this.store.applyCommit(this.#ts, writes, null);
       this.catalog = catalog;
       this.commits += 1;
     }

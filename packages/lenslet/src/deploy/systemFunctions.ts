@@ -1,0 +1,20 @@
+import type { SystemFunction } from "./systemFunction.ts";
+import { cliFunctions } from "./systemFunctionsCli.ts";
+import { frontendFunctions } from "./systemFunctionsFrontend.ts";
+
+/**
+ * The queries that the CLI and the dashboard call by name, by canonical path. Only for admins; the caller checks that.
+ * Sources: reference cli-flows.md §1, dashboard.md §2.1 and §3.
+ */
+export const systemFunctions: ReadonlyMap<string, SystemFunction> = new Map([
+  ...named("_system/cli/", cliFunctions),
+  ...named("_system/frontend/", frontendFunctions),
+]);
+
+/** "tables:default" under "_system/cli/" becomes "_system/cli/tables.js:default". */
+function named(
+  prefix: string,
+  functions: Readonly<Record<string, SystemFunction>>,
+): [string, SystemFunction][] {
+  return Object.entries(functions).map(([name, run]) => [`${prefix}${name.replace(":", ".js:")}`, run]);
+}

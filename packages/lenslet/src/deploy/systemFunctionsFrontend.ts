@@ -1,0 +1,204 @@
+import { badRequest } from "../base/errors.ts";
+import type { DatabaseIndex } from "../store/catalog.ts";
+import type { Namespace } from "../store/store.ts";
+import { reservedTableNumbers } from "../store/systemTables.ts";
+import type { Transaction } from "../transaction/transaction.ts";
+import { tryDecodeId } from "../values/id.ts";
+import { isValueObject, type Value } from "../values/value.ts";
+import type { CronSpec } from "./analysisTypes.ts";
+import {
+  analysisOf,
+  readAppDefinition,
+  readGeneration,
+  readModules,
+  readUdfConfig,
+} from "./configuration.ts";
+import { canonicalFunctionPath } from "./cronSpecs.ts";
+import { decodeSchema } from "./schemaJson.ts";
+import { activeSchema, activeSchemaRow, pendingSchemaRow, tablesToValidate } from "./schemaState.ts";
+import type { SystemFunction } from "./systemFunction.ts";
+import {
+  documentsIn,
+  namespaceOfArgument,
+  optionalStringArgument,
+  stringArgument,
+} from "./systemFunctionArguments.ts";
+import { userTableNames, visibilityOf } from "./systemFunctionsCli.ts";
+import { deploymentValue, rootNamespace } from "./systemRows.ts";
+
+const tableMappingEntriesMax = 1000;
+
+/** Those of the dashboard's queries (`_system/frontend/`) that need no filters (reference dashboard.md §2.1, §3, §4). */
+export const frontendFunctions: Readonly<Record<string, SystemFunction>> = {
+  "backendState:backendState": (tx) => ({
+    system: "none",
+    usage_limit: "none",
+    user: isPaused(tx) ? "paused" : "none",
+  }),
+  "deploymentState:deploymentState": (tx) => ({ state: isPaused(tx) ? "paused" : "running" }),
+  "components:list": (tx) => [
+    { id: "", name: null, path: "", args: {}, state: "active", httpPrefix: readAppDefinition(tx).httpPrefix },
+  ],
+  "getVersion:default": (tx) => readUdfConfig(tx, rootNamespace)?.value.serverVersion ?? null,
+  "getTableMapping:default": (tx, _context, args) => tableMapping(tx, namespaceOfArgument(args)),
+  "convexCloudUrl:default": (_tx, context) => context.cloudUrl,
+  "convexSiteUrl:default": (_tx, context) => context.siteUrl,
+  "getSchemas:default": (tx, _context, args) => {
+    const namespace = namespaceOfArgument(args);
+    const active = activeSchemaRow(tx, namespace);
+    const pending = pendingSchemaRow(tx, namespace);
+    return {
+      ...(active === null ? {} : { active: active.value.schema }),
+      ...(pending === null ? {} : { inProgress: pending.value.schema }),
+    };
+  },
+  "getSchemas:schemaValidationProgress": (tx, context, args) => {
+    const namespace = namespaceOfArgument(args);
+    const row = pendingSchemaRow(tx, namespace);
+    if (row === null || row.value.state !== "pending") return null;
+    const tables = tablesToValidate(
+      tx,
+      namespace,
+      decodeSchema(row.value.schema),
+      activeSchema(tx, namespace),
+    );
+    let totalDocs = 0;
+    for (const { tableName } of tables) totalDocs += documentsIn(tx, namespace, tableName);
+    return { numDocsValidated: context.validationProgress?.(row.idText) ?? 0, totalDocs };
+  },
+  "tableSize:default": (tx, _context, args) =>
+    documentsIn(tx, namespaceOfArgument(args), stringArgument(args, "tableName")),
+  "tableSize:sizeOfAllTables": (tx, _context, args) => {
+    const namespace = namespaceOfArgument(args);
+    let documents = 0;
+    for (const name of userTableNames(tx, namespace)) documents += documentsIn(tx, namespace, name);
+    return documents;
+  },
+  "indexes:default": (tx, _context, args) => {
+    const namespace = namespaceOfArgument(args, "tableNamespace");
+    const tableName = optionalStringArgument(args, "tableName");
+    const table = tableName === null ? null : tx.table(namespace, tableName);
+    if (table === null) return null;
+    return table.indexes
+      .filter((index) => index !== table.byId && index !== table.byCreationTime)
+      .map(describeIndex);
+  },
+  "getById:default": (tx, _context, args) =>
+    documentById(tx, namespaceOfArgument(args), stringArgument(args, "id")),
+  "listById:default": (tx, _context, args) => {
+    const namespace = namespaceOfArgument(args);
+    const { ids } = args;
+    if (!Array.isArray(ids)) throw badRequest("InvalidArguments", 'The argument "ids" must be an array.');
+    return (ids as readonly Value[]).map((entry) =>
+      isValueObject(entry) ? documentById(tx, namespace, stringArgument(entry, "id")) : null,
+    );
+  },
+  "listTableScan:default": (tx, _context, args) => {
+    const name = stringArgument(args, "table");
+    const limit = Number(args["limit"]);
+    const table = name.startsWith("_") ? null : tx.table(namespaceOfArgument(args), name);
+    const documents: Value[] = [];
+    if (table === null || !(limit > 0)) return documents;
+    for (const document of tx.scan(table.byCreationTime, "", null, "asc")) {
+      documents.push(document.value);
+      if (documents.length >= limit) break;
+    }
+    return documents;
+  },
+  "modules:listForAllComponents": (tx) => [[null, moduleList(tx)]],
+  "modules:list": (tx, _context, args) => {
+    namespaceOfArgument(args);
+    return moduleList(tx);
+  },
+  "modules:argsValidator": (tx, _context, args) => {
+    namespaceOfArgument(args);
+    return argsValidator(tx, canonicalFunctionPath(stringArgument(args, "function")));
+  },
+  "node:version": (tx) => {
+    const runsInNode = readModules(tx, rootNamespace).some((row) => row.value.environment === "node");
+    if (!runsInNode) return null;
+    return `nodejs${readUdfConfig(tx, rootNamespace)?.value.nodeVersion ?? process.versions.node.split(".")[0]}.x`;
+  },
+};
+
+function isPaused(tx: Transaction): boolean {
+  return deploymentValue(tx, "paused") === "true";
+}
+
+function tableMapping(tx: Transaction, namespace: Namespace): Value {
+  const mapping: Record<string, string> = {
+    [reservedTableNumbers._storage]: "_file_storage",
+    [reservedTableNumbers._scheduled_functions]: "_scheduled_jobs",
+  };
+  for (const name of userTableNames(tx, namespace).slice(0, tableMappingEntriesMax - 2)) {
+    const table = tx.table(namespace, name);
+    if (table !== null) mapping[table.number] = name;
+  }
+  return mapping;
+}
+
+function describeIndex(index: DatabaseIndex): Value {
+  const state = index.state === "enabled" ? "done" : index.state;
+  const fields = index.fields.slice(0, -1).map((path) => path.join("."));
+  return { name: index.name, staged: index.staged, fields, backfill: { state } };
+}
+
+function documentById(tx: Transaction, namespace: Namespace, idText: string): Value {
+  const decoded = tryDecodeId(idText);
+  const table = decoded === null ? null : tx.tableByNumber(namespace, decoded.tableNumber);
+  if (decoded === null || table === null || table.system) return null;
+  return tx.get(table, decoded.id)?.value ?? null;
+}
+
+/** `[modulePath, Module]` pairs; chunks under `_deps/` have no functions and are left out. */
+function moduleList(tx: Transaction): Value[] {
+  const sourcePackageId = readGeneration(tx);
+  const rows = readModules(tx, rootNamespace).filter((row) => !row.value.path.startsWith("_deps/"));
+  return rows.map((row): Value => {
+    const { functions, httpRoutes, cronSpecs } = analysisOf(row);
+    const position = (pos: { readonly start_lineno: number } | null) =>
+      pos === null ? {} : { lineno: pos.start_lineno };
+    return [
+      row.value.path,
+      {
+        functions: [
+          ...functions.map((info): Value => ({
+            name: info.name,
+            ...position(info.pos),
+            udfType: info.udfType,
+            visibility: visibilityOf(info),
+          })),
+          ...(httpRoutes ?? []).map(({ route, pos }): Value => ({
+            name: `${route.method} ${route.path}`,
+            ...position(pos),
+            udfType: "HttpAction",
+            visibility: { kind: "public" },
+          })),
+        ],
+        sourcePackageId,
+        ...(cronSpecs === null
+          ? {}
+          : {
+              cronSpecs: cronSpecs.map(({ identifier, spec }): Value => [identifier, cronSpecValue(spec)]),
+            }),
+      },
+    ];
+  });
+}
+
+function argsValidator(tx: Transaction, path: string): string | null {
+  for (const row of readModules(tx, rootNamespace)) {
+    const found = analysisOf(row).functions.find((info) => `${row.value.path}:${info.name}` === path);
+    if (found !== undefined) return found.args;
+  }
+  return null;
+}
+
+/** As the dashboard reads it: numbers are int64, what is not set is absent. */
+function cronSpecValue({ udfPath, udfArgs, cronSchedule }: CronSpec): Value {
+  const schedule = Object.entries(cronSchedule as Readonly<Record<string, string | number | null>>)
+    .filter(([, field]) => field !== null)
+    .map(([name, field]): [string, Value] => [name, typeof field === "number" ? BigInt(field) : field]);
+  const args = udfArgs === null ? null : Uint8Array.from(udfArgs).buffer;
+  return { udfPath, udfArgs: args, cronSchedule: Object.fromEntries(schedule) };
+}

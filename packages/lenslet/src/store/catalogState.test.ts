@@ -309,7 +309,7 @@ describe("CatalogState", () => {
       fc.record({ kind: fc.constant("enableIndex"), namespace: fc.constant(""), pick: fc.nat(20) }),
     );
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 30, size: "max" }), (steps) => {
         const deployment = new Deployment();
         for (const [n, { kind, namespace, pick }] of steps.entries())
           randomStep(deployment, n, kind, namespace, pick);

@@ -1,4 +1,5 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { assert } from "../base/assert.ts";
 import { LensletError } from "../base/errors.ts";
 
 /** Version of everything below: table layout, key encoding, meta rows. A newer one is refused at the door. */
@@ -127,6 +128,14 @@ export class SqliteDatabase {
 
   commit(): void {
     this.#connection.exec("COMMIT; BEGIN IMMEDIATE");
+  }
+
+  /** Copies the whole WAL into the database and syncs both. Nothing uncommitted may be there: it would be committed. */
+  checkpoint(): void {
+    this.#connection.exec("COMMIT");
+    const row = this.#connection.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get();
+    assert(row?.["busy"] === 0, "a checkpoint of an exclusive connection is complete");
+    this.#connection.exec("BEGIN IMMEDIATE");
   }
 
   getMeta(key: string): string | null {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -90,6 +90,20 @@ describe("openSqliteStore", () => {
     store = openSqliteStore(path);
     expect(store.getMeta("instance")).toBe("first");
     store.close();
+  });
+
+  it("has everything in the main file after a checkpoint", () => {
+    const store = openSqliteStore(path);
+    createTable(store);
+    put(store, 7n, "0".repeat(16), "a");
+    expect(store.checkpoint()).toBe(7n);
+    expect(statSync(`${path}-wal`).size).toBe(0);
+    put(store, 8n, "0".repeat(16), "b");
+    store.close();
+    const reopened = openSqliteStore(path);
+    expect(reopened.appliedTs()).toBe(7n);
+    expect(reopened.get(tablet, "0".repeat(16))?.value["tag"]).toBe("a");
+    reopened.close();
   });
 
   it("hands over a buffer that is full, and updates, removes and counts across it", () => {

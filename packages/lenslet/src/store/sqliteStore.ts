@@ -34,6 +34,11 @@ export interface SqliteStore extends Store {
   getMeta(key: string): string | null;
   /** Becomes durable with the next `persist`. */
   setMeta(key: string, value: string): void;
+  /**
+   * Persists, and waits until the disk has it. Returns `appliedTs`: up to it the log may be trimmed, and not up to what
+   * `persist` alone has written, for power loss may take that back to the last checkpoint.
+   */
+  checkpoint(): CommitTs;
 }
 
 /**
@@ -110,7 +115,7 @@ class OpenSqliteStore implements SqliteStore {
   dropTablet(tablet: TabletId): void {
     const table = this.#tables.get(tablet);
     if (table === undefined) return;
-    for (const index of [...this.#indexes.values()]) if (index.tablet === tablet) this.dropIndex(index.id);
+    for (const index of this.#indexes.values()) if (index.tablet === tablet) this.dropIndex(index.id);
     this.#change(() => {
       this.#buffer.forget(table);
       DocumentTable.drop(this.#database, tablet);
@@ -226,6 +231,13 @@ class OpenSqliteStore implements SqliteStore {
       this.#database.commit();
     });
     this.#unpersisted = false;
+  }
+
+  checkpoint(): CommitTs {
+    this.persist();
+    this.#change(() => this.#database.checkpoint());
+    this.#unpersisted = false;
+    return this.#appliedTs;
   }
 
   close(): void {

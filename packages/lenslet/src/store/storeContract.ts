@@ -217,6 +217,17 @@ function structureTests(current: () => Store): void {
     expect(store.appliedTs()).toBe(2n);
   });
 
+  it("updates a document that was read, removed and made again", () => {
+    const store = current();
+    createTable(store);
+    const steps = ["a", null, "b", null, null, "c"];
+    for (const [n, tag] of steps.entries()) {
+      store.applyCommit(BigInt(n + 1), [writeOf(store, idOf(1), tag)], null);
+      store.persist();
+      expect(store.get(tablet, idOf(1))?.value["tag"]).toBe(tag ?? undefined);
+    }
+  });
+
   it("refuses writes to what never existed", () => {
     const store = current();
     expect(() => store.applyCommit(1n, [change(idOf(1), null, versionOf(idOf(1), "a"))], null)).toThrow(
@@ -280,6 +291,20 @@ function requestTests(current: () => Store): void {
       true,
       true,
     ]);
+  });
+
+  it("finds requests that came after a miss, in memory and below", () => {
+    const store = current();
+    expect(store.sessionRequest("s", 5)).toBeNull();
+    store.applyCommit(1n, [], request(5, 1n));
+    expect(store.sessionRequest("s", 5)).toEqual(request(5, 1n));
+    expect(store.sessionRequest("t", 1)).toBeNull();
+    store.applyCommit(2n, [], request(1, 2n, "t"));
+    // Enough to push both out of every memory of recent requests.
+    for (let n = 3; n <= 10_000; n++) store.applyCommit(BigInt(n), [], request(n, BigInt(n), "other"));
+    store.persist();
+    expect(store.sessionRequest("s", 5)).toEqual(request(5, 1n));
+    expect(store.sessionRequest("t", 1)).toEqual(request(1, 2n, "t"));
   });
 
   it("answers old requests when many came after them", () => {
@@ -385,7 +410,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
 function modelTests(reopens: boolean, createFixture: () => StoreFixture): void {
   it("agrees with a model over random operations", () => {
     fc.assert(
-      fc.property(fc.array(operation, { maxLength: 60 }), (operations) => {
+      fc.property(fc.array(operation, { maxLength: 60, size: "max" }), (operations) => {
         const fixture = createFixture();
         const run = new ModelRun(fixture, reopens);
         try {

@@ -1,3 +1,4 @@
+import { assert } from "../base/assert.ts";
 import { stringifyValue } from "../values/json.ts";
 import { makeDocument } from "./document.ts";
 import type { CommitTs } from "../log/log.ts";
@@ -19,7 +20,9 @@ export function versionOf(id: string, tag: string): StoredDocument {
 export function keyOf(index: IndexId, document: StoredDocument): string {
   if (index === byId) return document.id;
   if (index === byCreation) return `\x0d${document.id}`;
-  return `${String(document.value["tag"])}${document.id}`;
+  const tag = document.value["tag"];
+  assert(typeof tag === "string", "a contract test's document has a tag");
+  return tag + document.id;
 }
 
 /** What a store must do, in the plainest way: a map, sorted on every scan, copied on every persist. */

@@ -103,11 +103,16 @@ export type PreparedAction =
       readonly environment: "isolate" | "node";
       /** JSON text of the returns validator or null. */
       readonly returnsJson: string | null;
+      /** Names the code it runs: ask `system("code.load", {componentPath})` for it when it is not known yet. */
+      readonly codeId: string;
     }
   | { readonly ok: false; readonly error: FunctionFailure };
 
 /** One finished execution, for stream_function_logs. Fields as in reference http-api.md §8.1. */
-export type ExecutionLogEntry = { readonly kind: "Completion" | "Progress"; readonly [field: string]: unknown };
+export type ExecutionLogEntry = {
+  readonly kind: "Completion" | "Progress";
+  readonly [field: string]: unknown;
+};
 
 export interface EngineEvents {
   /**
@@ -115,7 +120,10 @@ export interface EngineEvents {
    * snapshot at `ts`. Events and promise settlements arrive in one order: a mutation's answer comes before the first
    * `published` with ts >= its commit, and an `openQuery` answer shows the ts of the last `published` before it.
    */
-  published(ts: CommitTs, changed: readonly { readonly id: LiveQueryId; readonly state: LiveQueryState }[]): void;
+  published(
+    ts: CommitTs,
+    changed: readonly { readonly id: LiveQueryId; readonly state: LiveQueryState }[],
+  ): void;
   /** The deployment's configuration changed (push, environment variables): see `deployment()`. */
   deploymentChanged(): void;
   executed(entries: readonly ExecutionLogEntry[]): void;
@@ -128,6 +136,8 @@ export interface Deployment {
   /** AuthInfo objects of reference http-api.md §6.2. */
   readonly authProviders: readonly unknown[];
   readonly environmentVariables: Readonly<Record<string, string>>;
+  /** As configured, or as set with update_canonical_url. */
+  readonly canonicalUrls: { readonly convexCloudUrl: string; readonly convexSiteUrl: string };
 }
 
 export interface EngineApi {

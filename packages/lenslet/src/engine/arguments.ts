@@ -1,0 +1,69 @@
+import { LensletError } from "../base/errors.ts";
+import { parseValue, stringifyValue, type JsonValue } from "../values/json.ts";
+import { formatBinarySize, sizeOf } from "../values/size.ts";
+import type { Value } from "../values/value.ts";
+import { checkArgs, checkReturns, type IdContext } from "../values/validator.ts";
+import type { FunctionInfo } from "./deployment.ts";
+import { canonicalPath } from "./functionPath.ts";
+
+export const argumentBytesMax = 16 * 1024 * 1024;
+export const returnBytesMax = 16 * 1024 * 1024;
+
+/** Bad arguments or a bad return value: the function's failure, with the text its caller sees. */
+export class ArgumentError extends Error {
+  override name = "ArgumentError";
+}
+
+/**
+ * Checks a call's arguments in the platform's order: decoding, size, validator (functions.md §4.2).
+ * `argsJson` is the JSON text of the positional array.
+ */
+export function parseArguments(argsJson: string, info: FunctionInfo, ids: IdContext): readonly Value[] {
+  const path = canonicalPath(info.path);
+  let values: readonly Value[];
+  try {
+    const json = JSON.parse(argsJson) as JsonValue;
+    if (!Array.isArray(json))
+      throw new LensletError("BadRequest", "InvalidArguments", "Arguments must be an array");
+    values = json.map((argument) => parseValue(argument, { commitTs: true }));
+  } catch (error) {
+    throw new ArgumentError(`Invalid arguments for ${path}: ${(error as Error).message}`);
+  }
+  const bytes = values.length === 1 ? sizeOf(values[0]) : sizeOf(values);
+  if (bytes > argumentBytesMax) {
+    const [actual, limit] = [formatBinarySize(bytes), formatBinarySize(argumentBytesMax)];
+    throw new ArgumentError(`Arguments for ${path} are too large (actual: ${actual}, limit: ${limit})`);
+  }
+  const problem = checkArgs(info.args, values, ids);
+  if (problem !== null) throw new ArgumentError(problem);
+  return values;
+}
+
+/**
+ * Checks what a function returned and gives its canonical text. An unresolved commit timestamp may leave a mutation
+ * (it is resolved at commit) but not a top-level query.
+ */
+export function parseReturnValue(
+  resultJson: string,
+  info: FunctionInfo,
+  ids: IdContext,
+  allowCommitTs: boolean,
+): string {
+  const path = canonicalPath(info.path);
+  let value: Value;
+  try {
+    value = parseValue(JSON.parse(resultJson) as JsonValue, { commitTs: allowCommitTs });
+  } catch (error) {
+    throw new ArgumentError(`Function ${path} return value invalid: ${(error as Error).message}`);
+  }
+  const bytes = sizeOf(value);
+  if (bytes > returnBytesMax) {
+    const [actual, limit] = [formatBinarySize(bytes), formatBinarySize(returnBytesMax)];
+    throw new ArgumentError(
+      `Function ${path} return value is too large (actual: ${actual}, limit: ${limit})`,
+    );
+  }
+  const problem = checkReturns(info.returns, value, ids);
+  if (problem !== null) throw new ArgumentError(problem);
+  return stringifyValue(value);
+}

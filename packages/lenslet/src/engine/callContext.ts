@@ -1,0 +1,29 @@
+import type { Runner } from "../runner/runner.ts";
+import type { Transaction } from "../transaction/transaction.ts";
+import type { UserAttributes } from "./api.ts";
+import type { LoadedDeployment } from "./deployment.ts";
+import type { Heartbeat } from "./heartbeat.ts";
+import type { LogSink } from "./logSink.ts";
+
+/** What all functions of one top-level call share: nested ones run in the same transaction, time and identity. */
+export interface CallContext {
+  readonly tx: Transaction;
+  readonly deployment: LoadedDeployment;
+  readonly runner: Runner;
+  readonly heartbeat: Heartbeat;
+  readonly cursorSecret: Uint8Array;
+  readonly instanceName: string;
+  /** What `ctx.auth.getUserIdentity()` returns; null for anonymous. */
+  readonly userIdentity: UserAttributes | null;
+  readonly requestId: string;
+  readonly client: { readonly ip: string | null; readonly userAgent: string | null };
+  readonly nowMs: number;
+  readonly nextSeed: () => Uint8Array;
+  readonly logs: LogSink;
+  /** Set by the functions as they run. */
+  readonly observed: { identity: boolean; clock: boolean };
+  /** Summed over all functions of the call. */
+  readonly spent: { systemMs: number };
+  /** A read-only transaction at the same snapshot that sees none of the pending writes. */
+  readonly staleSnapshot: () => Transaction;
+}

@@ -1,0 +1,561 @@
+import { badRequest, internalErrorMessage, isDeveloperError, LensletError } from "../base/errors.ts";
+import type { Clock } from "../base/clock.ts";
+import { Backfiller } from "../deploy/backfill.ts";
+import { PendingPushes } from "../deploy/pendingPushes.ts";
+import { failPendingSchema } from "../deploy/schemaState.ts";
+import type { SystemFunction } from "../deploy/systemFunction.ts";
+import { systemFunctions } from "../deploy/systemFunctions.ts";
+import { type Random, randomHex } from "../base/random.ts";
+import type { CommitTs } from "../log/log.ts";
+import { formatFailure } from "../runner/failure.ts";
+import type { Runner } from "../runner/runner.ts";
+import type { RunFailure } from "../runner/types.ts";
+import type { DocumentWrite, SessionRequest, Store } from "../store/store.ts";
+import { ReadSet } from "../transaction/readSet.ts";
+import { type SchemaViolation, Transaction } from "../transaction/transaction.ts";
+import { parseValue, resolveCommitTs, stringifyValue, type JsonValue } from "../values/json.ts";
+import { newInternalId } from "../values/id.ts";
+import { isValueObject } from "../values/value.ts";
+import type {
+  Deployment,
+  ExecutionLogEntry,
+  FunctionCall,
+  FunctionResult,
+  FunctionTarget,
+  Identity,
+  LiveQueryId,
+  MutationCall,
+  MutationResult,
+  OpenedQuery,
+  PreparedAction,
+  QueryCall,
+  QueryResult,
+  UdfType,
+  UserAttributes,
+} from "./api.ts";
+import { ArgumentError, parseArguments } from "./arguments.ts";
+import type { Committer } from "./committer.ts";
+import type { RecordedCall } from "./commitRecord.ts";
+import { type ComponentCode, type FunctionInfo, functionOf, type LoadedDeployment } from "./deployment.ts";
+import { loadDeployment, touchesBackfills, touchesDeployment } from "./deploymentLoader.ts";
+import type { CallContext } from "./callContext.ts";
+import { runFunction } from "./execution.ts";
+import { completionEntry, type Execution, noUsage, type UsageNumbers } from "./executionLog.ts";
+import {
+  canonicalPath,
+  inComponent,
+  parseFunctionPath,
+  strippedPath,
+} from "./functionPath.ts";
+import type { Heartbeat } from "./heartbeat.ts";
+import { resolveFunction } from "./hostSyscalls.ts";
+import { LiveQueries, type QueryRunResult, type QuerySpec } from "./liveQueries.ts";
+import { formatLogLine, type LogSink } from "./logSink.ts";
+import { runSystemOperation } from "./systemOperations.ts";
+
+export interface CallsOptions {
+  readonly store: Store;
+  readonly committer: Committer;
+  readonly runner: Runner;
+  readonly heartbeat: Heartbeat;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly cursorSecret: Uint8Array;
+  readonly instanceName: string;
+  readonly boot: string;
+  readonly cloudUrl: string;
+  readonly siteUrl: string;
+  readonly reportDefect: (error: unknown) => void;
+}
+
+const pausedMessage =
+  "Cannot run functions while this deployment is paused. Resume the deployment in the dashboard settings to allow functions to run.";
+
+type Resolved =
+  | { readonly ok: true; readonly component: ComponentCode; readonly info: FunctionInfo }
+  | { readonly ok: false; readonly failure: RunFailure };
+
+interface Outcome {
+  readonly result: FunctionResult;
+  readonly journal: string | null;
+  readonly reads: ReadSet;
+  readonly context: CallContext | null;
+}
+
+/** Executes calls one at a time, each to its end, against the newest state. */
+export class Calls {
+  readonly live: LiveQueries;
+  readonly #options: CallsOptions;
+  #deployment: LoadedDeployment;
+  #deploymentChanged = false;
+  #executions: ExecutionLogEntry[] = [];
+  readonly #backfiller: Backfiller;
+  /** True until the backfiller has said that it is idle: at the start, and after every commit that may concern it. */
+  #backfillPending = true;
+  readonly #pendingPushes: PendingPushes;
+
+  constructor(options: CallsOptions) {
+    this.#options = options;
+    this.live = new LiveQueries(
+      (spec, journal, liveId) => {
+        // Tells the watchdog whom to blame: a live query by its negated id, else the call that asks.
+        if (liveId !== null) options.heartbeat.setCall(-Number(liveId));
+        return this.#runLive(spec, journal);
+      },
+      () => options.clock.monotonicMs(),
+    );
+    this.#backfiller = new Backfiller({ store: options.store });
+    this.#pendingPushes = new PendingPushes({ random: options.random });
+    this.#deployment = this.#loadDeployment(1);
+  }
+
+  beginCall(seq: number): void {
+    this.#options.heartbeat.setCall(seq);
+  }
+
+  publicDeployment(): Deployment {
+    const { version, authProviders, environmentVariables, canonicalUrls } = this.#deployment;
+    return { version, authProviders, environmentVariables, canonicalUrls };
+  }
+
+  takeDeploymentChange(): boolean {
+    const changed = this.#deploymentChanged;
+    this.#deploymentChanged = false;
+    return changed;
+  }
+
+  takeExecutions(): ExecutionLogEntry[] {
+    const executions = this.#executions;
+    this.#executions = [];
+    return executions;
+  }
+
+  query(call: QueryCall): QueryResult {
+    const { lastTs, history } = this.#options.committer;
+    if (call.atTs !== undefined && call.atTs !== lastTs) {
+      const undo = call.atTs > lastTs ? null : history.undoTo(call.atTs);
+      if (undo === null) {
+        throw new LensletError(
+          "OutOfRetention",
+          "OutOfRetention",
+          `Timestamp ${call.atTs} is outside of the history that queries can read. Take a new one with query_ts.`,
+        );
+      }
+      const { result, journal } = this.#runQuery(call, call.journal ?? null, undo);
+      return { ...result, ts: call.atTs, journal };
+    }
+    const spec = this.#specOf(call, call.journal ?? null);
+    const run = spec === null ? this.#runQuery(call, call.journal ?? null, null) : this.live.read(spec);
+    return { ...run.result, ts: lastTs, journal: run.journal };
+  }
+
+  open(call: FunctionCall & { journal: string | null }, forcedId: LiveQueryId | null): OpenedQuery {
+    const spec = this.#specOf(call, call.journal);
+    if (spec === null) throw badRequest("InvalidTarget", "Live queries are named by their path");
+    return this.live.open(spec, forcedId);
+  }
+
+  mutation(seq: number, call: MutationCall): MutationResult {
+    const { committer, store } = this.#options;
+    const recovered = committer.recoveredCall(seq);
+    if (recovered !== null) return recordedAnswer(recovered.resultJson, recovered.logLinesJson, recovered.ts);
+    if (call.session !== undefined) {
+      const known = store.sessionRequest(call.session.sessionId, call.session.requestId);
+      if (known !== null) return recordedAnswer(known.resultJson, known.logLinesJson, known.ts);
+    }
+    return this.#runMutation(seq, call);
+  }
+
+  prepareAction(call: FunctionCall): PreparedAction {
+    const resolved = this.#resolve(call.target, call.identity, "Action");
+    if (!resolved.ok) return { ok: false, error: { message: formatFailure(resolved.failure) } };
+    const { component, info } = resolved;
+    const tx = this.#transaction(true, null);
+    try {
+      parseArguments(call.argsJson, info, tx.idContext(component.namespace));
+    } catch (error) {
+      if (!(error instanceof ArgumentError)) throw error;
+      return { ok: false, error: { message: formatFailure({ message: error.message, frames: [] }) } };
+    }
+    return {
+      ok: true,
+      componentPath: component.componentPath,
+      functionPath: canonicalPath(info.path),
+      environment: info.environment,
+      returnsJson: info.returnsJson,
+      codeId: component.code.id,
+    };
+  }
+
+  lookup(target: FunctionTarget, identity: Identity): UdfType | null {
+    const resolved = this.#resolve(target, identity, null);
+    return resolved.ok ? resolved.info.udfType : null;
+  }
+
+  /** Runs an operation of the server itself and commits what it wrote. */
+  system(seq: number, operation: string, argsJson: string): string {
+    const recovered = this.#options.committer.recoveredCall(seq);
+    if (recovered !== null) return recovered.resultJson;
+    const tx = this.#transaction(false, null);
+    const result = runSystemOperation(operation, JSON.parse(argsJson) as JsonValue, {
+      tx,
+      deployment: this.#deployment,
+      clock: this.#options.clock,
+      random: this.#options.random,
+      pendingPushes: this.#pendingPushes,
+    });
+    const resultJson = JSON.stringify(result ?? null);
+    this.#commit(tx, null, () => this.#recordedCall(seq, resultJson, "[]"));
+    return resultJson;
+  }
+
+  get hasBackfillWork(): boolean {
+    return this.#backfillPending;
+  }
+
+  /** One slice of building indexes and validating documents for a push. */
+  backfillStep(): void {
+    const tx = this.#transaction(false, null);
+    if (this.#backfiller.step(tx) === "idle") this.#backfillPending = false;
+    this.#commit(tx, null, () => null);
+  }
+
+  // ---- queries -------------------------------------------------------------------------------------------------
+
+  #specOf(call: QueryCall, journal: string | null): QuerySpec | null {
+    const { target } = call;
+    if (target.kind !== "path") return null;
+    return {
+      path: canonicalPath(parseFunctionPath(target.path)),
+      componentPath: target.componentPath,
+      argsJson: call.argsJson,
+      identity: call.identity,
+      journal,
+    };
+  }
+
+  #runLive(spec: QuerySpec, journal: string | null): QueryRunResult {
+    const call: FunctionCall = {
+      target: { kind: "path", path: spec.path, componentPath: spec.componentPath },
+      argsJson: spec.argsJson,
+      identity: spec.identity,
+      caller: "SyncWorker",
+      requestId: randomHex(this.#options.random, 8),
+    };
+    const { result, journal: newJournal, reads, context } = this.#runQuery(call, journal, null);
+    const { identity, clock } = context?.observed ?? { identity: false, clock: false };
+    return { result, journal: newJournal, reads, usedIdentity: identity, usedClock: clock };
+  }
+
+  #runQuery(call: FunctionCall, journal: string | null, undo: TransactionUndo): Outcome {
+    const tx = this.#transaction(true, undo);
+    const system = this.#systemFunction(call);
+    if (system !== null) return this.#runSystem(call, system, tx, journal);
+    const resolved = this.#resolve(call.target, call.identity, "Query");
+    if (!resolved.ok) return failedBeforeRunning(resolved.failure, tx.reads);
+    const { component, info } = resolved;
+    const context = this.#context(call, tx);
+    const startedMs = this.#options.clock.nowMs();
+    const run = this.#guarded(() =>
+      runFunction(context, { component, info, kind: "query", argsJson: call.argsJson, journal, depth: 0 }),
+    );
+    const result = resultOf(run, context.logs);
+    this.#recordExecution(call, info, component.componentPath, result, context, startedMs);
+    return { result, journal: run.journal, reads: tx.reads, context };
+  }
+
+  // ---- mutations -----------------------------------------------------------------------------------------------
+
+  #runMutation(seq: number, call: MutationCall): MutationResult {
+    const tx = this.#transaction(false, null);
+    const resolved = this.#resolve(call.target, call.identity, "Mutation");
+    if (!resolved.ok) return { ...failedBeforeRunning(resolved.failure, tx.reads).result, ts: null };
+    const { component, info } = resolved;
+    const context = this.#context(call, tx);
+    const startedMs = this.#options.clock.nowMs();
+    const run = this.#guarded(() =>
+      runFunction(context, {
+        component,
+        info,
+        kind: "mutation",
+        argsJson: call.argsJson,
+        journal: null,
+        depth: 0,
+      }),
+    );
+    let result = resultOf(run, context.logs);
+    let ts: CommitTs | null = null;
+    if (result.ok) {
+      const committed = this.#commitMutation(seq, call, tx, result);
+      result = committed.result;
+      ts = committed.ts;
+    }
+    this.#recordExecution(call, info, component.componentPath, result, context, startedMs);
+    return { ...result, ts };
+  }
+
+  #commitMutation(
+    seq: number,
+    call: MutationCall,
+    tx: Transaction,
+    result: FunctionResult & { ok: true },
+  ): { result: FunctionResult; ts: CommitTs } {
+    const { committer } = this.#options;
+    const ts = committer.nextTs();
+    const valueJson = result.valueJson.includes('"$commitTs"')
+      ? stringifyValue(
+          resolveCommitTs(parseValue(JSON.parse(result.valueJson) as JsonValue, { commitTs: true }), ts),
+        )
+      : result.valueJson;
+    const logLinesJson = result.logLines.length === 0 ? "[]" : JSON.stringify(result.logLines);
+    const request: SessionRequest | null =
+      call.session === undefined ? null : { ...call.session, ts, resultJson: valueJson, logLinesJson };
+    const committedTs = this.#commit(tx, request, () => this.#recordedCall(seq, valueJson, logLinesJson), ts);
+    return { result: { ...result, valueJson }, ts: committedTs ?? committer.lastTs };
+  }
+
+  /** Commits what the transaction wrote, if anything. Returns the commit's ts or null. */
+  #commit(
+    tx: Transaction,
+    request: SessionRequest | null,
+    recordCall: () => RecordedCall | null,
+    ts: CommitTs = this.#options.committer.nextTs(),
+  ): CommitTs | null {
+    const writes = tx.finish(ts);
+    if (writes.length === 0) return null;
+    this.#options.committer.commit(ts, writes, request, recordCall());
+    this.live.invalidate(writes);
+    if (touchesBackfills(writes)) this.#backfillPending = true;
+    if (touchesDeployment(writes)) this.#reloadDeployment();
+    const violation = tx.pendingSchemaViolation();
+    if (violation !== null) this.#failPendingSchema(violation);
+    return ts;
+  }
+
+  /** A write that the schema being pushed does not allow goes through; the push fails. */
+  #failPendingSchema({ namespace, tableName, error }: SchemaViolation): void {
+    const tx = this.#transaction(false, null);
+    failPendingSchema(tx, namespace, tableName, error);
+    this.#commit(tx, null, () => null);
+  }
+
+  #recordedCall(seq: number, resultJson: string, logLinesJson: string): RecordedCall {
+    return { boot: this.#options.boot, callSeq: seq, resultJson, logLinesJson };
+  }
+
+  // ---- system functions ------------------------------------------------------------------------------------------
+
+  /** The server's own query that an admin asks for, or null: then the name is looked up like any other. */
+  #systemFunction(call: FunctionCall): SystemFunction | null {
+    const { target, identity } = call;
+    if (target.kind !== "path" || !target.path.startsWith("_system/") || identity.kind !== "admin") return null;
+    return systemFunctions.get(canonicalPath(parseFunctionPath(target.path))) ?? null;
+  }
+
+  #runSystem(call: FunctionCall, system: SystemFunction, tx: Transaction, journal: string | null): Outcome {
+    const context = this.#context(call, tx);
+    let newJournal: string | null = null;
+    const run = this.#guarded(() => {
+      const [argument] = JSON.parse(call.argsJson) as JsonValue[];
+      const args = parseValue(argument ?? {});
+      if (!isValueObject(args)) throw badRequest("InvalidArguments", "System functions take one object");
+      const { convexCloudUrl, convexSiteUrl } = this.#deployment.canonicalUrls;
+      const value = system(
+        tx,
+        {
+          componentPath: call.target.kind === "path" ? call.target.componentPath : "",
+          cloudUrl: convexCloudUrl,
+          siteUrl: convexSiteUrl,
+          cursorSecret: this.#options.cursorSecret,
+          random: this.#options.random,
+          journal,
+          setJournal: (text) => {
+            newJournal = text;
+          },
+          validationProgress: (schemaId) => this.#backfiller.validationProgress(schemaId),
+        },
+        args,
+      );
+      return { ok: true, valueJson: stringifyValue(value), journal: null };
+    });
+    return { result: resultOf(run, context.logs), journal: newJournal, reads: tx.reads, context };
+  }
+
+  // ---- shared ------------------------------------------------------------------------------------------------------
+
+  /** Finds the function, checks that the caller may see it and that it is of the wanted kind. */
+  #resolve(target: FunctionTarget, identity: Identity, wanted: UdfType | null): Resolved {
+    const privileged = identity.kind === "admin" || identity.kind === "system";
+    if (target.kind === "reference") return this.#resolveReference(target, wanted);
+    const path = parseFunctionPath(target.path);
+    const where = inComponent(target.componentPath);
+    const component = this.#deployment.components.get(target.componentPath);
+    if (component === undefined && privileged) {
+      throw badRequest("ComponentPathNotFound", `Component ${target.componentPath} not found`);
+    }
+    const info = component === undefined ? null : functionOf(component, path);
+    const visible =
+      info !== null && (privileged || (info.visibility === "public" && target.componentPath === ""));
+    if (component === undefined || info === null || !visible || info.udfType === "HttpAction") {
+      return refused(`Could not find public function for '${strippedPath(path)}'${where}.`);
+    }
+    if (this.#deployment.paused) return refused(pausedMessage);
+    return checkKind(component, info, wanted);
+  }
+
+  #resolveReference(target: FunctionTarget & { kind: "reference" }, wanted: UdfType | null): Resolved {
+    const from = this.#deployment.components.get(target.fromComponentPath);
+    if (from === undefined)
+      throw badRequest("ComponentPathNotFound", `Component ${target.fromComponentPath} not found`);
+    if (this.#deployment.paused) return refused(pausedMessage);
+    try {
+      const { name, reference, functionHandle } = target;
+      const address = {
+        name: name ?? null,
+        reference: reference ?? null,
+        functionHandle: functionHandle ?? null,
+      };
+      const { component, info } = resolveFunction(address, from, { deployment: this.#deployment });
+      return checkKind(component, info, wanted);
+    } catch (error) {
+      if (isDeveloperError(error)) return refused(error.message);
+      throw error;
+    }
+  }
+
+  #transaction(readOnly: boolean, undo: TransactionUndo): Transaction {
+    const { store, committer, clock, random } = this.#options;
+    const nowMs = clock.nowMs();
+    return new Transaction({
+      store,
+      catalog: committer.catalog,
+      snapshotTs: committer.lastTs,
+      beginMs: Math.max(nowMs, Number(committer.lastTs / 1000n) / 1000),
+      newInternalId: () => newInternalId(random, nowMs),
+      readOnly,
+      ...(undo === null ? {} : { undo }),
+    });
+  }
+
+  #context(call: FunctionCall, tx: Transaction): CallContext {
+    const { runner, heartbeat, clock, random, cursorSecret, instanceName } = this.#options;
+    return {
+      tx,
+      deployment: this.#deployment,
+      runner,
+      heartbeat,
+      cursorSecret,
+      instanceName,
+      userIdentity: attributesOf(call.identity),
+      requestId: call.requestId,
+      client: call.client ?? { ip: null, userAgent: null },
+      nowMs: Math.floor(clock.nowMs()),
+      nextSeed: () => random.bytes(32),
+      logs: { lines: [] },
+      observed: { identity: false, clock: false },
+      spent: { systemMs: 0 },
+      staleSnapshot: () => this.#transaction(true, null),
+    };
+  }
+
+  /** Turns what escapes a run into the failure its caller sees. */
+  #guarded(run: () => FunctionRunOutcome): FunctionRunOutcome {
+    try {
+      return run();
+    } catch (error) {
+      if (isDeveloperError(error))
+        return { ok: false, failure: { message: error.message, frames: [] }, journal: null };
+      if (error instanceof LensletError) {
+        return { ok: false, failure: { message: error.message, frames: [] }, journal: null };
+      }
+      this.#options.reportDefect(error);
+      return { ok: false, failure: { message: internalErrorMessage, frames: [] }, journal: null };
+    }
+  }
+
+  #recordExecution(
+    call: FunctionCall,
+    info: FunctionInfo,
+    componentPath: string,
+    result: FunctionResult,
+    context: CallContext,
+    startedMs: number,
+  ): void {
+    const execution: Execution = {
+      udfType: info.udfType,
+      componentPath,
+      identifier: strippedPath(info.path),
+      caller: call.caller,
+      requestId: call.requestId,
+      executionId: call.requestId,
+      identity: call.identity,
+      startedMs,
+      durationMs: Math.max(0, this.#options.clock.nowMs() - startedMs),
+      cached: false,
+      result,
+      lines: context.logs.lines,
+      usage: usageOf(context.tx),
+    };
+    this.#executions.push(completionEntry(execution));
+  }
+
+  #loadDeployment(version: number): LoadedDeployment {
+    const tx = this.#transaction(true, null);
+    const { cloudUrl, siteUrl } = this.#options;
+    return loadDeployment(tx, { version, cloudUrl, siteUrl });
+  }
+
+  #reloadDeployment(): void {
+    const old = this.#deployment;
+    this.#deployment = this.#loadDeployment(old.version + 1);
+    const kept = new Set([...this.#deployment.components.values()].map(({ code }) => code.id));
+    for (const { code } of old.components.values())
+      if (!kept.has(code.id)) this.#options.runner.forget(code.id);
+    this.#deploymentChanged = true;
+    this.live.invalidateAll();
+  }
+}
+
+type TransactionUndo = readonly (readonly DocumentWrite[])[] | null;
+type FunctionRunOutcome = ReturnType<typeof runFunction>;
+
+function usageOf(tx: Transaction): UsageNumbers {
+  const { documentsRead, bytesRead, documentsWritten, bytesWritten } = tx.usage;
+  return { ...noUsage, documentsRead, bytesRead, documentsWritten, bytesWritten };
+}
+
+function attributesOf(identity: Identity): UserAttributes | null {
+  if (identity.kind === "user") return identity.attributes;
+  return identity.kind === "admin" ? identity.actingAs : null;
+}
+
+function refused(message: string): Resolved {
+  return { ok: false, failure: { message, frames: [] } };
+}
+
+function checkKind(component: ComponentCode, info: FunctionInfo, wanted: UdfType | null): Resolved {
+  if (wanted !== null && info.udfType !== wanted) {
+    const where = inComponent(component.componentPath);
+    return refused(
+      `Trying to execute ${canonicalPath(info.path)}${where} as ${wanted}, but it is defined as ${info.udfType}.`,
+    );
+  }
+  return { ok: true, component, info };
+}
+
+function failedBeforeRunning(failure: RunFailure, reads: ReadSet): Outcome {
+  const result: FunctionResult = { ok: false, error: { message: formatFailure(failure) }, logLines: [] };
+  return { result, journal: null, reads, context: null };
+}
+
+function resultOf(run: FunctionRunOutcome, logs: LogSink): FunctionResult {
+  const logLines = logs.lines.length === 0 ? [] : logs.lines.map(formatLogLine);
+  if (run.ok) return { ok: true, valueJson: run.valueJson, logLines };
+  const { dataJson } = run.failure;
+  const message = formatFailure(run.failure);
+  return { ok: false, error: dataJson === undefined ? { message } : { message, dataJson }, logLines };
+}
+
+function recordedAnswer(resultJson: string, logLinesJson: string, ts: CommitTs): MutationResult {
+  return { ok: true, valueJson: resultJson, logLines: JSON.parse(logLinesJson) as string[], ts };
+}

@@ -1,0 +1,195 @@
+import { assert } from "../base/assert.ts";
+import { completeIndex } from "../deploy/backfill.ts";
+import type { Clock } from "../base/clock.ts";
+import { LensletError } from "../base/errors.ts";
+import type { CommitTs, Log, LogRecord } from "../log/log.ts";
+import { applyEffects, type CatalogState } from "../store/catalogState.ts";
+import { makeDocument } from "../store/document.ts";
+import type { DocumentWrite, SessionRequest, Store, StoredDocument } from "../store/store.ts";
+import { decodeId } from "../values/id.ts";
+import { indexKeyOf } from "../values/key.ts";
+import {
+  type CommitRecord,
+  decodeCommitRecord,
+  encodeCommitRecord,
+  type RecordedCall,
+} from "./commitRecord.ts";
+import { CommitHistory } from "./history.ts";
+
+/** Applied commits are made persistent in the store at the latest after this time or this many writes. */
+export const persistIntervalMaxMs = 1000;
+export const persistWritesMax = 50_000;
+/** How long a commit may take to become durable before the engine gives up on its log. */
+export const durableWaitMaxMs = 30_000;
+
+export interface CommitterOptions {
+  readonly store: Store;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Names this run of the server process, for `RecordedCall`. */
+  readonly boot: string;
+}
+
+/**
+ * The only writer of log and store. A commit is applied to the store at once, so that the next transaction sees it,
+ * and handed to the log with the others of its tick; who may be told of it is decided by the log's `durableTs`.
+ */
+export class Committer {
+  readonly #options: CommitterOptions;
+  #catalog: CatalogState;
+  #lastTs: CommitTs;
+  #unsent: LogRecord[] = [];
+  #unpersistedWrites = 0;
+  #persistedAtMs: number;
+  /** Calls of this process that were committed by an engine thread that died before answering. */
+  readonly #recoveredCalls = new Map<number, RecordedCall & { ts: CommitTs }>();
+  readonly history: CommitHistory;
+
+  private constructor(options: CommitterOptions, catalog: CatalogState, lastTs: CommitTs) {
+    this.#options = options;
+    this.#catalog = catalog;
+    this.#lastTs = lastTs;
+    this.#persistedAtMs = options.clock.monotonicMs();
+    this.history = new CommitHistory(lastTs);
+  }
+
+  /** Loads the store and replays the part of the log that it does not hold yet. */
+  static async open(options: CommitterOptions, catalog: CatalogState): Promise<Committer> {
+    const { store, log } = options;
+    const committer = new Committer(options, catalog, store.appliedTs());
+    if (store.appliedTs() > log.lastTs()) {
+      throw new LensletError(
+        "Internal",
+        "DataFolderInconsistent",
+        "The store is newer than the log: log files are missing from the data folder. Restore the folder from a backup, or remove its store file to rebuild it from the log.",
+      );
+    }
+    for await (const records of log.readAfter(store.appliedTs())) {
+      for (const record of records) committer.#replay(decodeCommitRecord(record));
+    }
+    assert(committer.#lastTs === log.lastTs(), "replay ends at the log's last commit");
+    return committer;
+  }
+
+  get catalog(): CatalogState {
+    return this.#catalog;
+  }
+  /** ts of the newest commit, durable or not. */
+  get lastTs(): CommitTs {
+    return this.#lastTs;
+  }
+
+  recoveredCall(callSeq: number): (RecordedCall & { ts: CommitTs }) | null {
+    return this.#recoveredCalls.get(callSeq) ?? null;
+  }
+
+  /** Unique, increasing, and close to the wall clock in nanoseconds. */
+  nextTs(): CommitTs {
+    const wallNs = BigInt(Math.floor(this.#options.clock.nowMs() * 1000)) * 1000n;
+    return wallNs > this.#lastTs ? wallNs : this.#lastTs + 1n;
+  }
+
+  commit(
+    ts: CommitTs,
+    writes: readonly DocumentWrite[],
+    request: SessionRequest | null,
+    call: RecordedCall | null,
+  ): void {
+    assert(ts > this.#lastTs, "commitTs must increase");
+    this.#unsent.push(encodeCommitRecord(ts, writes, request, call));
+    this.#apply(ts, writes, request);
+    this.history.add(ts, this.#options.clock.monotonicMs(), writes);
+  }
+
+  /** Hands the commits of this tick to the log, as one batch. */
+  flush(): void {
+    if (this.#unsent.length === 0) return;
+    this.#options.log.append(this.#unsent);
+    this.#unsent = [];
+  }
+
+  get needsPersist(): boolean {
+    return this.#unpersistedWrites > 0;
+  }
+
+  /** Persists the store when it is free to do so (everything durable), and waits for the log when it has become due. */
+  persistIfDue(): void {
+    const { store, log, clock } = this.#options;
+    if (this.#unpersistedWrites === 0) return;
+    const due =
+      this.#unpersistedWrites > persistWritesMax ||
+      clock.monotonicMs() - this.#persistedAtMs > persistIntervalMaxMs;
+    if (!due) return;
+    log.waitDurableSync(store.appliedTs(), durableWaitMaxMs);
+    store.persist();
+    this.#unpersistedWrites = 0;
+    this.#persistedAtMs = clock.monotonicMs();
+  }
+
+  /** Everything to the log and to the store, before a clean end. */
+  drain(): void {
+    this.flush();
+    const { store, log } = this.#options;
+    log.waitDurableSync(this.#lastTs, durableWaitMaxMs);
+    store.persist();
+    this.#unpersistedWrites = 0;
+  }
+
+  #apply(ts: CommitTs, writes: readonly DocumentWrite[], request: SessionRequest | null): void {
+    const { store } = this.#options;
+    const { catalog, effects } = this.#catalog.apply(writes);
+    applyEffects(store, effects);
+    store.applyCommit(ts, writes, request);
+    this.#catalog = catalog;
+    this.#lastTs = ts;
+    this.#unpersistedWrites += writes.length + 1;
+  }
+
+  #replay(record: CommitRecord): void {
+    const before = this.#catalog;
+    this.#apply(record.ts, this.#resolveWrites(record), record.request);
+    if (this.#catalog !== before) this.#completeBackfills(before);
+    if (record.call !== null && record.call.boot === this.#options.boot) {
+      this.#recoveredCalls.set(record.call.callSeq, { ...record.call, ts: record.ts });
+    }
+  }
+
+  /**
+   * A log record holds documents only; keys and previous versions come from the store as it was at that point.
+   * Tables that the same commit creates are looked up in the catalog that includes them.
+   */
+  #resolveWrites(record: CommitRecord): DocumentWrite[] {
+    const { store } = this.#options;
+    let catalog = this.#catalog;
+    const resolved: DocumentWrite[] = [];
+    for (const write of record.writes) {
+      const { id } = decodeId(write.idText);
+      let table = catalog.tableByTablet(write.tablet);
+      if (table === null) {
+        catalog = this.#catalog.apply(resolved).catalog;
+        table = catalog.tableByTablet(write.tablet);
+      }
+      assert(table !== null, "a record writes only to tables that exist");
+      const exists = this.#catalog.tableByTablet(write.tablet) !== null;
+      const before: StoredDocument | null = exists ? store.get(write.tablet, id) : null;
+      const after = write.json === null ? null : makeDocument(id, write.idText, write.json);
+      const keys = table.indexes.map((index) => ({
+        index: index.id,
+        before: before === null ? null : indexKeyOf(before.value, index.fields, id),
+        after: after === null ? null : indexKeyOf(after.value, index.fields, id),
+      }));
+      resolved.push({ tablet: write.tablet, id, idText: write.idText, before, after, keys });
+    }
+    return resolved;
+  }
+
+  /** An index that a replayed commit declares complete is filled on the spot: its backfill is not in the log. */
+  #completeBackfills(before: CatalogState): void {
+    for (const index of this.#catalog.databaseIndexes()) {
+      if (index.state === "backfilling" || before.indexById(index.id)?.state !== "backfilling") continue;
+      const table = this.#catalog.tableByTablet(index.tablet);
+      assert(table !== null, "an index belongs to a table");
+      completeIndex(this.#options.store, table, index);
+    }
+  }
+}

@@ -1,0 +1,41 @@
+import type { Namespace } from "../store/store.ts";
+import type { Validator } from "../values/validator.ts";
+import type { CodeVersion } from "../runner/types.ts";
+import type { UdfType } from "./api.ts";
+import { canonicalPath, type FunctionPath } from "./functionPath.ts";
+
+/** One registered function of the pushed code. */
+export interface FunctionInfo {
+  readonly path: FunctionPath;
+  readonly udfType: UdfType;
+  readonly visibility: "public" | "internal";
+  /** Null: no validator was declared, anything is accepted. */
+  readonly args: Validator | null;
+  readonly returns: Validator | null;
+  readonly returnsJson: string | null;
+  readonly environment: "isolate" | "node";
+}
+
+/** One component instance's code. Only the root exists for now; everything below is keyed for several. */
+export interface ComponentCode {
+  readonly componentPath: string;
+  readonly namespace: Namespace;
+  readonly code: CodeVersion;
+  /** By canonical path. */
+  readonly functions: ReadonlyMap<string, FunctionInfo>;
+  readonly modulePaths: ReadonlySet<string>;
+}
+
+/** Everything of the pushed code and configuration that a call needs; replaced as a whole by a push or env change. */
+export interface LoadedDeployment {
+  readonly version: number;
+  readonly components: ReadonlyMap<string, ComponentCode>;
+  readonly authProviders: readonly unknown[];
+  readonly environmentVariables: Readonly<Record<string, string>>;
+  readonly paused: boolean;
+  readonly canonicalUrls: { readonly convexCloudUrl: string; readonly convexSiteUrl: string };
+}
+
+export function functionOf(component: ComponentCode, path: FunctionPath): FunctionInfo | null {
+  return component.functions.get(canonicalPath(path)) ?? null;
+}

@@ -1,0 +1,105 @@
+import { loadDeployment as loadPushed, type PushedModule } from "../deploy/loadDeployment.ts";
+import { deploymentValue } from "../deploy/systemRows.ts";
+import { assert } from "../base/assert.ts";
+import type { DocumentWrite, Namespace } from "../store/store.ts";
+import { indexesTable, schemasTable, systemTables } from "../store/systemTables.ts";
+import type { Transaction } from "../transaction/transaction.ts";
+import { parseArgsValidator, parseReturnsValidator } from "../values/validator.ts";
+import type { FunctionInfo, LoadedDeployment } from "./deployment.ts";
+import { canonicalPath } from "./functionPath.ts";
+
+/** Keys of `_deployment` documents. */
+export const pausedKey = "paused";
+export const canonicalUrlKeys = { convexCloud: "canonicalCloudUrl", convexSite: "canonicalSiteUrl" } as const;
+
+/** System tables whose change means new code or configuration; the others are data about data. */
+const deploymentTablets: ReadonlySet<number> = new Set(
+  systemTables
+    .filter(({ name }) =>
+      [
+        "_modules",
+        "_environment_variables",
+        "_auth",
+        "_components",
+        "_udf_config",
+        "_deployment",
+        "_schemas",
+      ].includes(name),
+    )
+    .map(({ tablet }) => tablet),
+);
+const backfillTablets: ReadonlySet<number> = new Set([indexesTable.tablet, schemasTable.tablet]);
+
+export function touchesDeployment(writes: readonly DocumentWrite[]): boolean {
+  return writes.some(({ tablet }) => deploymentTablets.has(tablet));
+}
+
+/** True when there may be new work for the backfiller. */
+export function touchesBackfills(writes: readonly DocumentWrite[]): boolean {
+  return writes.some(({ tablet }) => backfillTablets.has(tablet));
+}
+
+export interface DeploymentLoadOptions {
+  readonly version: number;
+  /** As configured; a canonical URL set through the API replaces them. */
+  readonly cloudUrl: string;
+  readonly siteUrl: string;
+}
+
+export function canonicalUrls(
+  tx: Transaction,
+  options: { readonly cloudUrl: string; readonly siteUrl: string },
+): { readonly convexCloudUrl: string; readonly convexSiteUrl: string } {
+  return {
+    convexCloudUrl: deploymentValue(tx, canonicalUrlKeys.convexCloud) || options.cloudUrl,
+    convexSiteUrl: deploymentValue(tx, canonicalUrlKeys.convexSite) || options.siteUrl,
+  };
+}
+
+/** Reads code and configuration from the system tables. */
+export function loadDeployment(tx: Transaction, options: DeploymentLoadOptions): LoadedDeployment {
+  const urls = canonicalUrls(tx, options);
+  const pushed = loadPushed(tx, {
+    CONVEX_CLOUD_URL: urls.convexCloudUrl,
+    CONVEX_SITE_URL: urls.convexSiteUrl,
+  });
+  const functions = new Map<string, FunctionInfo>();
+  for (const [path, module] of pushed.modules) {
+    for (const info of functionsOf(path, module)) functions.set(canonicalPath(info.path), info);
+  }
+  return {
+    version: options.version,
+    components: new Map([
+      [
+        "",
+        {
+          componentPath: "",
+          namespace: "" as Namespace,
+          code: pushed.code,
+          functions,
+          modulePaths: new Set(pushed.modules.keys()),
+        },
+      ],
+    ]),
+    authProviders: pushed.authProviders,
+    environmentVariables: pushed.environmentVariables,
+    paused: deploymentValue(tx, pausedKey) === "true",
+    canonicalUrls: urls,
+  };
+}
+
+function functionsOf(path: string, module: PushedModule): FunctionInfo[] {
+  return module.analysis.functions.map((analyzed): FunctionInfo => {
+    assert(path.endsWith(".js"), "module paths are canonical");
+    return {
+      path: { module: path, name: analyzed.name },
+      udfType: analyzed.udfType,
+      // Neither public nor internal: reachable by nobody but the server.
+      visibility: analyzed.visibility?.kind ?? "internal",
+      args: parseArgsValidator(analyzed.args),
+      returns: parseReturnsValidator(analyzed.returns),
+      returnsJson: analyzed.returns,
+      environment: module.source.environment,
+    };
+  });
+}

@@ -1,0 +1,213 @@
+import { assert } from "../base/assert.ts";
+import type { Clock, Timers } from "../base/clock.ts";
+import { LensletError, internalErrorMessage } from "../base/errors.ts";
+import type { CommitTs } from "../log/log.ts";
+import type { LiveQueryId, LiveQueryState } from "./api.ts";
+import { Calls, type CallsOptions } from "./calls.ts";
+import type { Committer } from "./committer.ts";
+import { entriesPerTickMax } from "./executionLog.ts";
+import type { EngineIn, EngineOut, EngineOutBatch, EngineRequest, ReopenedQuery, WireError } from "./wire.ts";
+
+/** Mutations run at most this long before the queries they invalidated get their turn, and the other way round. */
+export const turnBudgetMs = 8;
+/** A background step (backfill, validation) runs this often at most while there is other work. */
+export const backgroundShareMs = 20;
+
+export interface EngineOptions extends Omit<CallsOptions, "committer"> {
+  readonly committer: Committer;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly post: (batch: EngineOutBatch) => void;
+  /** Runs a callback soon, after I/O: setImmediate in production. */
+  readonly soon: (callback: () => void) => void;
+}
+
+interface QueuedCall {
+  readonly seq: number;
+  readonly request: EngineRequest;
+}
+
+/**
+ * The engine thread's loop. A tick: mutations one after another, their commits to the log as one batch, the live
+ * queries they invalidated, then reads and openings, and everything there is to say to the net thread as one batch.
+ */
+export class Engine {
+  readonly #options: EngineOptions;
+  readonly #calls: Calls;
+  readonly #writes: QueuedCall[] = [];
+  readonly #reads: QueuedCall[] = [];
+  readonly #closes: { id: LiveQueryId; watchers: number }[] = [];
+  readonly #reopens: ReopenedQuery[] = [];
+  #out: EngineOut[] = [];
+  #publishedTs: CommitTs = 0n;
+  #scheduled = false;
+  #stopped = false;
+  #cancelIdle: (() => void) | null = null;
+  #backgroundAtMs = 0;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#calls = new Calls(options);
+  }
+
+  /** Announces the state of the store to the net thread, with the queries that an earlier engine had open. */
+  start(reopen: readonly ReopenedQuery[]): void {
+    this.#out.push({ type: "deployment", deployment: this.#calls.publicDeployment() });
+    this.#reopens.push(...reopen);
+    this.#publish(this.#reopen());
+    this.#post();
+    this.#schedule();
+  }
+
+  receive(messages: readonly EngineIn[]): void {
+    for (const message of messages) {
+      if (message.type === "close") this.#closes.push(message);
+      else if (message.type === "reopen") this.#reopens.push(...message.queries);
+      else {
+        const { seq, request } = message;
+        const writes = request.type === "mutation" || request.type === "system";
+        (writes ? this.#writes : this.#reads).push({ seq, request });
+      }
+    }
+    this.#schedule();
+  }
+
+  /** Finishes what has been received, then makes everything persistent. */
+  async drain(): Promise<void> {
+    while (this.#hasWork()) this.#tick();
+    this.#stopped = true;
+    this.#cancelIdle?.();
+    this.#options.committer.drain();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#stopped) return;
+    this.#scheduled = true;
+    this.#options.soon(() => {
+      this.#scheduled = false;
+      if (this.#stopped) return;
+      this.#tick();
+      if (this.#hasWork()) this.#schedule();
+      else this.#idle();
+    });
+  }
+
+  #hasWork(): boolean {
+    return (
+      this.#writes.length > 0 ||
+      this.#reads.length > 0 ||
+      this.#closes.length > 0 ||
+      this.#reopens.length > 0 ||
+      this.#calls.hasBackfillWork
+    );
+  }
+
+  /** Nothing to do: come back once to persist the store. */
+  #idle(): void {
+    if (this.#cancelIdle !== null || !this.#options.committer.needsPersist) return;
+    this.#cancelIdle = this.#options.timers.setTimeout(() => {
+      this.#cancelIdle = null;
+      this.#options.committer.persistIfDue();
+      this.#idle();
+    }, 250);
+  }
+
+  #tick(): void {
+    this.#runTurn(this.#writes, this.#nowMs() + turnBudgetMs);
+    this.#runBackfill();
+    this.#options.committer.flush();
+    this.#refresh();
+    for (const { id, watchers } of this.#closes.splice(0)) this.#calls.live.close(id, watchers);
+    this.#runTurn(this.#reads, this.#nowMs() + turnBudgetMs);
+    this.#post();
+    this.#options.committer.persistIfDue();
+  }
+
+  #runTurn(queue: QueuedCall[], untilMs: number): void {
+    let done = 0;
+    while (done < queue.length) {
+      this.#run(queue[done] as QueuedCall);
+      done += 1;
+      if (this.#nowMs() >= untilMs) break;
+    }
+    if (done > 0) queue.splice(0, done);
+  }
+
+  #runBackfill(): void {
+    if (!this.#calls.hasBackfillWork) return;
+    const busy = this.#writes.length > 0 || this.#reads.length > 0;
+    if (busy && this.#nowMs() - this.#backgroundAtMs < backgroundShareMs) return;
+    this.#backgroundAtMs = this.#nowMs();
+    this.#calls.backfillStep();
+  }
+
+  #run({ seq, request }: QueuedCall): void {
+    try {
+      this.#calls.beginCall(seq);
+      this.#out.push({ type: "answer", seq, value: this.#answer(seq, request) });
+    } catch (error) {
+      this.#out.push({ type: "reject", seq, error: this.#wireError(error) });
+    }
+  }
+
+  #answer(seq: number, request: EngineRequest): unknown {
+    const calls = this.#calls;
+    switch (request.type) {
+      case "query":
+        return calls.query(request.call);
+      case "mutation":
+        return calls.mutation(seq, request.call);
+      case "prepareAction":
+        return calls.prepareAction(request.call);
+      case "lookup":
+        return calls.lookup(request.target, request.identity);
+      case "open":
+        return calls.open(request.call, null);
+      case "system":
+        return calls.system(seq, request.operation, request.argsJson);
+    }
+  }
+
+  #wireError(error: unknown): WireError {
+    if (error instanceof LensletError) {
+      const { category, code, message, data } = error;
+      return data === undefined ? { category, code, message } : { category, code, message, data };
+    }
+    this.#options.reportDefect(error);
+    return { category: "Internal", code: "InternalServerError", message: internalErrorMessage };
+  }
+
+  #refresh(): void {
+    const { live } = this.#calls;
+    if (this.#calls.takeDeploymentChange()) {
+      this.#out.push({ type: "deployment", deployment: this.#calls.publicDeployment() });
+    }
+    const newest = this.#options.committer.lastTs;
+    if (newest === this.#publishedTs && !live.hasDirty && this.#reopens.length === 0) return;
+    this.#publish([...live.refresh(), ...this.#reopen()]);
+  }
+
+  #reopen(): { id: LiveQueryId; state: LiveQueryState }[] {
+    return this.#reopens.splice(0).map(({ id, call }) => this.#calls.open(call, id));
+  }
+
+  #publish(changed: { id: LiveQueryId; state: LiveQueryState }[]): void {
+    const ts = this.#options.committer.lastTs;
+    assert(ts >= this.#publishedTs, "published timestamps never decrease");
+    this.#publishedTs = ts;
+    this.#out.push({ type: "published", ts, changed });
+  }
+
+  #post(): void {
+    const entries = this.#calls.takeExecutions();
+    if (entries.length > 0) this.#out.push({ type: "executed", entries: entries.slice(-entriesPerTickMax) });
+    if (this.#out.length === 0) return;
+    const messages = this.#out;
+    this.#out = [];
+    this.#options.post({ gateTs: this.#options.committer.lastTs, messages });
+  }
+
+  #nowMs(): number {
+    return this.#options.clock.monotonicMs();
+  }
+}

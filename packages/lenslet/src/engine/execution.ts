@@ -1,0 +1,200 @@
+import { LensletError, badRequest } from "../base/errors.ts";
+import type { JsonObject } from "../transaction/syscallArguments.ts";
+import type { LogLine, RunFailure, RunHost, RunOutcome } from "../runner/types.ts";
+import { formatFailure } from "../runner/failure.ts";
+import { DatabaseSyscalls } from "../transaction/databaseSyscalls.ts";
+import type { CallContext } from "./callContext.ts";
+import type { ComponentCode, FunctionInfo } from "./deployment.ts";
+import { hostSyscall, type NestedCall } from "./hostSyscalls.ts";
+import { ArgumentError, parseArguments, parseReturnValue } from "./arguments.ts";
+import { collectLogLine } from "./logSink.ts";
+import { sharedMonotonicMs } from "./heartbeat.ts";
+
+/** JavaScript of one query or mutation, waits excluded (limits.md #17). */
+export const userTimeMaxMs = 1000;
+/** All system work of one top-level call (limits.md #18). */
+export const systemTimeMaxMs = 15_000;
+export const callDepthMax = 8;
+
+export const timeoutFailure: RunFailure = {
+  message: "Function execution timed out (maximum duration: 1s)",
+  frames: [],
+};
+
+export interface FunctionRun {
+  readonly component: ComponentCode;
+  readonly info: FunctionInfo;
+  readonly kind: "query" | "mutation";
+  readonly argsJson: string;
+  readonly journal: string | null;
+  readonly depth: number;
+}
+
+export type FunctionRunResult =
+  | { readonly ok: true; readonly valueJson: string; readonly journal: string | null }
+  | { readonly ok: false; readonly failure: RunFailure; readonly journal: string | null };
+
+/** Validates arguments, runs a function to its end and validates what it returns. */
+export function runFunction(context: CallContext, run: FunctionRun): FunctionRunResult {
+  const ids = context.tx.idContext(run.component.namespace);
+  try {
+    parseArguments(run.argsJson, run.info, ids);
+  } catch (error) {
+    if (error instanceof ArgumentError) return failed(error.message, null);
+    throw error;
+  }
+  const host = new FunctionHost(context, run);
+  const outcome = host.execute();
+  if (!outcome.ok) return { ok: false, failure: outcome.failure, journal: host.journal() };
+  try {
+    const allowCommitTs = !context.tx.readOnly;
+    const valueJson = parseReturnValue(outcome.resultJson, run.info, ids, allowCommitTs);
+    return { ok: true, valueJson, journal: host.journal() };
+  } catch (error) {
+    if (error instanceof ArgumentError) return failed(error.message, host.journal());
+    throw error;
+  }
+}
+
+function failed(message: string, journal: string | null): FunctionRunResult {
+  return { ok: false, failure: { message, frames: [] }, journal };
+}
+
+/** The host side of one running function: answers its syscalls and keeps its clock. */
+class FunctionHost implements RunHost {
+  readonly #context: CallContext;
+  readonly #run: FunctionRun;
+  readonly #database: DatabaseSyscalls;
+  /** Start of this function's clock, moved forward by the time spent in syscalls. */
+  #startedMs = 0;
+
+  constructor(context: CallContext, run: FunctionRun) {
+    this.#context = context;
+    this.#run = run;
+    this.#database = new DatabaseSyscalls(context.tx, run.component.namespace, {
+      journal: run.journal,
+      cursorSecret: context.cursorSecret,
+      isComponent: run.component.componentPath !== "",
+    });
+  }
+
+  journal(): string | null {
+    return this.#database.outgoingJournal();
+  }
+
+  execute(): RunOutcome {
+    const { heartbeat, runner, nowMs } = this.#context;
+    const { component, info, kind, argsJson } = this.#run;
+    this.#startedMs = sharedMonotonicMs();
+    heartbeat.startClock(this.#startedMs, userTimeMaxMs);
+    try {
+      const outcome = runner.run({
+        kind,
+        code: component.code,
+        modulePath: info.path.module,
+        exportName: info.path.name,
+        argsJson,
+        seed: this.#context.nextSeed(),
+        nowMs,
+        host: this,
+      });
+      if (outcome.usedClock) this.#context.observed.clock = true;
+      // The watchdog looks only now and then; the limit holds for everyone alike.
+      const overTime = sharedMonotonicMs() - this.#startedMs > userTimeMaxMs;
+      return overTime ? { ok: false, failure: timeoutFailure, usedClock: outcome.usedClock } : outcome;
+    } finally {
+      heartbeat.stopClock();
+    }
+  }
+
+  syscall(op: string, argsJson: string): string {
+    return this.#timed(op, argsJson);
+  }
+
+  asyncSyscall(op: string, argsJson: string): string {
+    return this.#timed(op, argsJson);
+  }
+
+  log(line: LogLine): void {
+    collectLogLine(this.#context.logs, line);
+  }
+
+  #timed(op: string, argsJson: string): string {
+    const context = this.#context;
+    const enteredMs = sharedMonotonicMs();
+    context.heartbeat.startClock(enteredMs, systemTimeMaxMs);
+    try {
+      return this.#answer(op, argsJson);
+    } finally {
+      const spentMs = sharedMonotonicMs() - enteredMs;
+      context.spent.systemMs += spentMs;
+      this.#startedMs += spentMs;
+      context.heartbeat.startClock(this.#startedMs, userTimeMaxMs);
+    }
+  }
+
+  #answer(op: string, argsJson: string): string {
+    let args: JsonObject;
+    try {
+      args = JSON.parse(argsJson) as JsonObject;
+    } catch (error) {
+      throw badRequest("SyscallArgsInvalidJson", `Received invalid json: ${(error as Error).message}`);
+    }
+    if (this.#context.spent.systemMs > systemTimeMaxMs) {
+      throw new LensletError(
+        "Overloaded",
+        "SystemTimeoutError",
+        "Your request timed out performing too many system operations.",
+      );
+    }
+    if (this.#database.handles(op)) return this.#database.call(op, args);
+    return hostSyscall(op, args, {
+      context: this.#context,
+      component: this.#run.component,
+      info: this.#run.info,
+      kind: this.#run.kind,
+      depth: this.#run.depth,
+      nested: (call) => this.#nested(call),
+    });
+  }
+
+  /** Runs a function called by this one in a sub-transaction: a mutation that throws leaves no writes. */
+  #nested(call: NestedCall): string {
+    const { tx } = this.#context;
+    const depth = this.#run.depth + 1;
+    if (depth > callDepthMax) {
+      throw badRequest(
+        "MaximumCallDepthExceeded",
+        "Cross component call depth limit exceeded. Do you have an infinite loop in your app?",
+      );
+    }
+    const context =
+      call.udfType === "snapshotQuery"
+        ? { ...this.#context, tx: this.#context.staleSnapshot() }
+        : this.#context;
+    const restoreLimits = tx.narrowLimits(call.transactionLimits ?? {});
+    const savepoint = tx.savepoint();
+    try {
+      const result = runFunction(context, {
+        component: call.component,
+        info: call.info,
+        kind: call.udfType === "mutation" ? "mutation" : "query",
+        argsJson: JSON.stringify([call.args]),
+        journal: null,
+        depth,
+      });
+      if (result.ok) return result.valueJson;
+      if (call.udfType === "mutation") tx.rollback(savepoint);
+      throw nestedError(result.failure);
+    } finally {
+      restoreLimits();
+    }
+  }
+}
+
+/** The callee's failure as the caller's rejected promise carries it (functions.md §6.3). */
+function nestedError(failure: RunFailure): LensletError {
+  const data = failure.dataJson === undefined ? undefined : (JSON.parse(failure.dataJson) as unknown);
+  const text = failure.frames.length === 0 ? failure.message : formatFailure(failure);
+  return badRequest("NestedFunctionError", text, data);
+}

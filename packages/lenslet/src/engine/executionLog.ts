@@ -1,0 +1,88 @@
+import type { Caller, ExecutionLogEntry, FunctionResult, Identity, UdfType } from "./api.ts";
+import type { LogLine } from "../runner/types.ts";
+
+/** Completions of one tick beyond this are dropped: the log stream keeps no more anyway. */
+export const entriesPerTickMax = 1000;
+
+export interface Execution {
+  readonly udfType: UdfType;
+  readonly componentPath: string;
+  /** Stripped path. */
+  readonly identifier: string;
+  readonly caller: Caller;
+  readonly requestId: string;
+  readonly executionId: string;
+  readonly identity: Identity;
+  readonly startedMs: number;
+  readonly durationMs: number;
+  readonly cached: boolean;
+  readonly result: FunctionResult;
+  readonly lines: readonly LogLine[];
+  readonly usage: UsageNumbers;
+}
+
+export interface UsageNumbers {
+  readonly documentsRead: number;
+  readonly bytesRead: number;
+  readonly documentsWritten: number;
+  readonly bytesWritten: number;
+}
+
+export const noUsage: UsageNumbers = { documentsRead: 0, bytesRead: 0, documentsWritten: 0, bytesWritten: 0 };
+
+/** The Completion entry of stream_function_logs (http-api.md §8.1). */
+export function completionEntry(execution: Execution): ExecutionLogEntry {
+  const { result, usage } = execution;
+  return {
+    kind: "Completion",
+    udfType: execution.udfType,
+    componentPath: execution.componentPath === "" ? null : execution.componentPath,
+    identifier: execution.identifier,
+    logLines: execution.lines.map((line) => ({
+      messages: line.messages,
+      level: line.level,
+      timestamp: line.timestampMs,
+      isTruncated: line.isTruncated,
+      systemMetadata: null,
+    })),
+    timestamp: (execution.startedMs + execution.durationMs) / 1000,
+    cachedResult: execution.cached,
+    caller: execution.caller,
+    parentExecutionId: null,
+    executionTime: execution.durationMs / 1000,
+    userExecutionTime: execution.durationMs / 1000,
+    success: null,
+    error: result.ok ? null : result.error.message,
+    requestId: execution.requestId,
+    executionId: execution.executionId,
+    usageStats: usageStats(usage),
+    returnBytes: result.ok ? result.valueJson.length : null,
+    occInfo: null,
+    willRetry: false,
+    executionTimestamp: execution.startedMs / 1000,
+    identityType: execution.identity.kind === "anonymous" ? "unknown" : execution.identity.kind,
+    environment: "isolate",
+  };
+}
+
+function usageStats(usage: UsageNumbers): Record<string, number> {
+  return {
+    databaseReadBytes: usage.bytesRead,
+    databaseWriteBytes: usage.bytesWritten,
+    databaseIoReadBytes: usage.bytesRead,
+    databaseIoWriteBytes: usage.bytesWritten,
+    databaseReadDocuments: usage.documentsRead,
+    databaseWriteDocuments: usage.documentsWritten,
+    storageReadBytes: 0,
+    storageWriteBytes: 0,
+    vectorIndexReadBytes: 0,
+    vectorIndexWriteBytes: 0,
+    textIndexQueryBytes: 0,
+    textIndexWriteQueryBytes: 0,
+    vectorIndexReadQueryBytes: 0,
+    vectorIndexWriteQueryBytes: 0,
+    networkEgressBytes: 0,
+    memoryUsedMb: 0,
+    databaseWriteIndexRows: 0,
+  };
+}

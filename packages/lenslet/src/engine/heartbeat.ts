@@ -1,0 +1,44 @@
+/**
+ * What the net thread can see of the engine thread while that runs user code and cannot answer: which call is
+ * running and for how long. Written by the engine, read by the watchdog (engineThread.ts), through shared memory.
+ *
+ * The clock of a function counts its own JavaScript only: time in syscalls and in nested functions is taken out by
+ * moving `startedMs` forward. Layout: Float64 [startedMs, limitMs, callSeq]; startedMs 0 = no user code is running.
+ */
+export class Heartbeat {
+  readonly buffer: SharedArrayBuffer;
+  readonly #cells: Float64Array;
+
+  constructor(buffer = new SharedArrayBuffer(4 * Float64Array.BYTES_PER_ELEMENT)) {
+    this.buffer = buffer;
+    this.#cells = new Float64Array(buffer);
+  }
+
+  setCall(callSeq: number): void {
+    this.#cells[2] = callSeq;
+  }
+  startClock(startedMs: number, limitMs: number): void {
+    this.#cells[1] = limitMs;
+    this.#cells[0] = startedMs;
+  }
+  stopClock(): void {
+    this.#cells[0] = 0;
+  }
+
+  /** The call that has used up its time at `nowMs`, or null. */
+  overdue(nowMs: number): number | null {
+    const startedMs = this.#cells[0] as number;
+    if (startedMs === 0 || nowMs - startedMs <= (this.#cells[1] as number)) return null;
+    return this.#cells[2] as number;
+  }
+
+  runningCall(): number | null {
+    return this.#cells[0] === 0 ? null : (this.#cells[2] as number);
+  }
+}
+
+/** Milliseconds of a clock that all threads of a process share and that never jumps. */
+export function sharedMonotonicMs(): number {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1e3 + nanoseconds / 1e6;
+}

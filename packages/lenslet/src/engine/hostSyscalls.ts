@@ -1,0 +1,186 @@
+import { createHash } from "node:crypto";
+import { badRequest } from "../base/errors.ts";
+import type { JsonObject } from "../transaction/syscallArguments.ts";
+import type { JsonValue } from "../values/json.ts";
+import { type ComponentCode, type FunctionInfo, functionOf } from "./deployment.ts";
+import type { CallContext } from "./callContext.ts";
+import { canonicalPath, inComponent, parseFunctionPath, strippedPath } from "./functionPath.ts";
+
+/** A call of `ctx.runQuery` / `ctx.runMutation`, resolved. */
+export interface NestedCall {
+  readonly udfType: "query" | "mutation" | "snapshotQuery";
+  readonly component: ComponentCode;
+  readonly info: FunctionInfo;
+  readonly args: JsonValue;
+  readonly transactionLimits: Readonly<Record<string, number>> | null;
+}
+
+export interface HostSyscallScope {
+  readonly context: CallContext;
+  readonly component: ComponentCode;
+  readonly info: FunctionInfo;
+  readonly kind: "query" | "mutation";
+  readonly depth: number;
+  readonly nested: (call: NestedCall) => string;
+}
+
+type Handler = (args: JsonObject, scope: HostSyscallScope) => string;
+
+/** Every syscall of queries and mutations that is not a database operation. Results are JSON texts. */
+const handlers: Readonly<Record<string, Handler>> = {
+  "1.0/runUdf": runUdf,
+  "1.0/createFunctionHandle": createFunctionHandle,
+  "1.0/getUserIdentity": (_args, { context }) => {
+    context.observed.identity = true;
+    return JSON.stringify(context.userIdentity);
+  },
+  "1.0/getFunctionMetadata": (_args, { info, component }) =>
+    JSON.stringify({ name: strippedPath(info.path), componentPath: component.componentPath }),
+  "1.0/getTransactionMetrics": (_args, { context }) => JSON.stringify(context.tx.metrics()),
+  "1.0/getDeploymentMetadata": (_args, { context }) =>
+    JSON.stringify({ name: context.instanceName, region: null, class: "s16" }),
+  "1.0/getRequestMetadata": (_args, { context, kind }) => {
+    if (kind === "query")
+      throw badRequest("RequestMetadataNotAllowed", "Cannot get request metadata in a Query");
+    const { ip, userAgent } = context.client;
+    return JSON.stringify({
+      ip,
+      userAgent,
+      requestId: context.requestId,
+      scheduledFunctionId: null,
+      authToken: null,
+    });
+  },
+  "1.0/getSnapshotTs": (_args, { context }) => {
+    context.observed.clock = true;
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigInt64LE(context.tx.snapshotTs);
+    return JSON.stringify({ $integer: bytes.toString("base64") });
+  },
+  "1.0/componentArgument": (_args, { component }) => {
+    if (component.componentPath === "") {
+      throw badRequest("ComponentArgumentsInApp", "Component arguments are not available within the app");
+    }
+    return "{}";
+  },
+};
+
+const notYet: Readonly<Record<string, string>> = {
+  "1.0/schedule": "The scheduler",
+  "1.0/cancel_job": "The scheduler",
+  "1.0/storageGetUrl": "File storage",
+  "1.0/storageGetMetadata": "File storage",
+  "1.0/storageGenerateUploadUrl": "File storage",
+  "1.0/storageDelete": "File storage",
+  "1.0/storageStore": "File storage",
+  "1.0/storageGet": "File storage",
+  "1.0/auditLog": "The audit log",
+  "1.0/signJwt": "Signing tokens",
+};
+
+export function hostSyscall(op: string, args: JsonObject, scope: HostSyscallScope): string {
+  const handler = Object.hasOwn(handlers, op) ? handlers[op] : undefined;
+  if (handler !== undefined) return handler(args, scope);
+  if (Object.hasOwn(notYet, op)) {
+    throw badRequest(
+      "NotAvailableYet",
+      `${notYet[op]} is not available in this version of Lenslet. See docs/compatibility.md for what is.`,
+    );
+  }
+  throw badRequest("UnknownAsyncOperation", `Unknown async operation ${op}`);
+}
+
+function runUdf(args: JsonObject, scope: HostSyscallScope): string {
+  const udfType = args["udfType"];
+  if (udfType !== "query" && udfType !== "mutation" && udfType !== "snapshotQuery") {
+    throw badRequest(
+      "InvalidFunctionCall",
+      `Only queries and mutations can be called as nested UDFs, got ${JSON.stringify(udfType)}`,
+    );
+  }
+  if (scope.kind === "query" && udfType !== "query") {
+    const callee = udfType === "mutation" ? "Mutation" : "SnapshotQuery";
+    throw badRequest("InvalidFunctionCall", `Cannot call a ${callee} function from a Query function`);
+  }
+  const { component, info } = resolveFunction(args, scope.component, scope.context);
+  const wanted = udfType === "mutation" ? "Mutation" : "Query";
+  if (info.udfType !== wanted) {
+    throw badRequest(
+      "InvalidFunctionCall",
+      `Trying to execute ${canonicalPath(info.path)}${inComponent(component.componentPath)} as ${wanted}, but it is defined as ${info.udfType}.`,
+    );
+  }
+  const limits = args["transactionLimits"];
+  return scope.nested({
+    udfType,
+    component,
+    info,
+    args: args["args"] ?? {},
+    transactionLimits: (limits ?? null) as Record<string, number> | null,
+  });
+}
+
+/** Resolves `{name}`, `{reference}` or `{functionHandle}` as seen from a component; visibility is not checked. */
+export function resolveFunction(
+  address: JsonObject,
+  from: ComponentCode,
+  context: Pick<CallContext, "deployment">,
+): { component: ComponentCode; info: FunctionInfo } {
+  const { name, reference, functionHandle } = address;
+  if (typeof functionHandle === "string") return resolveHandle(functionHandle, context);
+  if (typeof reference === "string") return resolveReference(reference, from);
+  if (typeof name === "string") return lookUp(name, from);
+  throw badRequest("InvalidReference", "Missing required argument 'name'");
+}
+
+function lookUp(text: string, component: ComponentCode): { component: ComponentCode; info: FunctionInfo } {
+  const path = parseFunctionPath(text);
+  const info = functionOf(component, path);
+  if (info !== null) return { component, info };
+  if (!component.modulePaths.has(path.module)) {
+    throw badRequest(
+      "ModuleNotFound",
+      `Couldn't find JavaScript module '${path.module}'. Did you forget to run \`npx convex dev\`?`,
+    );
+  }
+  throw badRequest("FunctionNotFound", `Couldn't find "${path.name}" in module "${path.module}".`);
+}
+
+function resolveReference(
+  reference: string,
+  from: ComponentCode,
+): { component: ComponentCode; info: FunctionInfo } {
+  const own = /^_reference\/function\/(.+)$/.exec(reference);
+  if (own?.[1] !== undefined) return lookUp(own[1], from);
+  const child = /^_reference\/childComponent\/([^/]+)\//.exec(reference);
+  if (child !== null) {
+    throw badRequest("InvalidReference", `Child component ${JSON.stringify(child[1])} not found`);
+  }
+  throw badRequest("InvalidReference", `Couldn't resolve ${reference}`);
+}
+
+/**
+ * One stable id for each (component, function path): a handle stays valid across pushes, stops resolving when the
+ * function is deleted and revives when it is created again, with nothing to store.
+ */
+function handleId(component: ComponentCode, info: FunctionInfo): string {
+  const address = `${component.componentPath}|${canonicalPath(info.path)}`;
+  return createHash("sha256").update(address).digest("hex").slice(0, 32);
+}
+
+function createFunctionHandle(args: JsonObject, scope: HostSyscallScope): string {
+  if (typeof args["functionHandle"] === "string") return JSON.stringify(args["functionHandle"]);
+  const { component, info } = resolveFunction(args, scope.component, scope.context);
+  return JSON.stringify(`function://${handleId(component, info)}#${strippedPath(info.path)}`);
+}
+
+function resolveHandle(handle: string, context: Pick<CallContext, "deployment">) {
+  const id = /^function:\/\/([^#;]+)/.exec(handle)?.[1];
+  if (id === undefined) throw badRequest("InvalidFunctionHandle", `Invalid function handle ${handle}`);
+  for (const component of context.deployment.components.values()) {
+    for (const info of component.functions.values()) {
+      if (handleId(component, info) === id) return { component, info };
+    }
+  }
+  throw badRequest("FunctionHandleNotFound", "Function handle not found");
+}

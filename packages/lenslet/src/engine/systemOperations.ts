@@ -1,0 +1,171 @@
+import { z } from "zod";
+import { badRequest } from "../base/errors.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Random } from "../base/random.ts";
+import type { Analysis, AnalysisRequest } from "../deploy/analysisTypes.ts";
+import { analyzeAuthConfig } from "../deploy/analyze.ts";
+import { readEnvironmentVariables, updateEnvironmentVariables, writeAuthProviders } from "../deploy/configuration.ts";
+import { evaluateSchema } from "../deploy/evaluateSchema.ts";
+import { finishPush, parseFinishPushRequest } from "../deploy/finishPush.ts";
+import type { PendingPushes } from "../deploy/pendingPushes.ts";
+import {
+  configHashes,
+  evaluatePush,
+  prepareAnalysis,
+  startPush,
+  waitForSchemaState,
+} from "../deploy/push.ts";
+import { type PushRequest, parsePushRequest } from "../deploy/pushRequest.ts";
+import { setDeploymentValue } from "../deploy/systemRows.ts";
+import { deleteTables } from "../deploy/tableDeletion.ts";
+import type { ModuleSource } from "../runner/types.ts";
+import type { Namespace } from "../store/store.ts";
+import type { Transaction } from "../transaction/transaction.ts";
+import type { JsonValue } from "../values/json.ts";
+import { describeIndexes, describeTables } from "./adminViews.ts";
+import type { LoadedDeployment } from "./deployment.ts";
+import { canonicalUrlKeys, pausedKey } from "./deploymentLoader.ts";
+
+/** What operations of the server itself work with. Each runs in one transaction, which is committed when it returns. */
+export interface SystemOperationScope {
+  readonly tx: Transaction;
+  readonly deployment: LoadedDeployment;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly pendingPushes: PendingPushes;
+}
+
+type Operation = (args: JsonValue, scope: SystemOperationScope) => unknown;
+
+const environmentChanges = z.object({
+  changes: z.array(z.object({ name: z.string(), value: z.string().nullable() })),
+});
+const componentArgument = z.object({ componentId: z.string().nullable() });
+
+/** Pushed between net and engine thread as JSON: bytes travel as hex. */
+export type AnalysisRequestJson = Omit<AnalysisRequest, "importSeed"> & { readonly importSeed: string };
+
+/** Answer of "code.load": a CodeVersion as JSON. */
+export interface CodeVersionJson {
+  readonly id: string;
+  readonly modules: readonly ModuleSource[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Hex. */
+  readonly importSeed: string;
+  readonly importTimestampMs: number;
+}
+
+interface AnalyzedPush {
+  readonly body: JsonValue;
+  readonly input: AnalysisRequestJson;
+  readonly analysis: Analysis;
+}
+
+const operations: Readonly<Record<string, Operation>> = {
+  "env.update": (args, scope) => {
+    updateEnvironmentVariables(scope.tx, environmentChanges.parse(args).changes);
+    reevaluateAuthConfig(scope);
+  },
+  "canonicalUrl.update": (args, { tx }) => {
+    const { requestDestination, url } = z
+      .object({ requestDestination: z.enum(["convexCloud", "convexSite"]), url: z.string().nullable() })
+      .parse(args);
+    setDeploymentValue(tx, canonicalUrlKeys[requestDestination], url ?? "");
+  },
+  "deployment.pause": (_args, { tx, deployment }) => {
+    if (deployment.paused) throw badRequest("PauseDeploymentFailed", "The deployment is paused already.");
+    setDeploymentValue(tx, pausedKey, "true");
+  },
+  "deployment.unpause": (_args, { tx, deployment }) => {
+    if (!deployment.paused) throw badRequest("UnpauseDeploymentFailed", "The deployment is not paused.");
+    setDeploymentValue(tx, pausedKey, "false");
+  },
+  "admin.shapes": (args, { tx }) => describeTables(tx, namespaceOf(args)),
+  "admin.indexes": (args, { tx }) => describeIndexes(tx, namespaceOf(args)),
+  "admin.deleteTables": (args, { tx }) => {
+    const { tableNames } = z.object({ tableNames: z.array(z.string()) }).parse(args);
+    deleteTables(tx, namespaceOf(args), tableNames);
+  },
+  "code.load": (args, { deployment }): CodeVersionJson => {
+    const { componentPath } = z.object({ componentPath: z.string() }).parse(args);
+    const code = deployment.components.get(componentPath)?.code;
+    if (code === undefined) throw badRequest("ComponentPathNotFound", `Component ${componentPath} not found`);
+    const { id, modules, env, importSeed, importTimestampMs } = code;
+    return {
+      id,
+      modules: [...modules.values()],
+      env,
+      importSeed: Buffer.from(importSeed).toString("hex"),
+      importTimestampMs,
+    };
+  },
+  "push.configHashes": (_args, { tx }) => configHashes(tx),
+  "push.prepare": (args, { tx, deployment, clock, random }) => {
+    const { convexCloudUrl, convexSiteUrl } = deployment.canonicalUrls;
+    const builtInVariables = { CONVEX_CLOUD_URL: convexCloudUrl, CONVEX_SITE_URL: convexSiteUrl };
+    const input = prepareAnalysis(tx, parsePushRequest(args), { random, clock, builtInVariables });
+    return { ...input, importSeed: Buffer.from(input.importSeed).toString("hex") };
+  },
+  "push.start": (args, { tx, pendingPushes }) => {
+    const { request, input, analysis } = analyzedPush(args);
+    return startPush(tx, request, input, analysis, pendingPushes);
+  },
+  "push.evaluate": (args, { tx }) => evaluatePush(tx, analyzedPush(args).analysis),
+  "push.evaluateSchema": (args, { tx }) => evaluateSchema(tx, analyzedPush(args).analysis),
+  "push.schemaState": (args, { tx }) => {
+    const { schemaChange, dryRun } = z
+      .object({
+        schemaChange: z.object({ schemaIds: z.record(z.string(), z.string().nullable()) }),
+        dryRun: z.boolean().default(false),
+      })
+      .parse(args);
+    return waitForSchemaState(tx, schemaChange, dryRun);
+  },
+  "push.finish": (args, { tx, pendingPushes }) => finishPush(tx, parseFinishPushRequest(args), pendingPushes),
+};
+
+/** Runs a named operation. Throws LensletError; nothing is committed then. */
+export function runSystemOperation(name: string, args: JsonValue, scope: SystemOperationScope): unknown {
+  const operation = Object.hasOwn(operations, name) ? operations[name] : undefined;
+  if (operation === undefined) throw badRequest("UnknownOperation", `Unknown operation ${name}`);
+  try {
+    return operation(args, scope);
+  } catch (error) {
+    if (error instanceof z.ZodError) throw badRequest("BadJsonBody", z.prettifyError(error));
+    throw error;
+  }
+}
+
+/** auth.config.js reads variables: what it says may change with them, and a change that breaks it is refused. */
+function reevaluateAuthConfig({ tx, deployment }: SystemOperationScope): void {
+  const code = deployment.components.get("")?.code;
+  const module = code?.modules.get("auth.config.js");
+  if (code === undefined || module === undefined) return;
+  const { convexCloudUrl, convexSiteUrl } = deployment.canonicalUrls;
+  const result = analyzeAuthConfig({
+    definition: null,
+    schema: null,
+    modules: [module],
+    environmentVariables: readEnvironmentVariables(tx),
+    builtInVariables: { CONVEX_CLOUD_URL: convexCloudUrl, CONVEX_SITE_URL: convexSiteUrl },
+    importSeed: code.importSeed,
+    importTimestampMs: code.importTimestampMs,
+  });
+  if (!result.ok) throw badRequest(result.code, result.message);
+  writeAuthProviders(tx, result.auth);
+}
+
+function namespaceOf(args: JsonValue): Namespace {
+  const { componentId } = componentArgument.parse(args);
+  if (componentId !== null) throw badRequest("ComponentNotFound", `There is no component ${componentId}.`);
+  return "";
+}
+
+function analyzedPush(args: JsonValue): { request: PushRequest; input: AnalysisRequest; analysis: Analysis } {
+  const { body, input, analysis } = args as unknown as AnalyzedPush;
+  return {
+    request: parsePushRequest(body),
+    input: { ...input, importSeed: Buffer.from(input.importSeed, "hex") },
+    analysis,
+  };
+}

@@ -1,0 +1,63 @@
+import type { ErrorCategory } from "../base/errors.ts";
+import type { CommitTs } from "../log/log.ts";
+import type {
+  Deployment,
+  ExecutionLogEntry,
+  FunctionCall,
+  FunctionTarget,
+  Identity,
+  LiveQueryId,
+  LiveQueryState,
+  MutationCall,
+  QueryCall,
+} from "./api.ts";
+
+/** Messages between the net thread and the engine thread; they cross in batches, one batch per tick each way. */
+
+/** Numbers the calls of one server process; never reused, also when the engine thread is replaced. */
+export type CallSeq = number;
+
+export type EngineRequest =
+  | { readonly type: "query"; readonly call: QueryCall }
+  | { readonly type: "mutation"; readonly call: MutationCall }
+  | { readonly type: "prepareAction"; readonly call: FunctionCall }
+  | { readonly type: "lookup"; readonly target: FunctionTarget; readonly identity: Identity }
+  | { readonly type: "open"; readonly call: FunctionCall & { readonly journal: string | null } }
+  | { readonly type: "system"; readonly operation: string; readonly argsJson: string };
+
+export type EngineIn =
+  | { readonly type: "call"; readonly seq: CallSeq; readonly request: EngineRequest }
+  /** Opens queries under ids that the net thread already knows; their states come with the next publication. */
+  | { readonly type: "reopen"; readonly queries: readonly ReopenedQuery[] }
+  /** Takes back `watchers` openings of one live query. */
+  | { readonly type: "close"; readonly id: LiveQueryId; readonly watchers: number };
+
+/** A query that was live in an engine that is gone; its successor opens it again under the same id. */
+export interface ReopenedQuery {
+  readonly id: LiveQueryId;
+  readonly call: FunctionCall & { readonly journal: string | null };
+}
+
+export interface WireError {
+  readonly category: ErrorCategory;
+  readonly code: string;
+  readonly message: string;
+  readonly data?: unknown;
+}
+
+export type EngineOut =
+  | { readonly type: "answer"; readonly seq: CallSeq; readonly value: unknown }
+  | { readonly type: "reject"; readonly seq: CallSeq; readonly error: WireError }
+  | {
+      readonly type: "published";
+      readonly ts: CommitTs;
+      readonly changed: readonly { readonly id: LiveQueryId; readonly state: LiveQueryState }[];
+    }
+  | { readonly type: "deployment"; readonly deployment: Deployment }
+  | { readonly type: "executed"; readonly entries: readonly ExecutionLogEntry[] };
+
+/** Nothing in a batch may be shown to anyone before the log is durable up to `gateTs`. */
+export interface EngineOutBatch {
+  readonly gateTs: CommitTs;
+  readonly messages: readonly EngineOut[];
+}

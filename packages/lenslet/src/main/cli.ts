@@ -1,0 +1,139 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { Command, InvalidArgumentError } from "commander";
+import { adminKeyOf } from "../auth/adminKey.ts";
+import { LensletError } from "../base/errors.ts";
+import { dataFolderExists, openDataFolder } from "./dataFolder.ts";
+import { runDev } from "./dev.ts";
+import { type ServerConfig, startServer } from "./server.ts";
+import { endOnSignals, failWith } from "./signals.ts";
+
+interface ServerFlags {
+  data: string;
+  host: string;
+  port: number;
+  sitePort: number;
+  url?: string;
+  siteUrl?: string;
+  redact: boolean;
+  heap: number;
+}
+
+/** The `lenslet` command. Every option can also be set in the environment; status goes to stderr, data to stdout. */
+export async function runCli(argv: readonly string[]): Promise<void> {
+  const program = new Command("lenslet")
+    .description("A reactive backend in one process that runs convex/ folders unchanged.")
+    .version(packageVersion())
+    .showHelpAfterError("(run with --help for usage)");
+  addServerOptions(
+    program
+      .command("dev")
+      .description("start a server for this project and push its convex/ folder on every change")
+      .option("--once", "push once and leave: exit code 1 if that fails", false)
+      .option("--no-push", "start the server only; run `npx convex dev` yourself")
+      .argument("[convexArgs...]", "arguments for `convex dev`, after --"),
+  ).action(async (convexArgs: string[], flags: ServerFlags & { once: boolean; push: boolean }) => {
+    await runDev(configOf(flags), {
+      once: flags.once,
+      push: flags.push,
+      convexArgs,
+      projectFolder: process.cwd(),
+    });
+  });
+  addServerOptions(
+    program.command("start").description("start a server and nothing else, e.g. in production"),
+  ).action(async (flags: ServerFlags) => {
+    const server = await startServer(configOf(flags));
+    process.stderr.write(
+      `Lenslet is running.\n  API   ${server.cloudUrl}\n  HTTP actions  ${server.siteUrl}\n`,
+    );
+    endOnSignals(() => server.close());
+  });
+  program
+    .command("admin-key")
+    .description("print the admin key of a data folder")
+    .option("--data <folder>", "data folder", process.env["LENSLET_DATA"] ?? ".lenslet")
+    .action(({ data }: { data: string }) => {
+      if (!dataFolderExists(data)) {
+        throw new LensletError(
+          "NotFound",
+          "DataFolderMissing",
+          `There is no data folder at ${path.resolve(data)}. Start a server first (lenslet dev), or name another with --data.`,
+        );
+      }
+      const instance = openDataFolder(data, "lenslet");
+      process.stdout.write(`${adminKeyOf(instance.name, instance.secret)}\n`);
+    });
+  try {
+    await program.parseAsync([...argv]);
+  } catch (error) {
+    failWith(error);
+  }
+}
+
+function addServerOptions(command: Command): Command {
+  const env = process.env;
+  return command
+    .option("--data <folder>", "data folder (LENSLET_DATA)", env["LENSLET_DATA"] ?? ".lenslet")
+    .option("--host <address>", "address to listen on (LENSLET_HOST)", env["LENSLET_HOST"] ?? "127.0.0.1")
+    .option("--port <number>", "port of the API (LENSLET_PORT)", parsePort, envPort("LENSLET_PORT", 3210))
+    .option(
+      "--site-port <number>",
+      "port of HTTP actions (LENSLET_SITE_PORT)",
+      parsePort,
+      envPort("LENSLET_SITE_PORT", 3211),
+    )
+    .option(
+      "--url <origin>",
+      "address clients use, if not http://<host>:<port> (LENSLET_URL)",
+      env["LENSLET_URL"],
+    )
+    .option("--site-url <origin>", "the same for HTTP actions (LENSLET_SITE_URL)", env["LENSLET_SITE_URL"])
+    .option(
+      "--redact",
+      "hide error texts and logs from clients, as in production (LENSLET_REDACT=1)",
+      env["LENSLET_REDACT"] === "1",
+    )
+    .option("--heap <MiB>", "memory of the engine thread", parsePositive, 4096);
+}
+
+function configOf(flags: ServerFlags): ServerConfig {
+  return {
+    dataFolder: path.resolve(flags.data),
+    host: flags.host,
+    port: flags.port,
+    sitePort: flags.sitePort,
+    cloudUrl: flags.url ?? null,
+    siteUrl: flags.siteUrl ?? null,
+    redactErrors: flags.redact,
+    heapMaxMib: flags.heap,
+    report: (level, message) =>
+      process.stderr.write(`lenslet: ${level === "info" ? "" : `${level}: `}${message}\n`),
+  };
+}
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new InvalidArgumentError("a port is a number from 0 (any free one) to 65535.");
+  return port;
+}
+
+function parsePositive(text: string): number {
+  const number = Number(text);
+  if (!Number.isInteger(number) || number <= 0)
+    throw new InvalidArgumentError("a whole number above 0 is needed.");
+  return number;
+}
+
+function envPort(name: string, fallback: number): number {
+  const text = process.env[name];
+  return text === undefined || text === "" ? fallback : parsePort(text);
+}
+
+function packageVersion(): string {
+  const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+    version: string;
+  };
+  return manifest.version;
+}

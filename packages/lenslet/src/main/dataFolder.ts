@@ -1,0 +1,68 @@
+import { createHmac, randomBytes } from "node:crypto";
+import fs from "node:fs";
+import path from "node:path";
+import { z } from "zod";
+import { LensletError } from "../base/errors.ts";
+
+/** What a deployment keeps beside its data: its name and the secret that all its keys are derived from. */
+export interface Instance {
+  readonly name: string;
+  readonly secret: Uint8Array;
+}
+
+/** The format of the folder as a whole; log and store have their own. */
+const formatVersion = 1;
+
+const instanceFile = z.object({
+  formatVersion: z.number().int(),
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/),
+  secret: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+/** Reads the folder's `instance.json`, creating folder and file the first time. */
+export function openDataFolder(folder: string, defaultName: string): Instance {
+  const file = path.join(folder, "instance.json");
+  if (!fs.existsSync(file)) createInstance(folder, file, defaultName);
+  const parsed = instanceFile.safeParse(readJson(file));
+  if (!parsed.success) {
+    throw new LensletError(
+      "Internal",
+      "DataFolderInvalid",
+      `${file} is damaged. Restore it from a backup, or move the folder away to start with an empty one.`,
+    );
+  }
+  if (parsed.data.formatVersion > formatVersion) {
+    throw new LensletError(
+      "Internal",
+      "DataFormatTooNew",
+      `${folder} was written by a newer version of Lenslet (format ${parsed.data.formatVersion}, this one reads up to ${formatVersion}). Update Lenslet: npm install lenslet@latest`,
+    );
+  }
+  return { name: parsed.data.name, secret: Buffer.from(parsed.data.secret, "hex") };
+}
+
+/** True when the folder has been used before: reading its keys must not create it. */
+export function dataFolderExists(folder: string): boolean {
+  return fs.existsSync(path.join(folder, "instance.json"));
+}
+
+function createInstance(folder: string, file: string, name: string): void {
+  fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const content = { formatVersion, name, secret: randomBytes(32).toString("hex") };
+  const temporary = `${file}.${process.pid}.tmp`;
+  fs.writeFileSync(temporary, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 });
+  fs.renameSync(temporary, file);
+}
+
+function readJson(file: string): unknown {
+  try {
+    return JSON.parse(fs.readFileSync(file, "utf8"));
+  } catch {
+    return null;
+  }
+}
+
+/** A key for one purpose, derived from the instance's secret. */
+export function derivedKey(instance: Instance, purpose: string): Uint8Array {
+  return createHmac("sha256", instance.secret).update(purpose).digest();
+}

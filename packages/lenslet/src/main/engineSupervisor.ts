@@ -1,0 +1,164 @@
+import { MessageChannel, Worker } from "node:worker_threads";
+import { LensletError } from "../base/errors.ts";
+import { EngineClient, type EngineLoss } from "../engine/engineClient.ts";
+import { Heartbeat, sharedMonotonicMs } from "../engine/heartbeat.ts";
+import type { EngineOutBatch } from "../engine/wire.ts";
+import type { LocalLogThread } from "../log/local/logThread.ts";
+import { openLocalLog } from "../log/local/localLog.ts";
+import { realClock } from "./realOs.ts";
+import type { EngineWorkerInit, EngineWorkerMessage } from "./engineWorker.ts";
+
+/** How often the watchdog looks at the heartbeat. */
+const watchdogIntervalMs = 25;
+/** More replacements of the engine thread than this within the window end the process. */
+const restartsMax = 30;
+const restartWindowMs = 60_000;
+
+export interface EngineSupervisorOptions extends Omit<
+  EngineWorkerInit,
+  "port" | "log" | "heartbeat" | "reopen"
+> {
+  readonly logThread: LocalLogThread;
+  /** Old-space limit of the engine's heap, MiB. */
+  readonly heapMaxMib: number;
+  readonly report: (level: "info" | "warn" | "error", message: string) => void;
+  /** The engine can no longer run: the process has to end. */
+  readonly fatal: (error: Error) => void;
+}
+
+/**
+ * Owns the engine thread: starts it, watches its heartbeat, and replaces it when a function runs away or exhausts
+ * its memory. What was acknowledged is in the log, what was not is asked again; only the guilty call fails.
+ */
+export class EngineSupervisor {
+  readonly client: EngineClient;
+  readonly #options: EngineSupervisorOptions;
+  readonly #heartbeat = new Heartbeat();
+  readonly #restarts: number[] = [];
+  #worker: Worker | null = null;
+  #watchdog: NodeJS.Timeout | null = null;
+  #closing = false;
+  #replacing = false;
+
+  private constructor(options: EngineSupervisorOptions) {
+    this.#options = options;
+    const log = openLocalLog(options.logThread.connect(), { clock: realClock });
+    log.onFailure((error) => {
+      this.client.fail(error);
+      options.fatal(error);
+    });
+    this.client = new EngineClient({
+      durability: { durableTs: () => log.durableTs(), onDurable: (listener) => log.onDurable(listener) },
+      soon: setImmediate,
+    });
+  }
+
+  static async start(options: EngineSupervisorOptions): Promise<EngineSupervisor> {
+    const supervisor = new EngineSupervisor(options);
+    await supervisor.#startWorker();
+    supervisor.#watchdog = setInterval(() => supervisor.#watch(), watchdogIntervalMs);
+    supervisor.#watchdog.unref();
+    return supervisor;
+  }
+
+  /** Lets the engine finish what it has received, persists the store and ends the thread. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    if (this.#watchdog !== null) clearInterval(this.#watchdog);
+    const worker = this.#worker;
+    if (worker === null) return;
+    const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
+    worker.postMessage({ type: "close" });
+    await exited;
+  }
+
+  #watch(): void {
+    if (this.#replacing || this.#worker === null) return;
+    const guilty = this.#heartbeat.overdue(sharedMonotonicMs());
+    if (guilty === null) return;
+    // Its exit is what replaces it: see #lost.
+    this.#replacing = true;
+    const failure = { message: "Function execution timed out (maximum duration: 1s)\n" };
+    this.#options.report("warn", `a function ran too long; replacing the engine thread`);
+    void this.#worker.terminate().then(() => this.#lost({ guilty, failure }));
+  }
+
+  async #startWorker(): Promise<void> {
+    const { logThread, heapMaxMib, report: _report, fatal: _fatal, ...rest } = this.#options;
+    this.#heartbeat.stopClock();
+    const { port1, port2 } = new MessageChannel();
+    const connection = logThread.connect();
+    const init: EngineWorkerInit = {
+      ...rest,
+      port: port2,
+      log: connection,
+      heartbeat: this.#heartbeat.buffer,
+      reopen: this.client.queriesToReopen(),
+    };
+    const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+    const worker = new Worker(new URL(`./engineWorker.${extension}`, import.meta.url), {
+      workerData: init,
+      transferList: [port2, connection.port],
+      execArgv: ["--experimental-vm-modules", "--disable-warning=ExperimentalWarning"],
+      resourceLimits: { maxOldGenerationSizeMb: heapMaxMib },
+    });
+    this.#worker = worker;
+    port1.on("message", (batch: EngineOutBatch) => this.client.receive(batch));
+    await this.#ready(worker);
+    worker.on("exit", () => this.#exited(worker));
+    worker.on("error", (error) => this.#crashed(error));
+    this.client.connect((messages) => port1.postMessage(messages));
+  }
+
+  #ready(worker: Worker): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onMessage = (message: EngineWorkerMessage) => {
+        worker.off("error", reject);
+        if (message.type === "ready") resolve();
+        else {
+          const { category, code, message: text } = message.error;
+          reject(new LensletError(category, code, text));
+        }
+      };
+      worker.once("message", onMessage);
+      worker.once("error", reject);
+      // A query that is opened again may run away before the engine ever becomes ready.
+      worker.once("exit", () => resolve());
+    });
+  }
+
+  #crashed(error: Error): void {
+    this.#options.report("error", `the engine thread failed: ${error.message}`);
+  }
+
+  /** The thread ended without being told to: memory, or a defect. */
+  #exited(worker: Worker): void {
+    if (this.#closing || this.#replacing || worker !== this.#worker) return;
+    this.#replacing = true;
+    const guilty = this.#heartbeat.runningCall();
+    const failure = { message: "JavaScript execution ran out of memory (maximum memory usage: 64 MB)\n" };
+    void this.#lost({ guilty, failure });
+  }
+
+  async #lost(loss: EngineLoss): Promise<void> {
+    this.#worker = null;
+    if (this.#closing) return;
+    const nowMs = sharedMonotonicMs();
+    this.#restarts.push(nowMs);
+    while (this.#restarts.length > 0 && nowMs - (this.#restarts[0] as number) > restartWindowMs)
+      this.#restarts.shift();
+    if (this.#restarts.length > restartsMax) {
+      this.#options.fatal(
+        new Error(`the engine thread was replaced more than ${restartsMax} times in a minute`),
+      );
+      return;
+    }
+    this.client.disconnected(loss);
+    try {
+      await this.#startWorker();
+      this.#replacing = false;
+    } catch (error) {
+      this.#options.fatal(error as Error);
+    }
+  }
+}

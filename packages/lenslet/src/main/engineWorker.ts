@@ -1,0 +1,89 @@
+import path from "node:path";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { LensletError } from "../base/errors.ts";
+import { Committer } from "../engine/committer.ts";
+import { Engine } from "../engine/engine.ts";
+import { Heartbeat } from "../engine/heartbeat.ts";
+import type { EngineIn, ReopenedQuery, WireError } from "../engine/wire.ts";
+import { openLocalLog } from "../log/local/localLog.ts";
+import type { LogConnection } from "../log/local/messages.ts";
+import { Runner } from "../runner/runner.ts";
+import { CatalogState } from "../store/catalogState.ts";
+import { openSqliteStore } from "../store/sqliteStore.ts";
+import { createRealRandom, realClock, realTimers } from "./realOs.ts";
+
+/** What the engine thread is started with. */
+export interface EngineWorkerInit {
+  readonly port: MessagePort;
+  readonly log: LogConnection;
+  readonly heartbeat: SharedArrayBuffer;
+  readonly dataFolder: string;
+  readonly instanceName: string;
+  readonly cursorSecret: Uint8Array;
+  readonly cloudUrl: string;
+  readonly siteUrl: string;
+  /** Names this run of the process. */
+  readonly boot: string;
+  readonly reopen: readonly ReopenedQuery[];
+}
+
+export type EngineWorkerMessage =
+  { readonly type: "ready" } | { readonly type: "failed"; readonly error: WireError };
+
+/** Composition root of the engine thread. */
+async function main(init: EngineWorkerInit): Promise<void> {
+  const log = openLocalLog(init.log, { clock: realClock });
+  const store = openSqliteStore(path.join(init.dataFolder, "store.sqlite"));
+  const random = createRealRandom();
+  const committer = await Committer.open(
+    { store, log, clock: realClock, boot: init.boot },
+    CatalogState.load(store),
+  );
+  const engine = new Engine({
+    store,
+    committer,
+    runner: new Runner({ clock: realClock }),
+    heartbeat: new Heartbeat(init.heartbeat),
+    clock: realClock,
+    timers: realTimers,
+    random,
+    cursorSecret: init.cursorSecret,
+    instanceName: init.instanceName,
+    boot: init.boot,
+    cloudUrl: init.cloudUrl,
+    siteUrl: init.siteUrl,
+    reportDefect: (error) =>
+      process.stderr.write(`lenslet: defect: ${(error as Error)?.stack ?? String(error)}\n`),
+    post: (batch) => init.port.postMessage(batch),
+    soon: setImmediate,
+  });
+  init.port.on("message", (messages: readonly EngineIn[]) => engine.receive(messages));
+  parentPort?.on("message", (message: { type: string }) => {
+    if (message.type === "close") void close(engine, store, log, init.port);
+  });
+  engine.start(init.reopen);
+  parentPort?.postMessage({ type: "ready" } satisfies EngineWorkerMessage);
+}
+
+async function close(
+  engine: Engine,
+  store: { close(): void },
+  log: { close(): Promise<void> },
+  port: MessagePort,
+): Promise<void> {
+  await engine.drain();
+  store.close();
+  await log.close();
+  port.close();
+  parentPort?.close();
+}
+
+main(workerData as EngineWorkerInit).catch((error: unknown) => {
+  const { category, code } =
+    error instanceof LensletError ? error : { category: "Internal" as const, code: "InternalServerError" };
+  const message = error instanceof LensletError ? error.message : ((error as Error)?.stack ?? String(error));
+  parentPort?.postMessage({
+    type: "failed",
+    error: { category, code, message },
+  } satisfies EngineWorkerMessage);
+});

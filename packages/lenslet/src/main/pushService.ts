@@ -1,0 +1,46 @@
+import type { Timers } from "../base/clock.ts";
+import { badRequest } from "../base/errors.ts";
+import { analyzePush } from "../deploy/analysisWorker.ts";
+import type { EngineApi } from "../engine/api.ts";
+import type { AnalysisRequestJson } from "../engine/systemOperations.ts";
+import type { JsonBody, PushService } from "../http/services.ts";
+
+/** How often a waiting `wait_for_schema` looks at the state of the push. */
+const schemaPollIntervalMs = 50;
+const schemaWaitMaxMs = 30_000;
+
+/**
+ * A push between three parties: the engine knows what is deployed, the analysis thread evaluates the new code where
+ * it can harm nobody, the engine commits.
+ */
+export function createPushService(engine: EngineApi, timers: Timers): PushService {
+  const system = async (operation: string, args: unknown): Promise<JsonBody> =>
+    JSON.parse(await engine.system(operation, JSON.stringify(args))) as JsonBody;
+
+  const analyzed = async (operation: string, body: JsonBody): Promise<JsonBody> => {
+    const input = (await system("push.prepare", body)) as unknown as AnalysisRequestJson;
+    const result = await analyzePush({ ...input, importSeed: Buffer.from(input.importSeed, "hex") }, { timers });
+    if (!result.ok) throw badRequest(result.code, result.message);
+    return system(operation, { body, input, analysis: result.analysis });
+  };
+
+  return {
+    getConfigHashes: () => system("push.configHashes", {}),
+    getConfig: async () => {
+      throw badRequest("EndpointRemoved", "get_config is not served; current CLIs use get_config_hashes.");
+    },
+    startPush: (body) => analyzed("push.start", body),
+    evaluatePush: (body) => analyzed("push.evaluate", body),
+    evaluateSchema: (body) => analyzed("push.evaluateSchema", body),
+    finishPush: (body) => system("push.finish", body),
+    reportPushCompleted: () => Promise.resolve(null),
+    waitForSchema: async (body) => {
+      const timeoutMs = Math.min(Number(body["timeoutMs"] ?? 10_000), schemaWaitMaxMs);
+      for (let waitedMs = 0; ; waitedMs += schemaPollIntervalMs) {
+        const state = await system("push.schemaState", body);
+        if (state["type"] !== "inProgress" || waitedMs >= timeoutMs) return state;
+        await new Promise<void>((resolve) => timers.setTimeout(resolve, schemaPollIntervalMs));
+      }
+    },
+  };
+}

@@ -1,0 +1,218 @@
+import { randomBytes } from "node:crypto";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import path from "node:path";
+import { readFileSync } from "node:fs";
+import { adminKeyOf } from "../auth/adminKey.ts";
+import { createAuthenticator } from "../auth/authenticator.ts";
+import { LensletError } from "../base/errors.ts";
+import { LogStream } from "../http/functionLogs.ts";
+import { createHttpHandler, httpServerOptions } from "../http/handler.ts";
+import { createSiteHandler } from "../http/httpActions.ts";
+import { LocalLogThread } from "../log/local/logThread.ts";
+import { createSyncServer } from "../sync/server.ts";
+import { createActionRunner } from "./actions.ts";
+import { derivedKey, openDataFolder } from "./dataFolder.ts";
+import { devIssuerVariables, openDevIssuer } from "./devIssuer.ts";
+import { devIssuerRoutes } from "./devIssuerRoutes.ts";
+import { EngineSupervisor } from "./engineSupervisor.ts";
+import { lockDataFolder } from "./folderLock.ts";
+import { createPushService } from "./pushService.ts";
+import { createRealRandom, realClock, realTimers } from "./realOs.ts";
+
+export interface ServerConfig {
+  readonly dataFolder: string;
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly sitePort: number;
+  /** Origins as clients see them; null: from host and port. */
+  readonly cloudUrl: string | null;
+  readonly siteUrl: string | null;
+  readonly redactErrors: boolean;
+  readonly heapMaxMib: number;
+  readonly devIssuer?: boolean;
+  readonly report: (level: "info" | "warn" | "error", message: string) => void;
+}
+
+export interface RunningServer {
+  readonly cloudUrl: string;
+  readonly siteUrl: string;
+  readonly adminKey: string;
+  readonly instanceName: string;
+  /** Answers what has been asked, persists, and ends all threads. */
+  close(): Promise<void>;
+}
+
+/** Composition root of the process: opens the data folder and starts log thread, engine thread, sync and HTTP. */
+export async function startServer(config: ServerConfig): Promise<RunningServer> {
+  const closers: (() => Promise<unknown> | void)[] = [];
+  const close = async () => {
+    // In reverse order of opening; one that fails must not keep the others open.
+    for (const closer of closers.splice(0).reverse()) {
+      try {
+        await closer();
+      } catch (error) {
+        config.report("error", `while closing: ${(error as Error).message}`);
+      }
+    }
+  };
+  try {
+    return await open(config, closers, close);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function open(
+  config: ServerConfig,
+  closers: (() => Promise<unknown> | void)[],
+  close: () => Promise<void>,
+): Promise<RunningServer> {
+  const instance = openDataFolder(config.dataFolder, "lenslet");
+  closers.push(lockDataFolder(config.dataFolder));
+
+  // Ports first: a port in use is the most likely failure, and the URLs need the numbers.
+  const api = await listen(config.host, config.port, "--port");
+  closers.push(() => closeHttp(api));
+  const site = await listen(config.host, config.sitePort, "--site-port");
+  closers.push(() => closeHttp(site));
+  const cloudUrl = config.cloudUrl ?? originOf(config.host, api);
+  const siteUrl = config.siteUrl ?? originOf(config.host, site);
+
+  const logThread = await LocalLogThread.start({ folder: path.join(config.dataFolder, "log"), verify: "tail" });
+  closers.push(() => logThread.close());
+  const supervisor = await EngineSupervisor.start({
+    logThread,
+    dataFolder: config.dataFolder,
+    instanceName: instance.name,
+    cursorSecret: derivedKey(instance, "cursors"),
+    cloudUrl,
+    siteUrl,
+    boot: randomBytes(8).toString("hex"),
+    heapMaxMib: config.heapMaxMib,
+    report: config.report,
+    fatal: (error) => {
+      config.report("error", error.message);
+      process.exit(1);
+    },
+  });
+  closers.push(() => supervisor.close());
+  const engine = supervisor.client;
+
+  const authenticator = createAuthenticator({
+    instanceName: instance.name,
+    instanceSecret: instance.secret,
+    deployment: () => engine.deployment(),
+    clock: realClock,
+    fetch,
+    redact: config.redactErrors,
+  });
+  const logStream = new LogStream({ clock: realClock, timers: realTimers });
+  closers.push(
+    engine.subscribe({
+      published: () => {},
+      deploymentChanged: () => {},
+      executed: (entries) => logStream.append(entries),
+    }),
+  );
+  const actions = createActionRunner({ engine, report: config.report });
+  closers.push(() => actions.close());
+  const random = createRealRandom();
+  const syncServer = createSyncServer({
+    engine,
+    authenticator,
+    runAction: (call) => actions.run(call),
+    clock: realClock,
+    timers: realTimers,
+    random,
+    redactErrors: config.redactErrors,
+    log: (message, error) => config.report("error", `${message}: ${(error as Error)?.stack ?? String(error)}`),
+  });
+  closers.push(() => syncServer.close());
+  const handler = createHttpHandler({
+    engine,
+    authenticator,
+    push: createPushService(engine, realTimers),
+    testQueries: {
+      runTestQuery: () =>
+        Promise.reject(
+          new LensletError(
+            "BadRequest",
+            "NotAvailableYet",
+            "Inline test queries are not available in this version of Lenslet. Put the query into your convex/ folder and run it from there.",
+          ),
+        ),
+    },
+    logStream,
+    runAction: (call) => actions.run(call),
+    instanceName: instance.name,
+    version: packageVersion(),
+    redact: config.redactErrors,
+    clock: realClock,
+    timers: realTimers,
+    random,
+    onUnexpectedError: (error, where) =>
+      config.report("error", `${where}: ${(error as Error)?.stack ?? String(error)}`),
+  });
+
+  let route = handler;
+  if (config.devIssuer === true) {
+    const issuer = await openDevIssuer(config.dataFolder, cloudUrl);
+    const changes = Object.entries(devIssuerVariables(issuer)).map(([name, value]) => ({ name, value }));
+    await engine.system("env.update", JSON.stringify({ changes }));
+    route = devIssuerRoutes(issuer, handler);
+  }
+  api.on("request", route);
+  api.on("upgrade", (request, socket, head) => syncServer.handleUpgrade(request, socket, head));
+  site.on("request", createSiteHandler());
+  closers.push(() => syncServer.drain());
+  return {
+    cloudUrl,
+    siteUrl,
+    adminKey: adminKeyOf(instance.name, instance.secret),
+    instanceName: instance.name,
+    close,
+  };
+}
+
+function listen(host: string, port: number, flag: string): Promise<http.Server> {
+  const server = http.createServer(httpServerOptions);
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      reject(error.code === "EADDRINUSE" ? portInUse(host, port, flag) : error);
+    });
+    server.listen(port, host, () => resolve(server));
+  });
+}
+
+function portInUse(host: string, port: number, flag: string): LensletError {
+  return new LensletError(
+    "Conflict",
+    "PortInUse",
+    `Port ${port} on ${host} is in use. Stop the other process, or choose another port with ${flag} (0 takes any free one).`,
+  );
+}
+
+function originOf(host: string, server: http.Server): string {
+  const { port } = server.address() as AddressInfo;
+  const name = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
+  return `http://${name.includes(":") ? `[${name}]` : name}:${port}`;
+}
+
+function closeHttp(server: http.Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+    // Long polls hold their connections for up to a minute: a drain does not wait for them.
+    setTimeout(() => server.closeAllConnections(), 2000).unref();
+  });
+}
+
+function packageVersion(): string {
+  const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+    version: string;
+  };
+  return manifest.version;
+}

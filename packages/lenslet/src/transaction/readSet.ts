@@ -64,17 +64,12 @@ export class ReadSet {
       this.#intervals.set(index, list);
     }
     const from = firstTouching(list, lower);
-    let to = from;
-    let mergedLower = lower;
-    let mergedUpper = upper;
-    for (
-      let next = list[to];
-      next !== undefined && (upper === null || next.lower <= upper);
-      next = list[++to]
-    ) {
-      if (next.lower < mergedLower) mergedLower = next.lower;
-      mergedUpper = maxUpper(mergedUpper, next.upper);
-    }
+    const to = upper === null ? list.length : firstBeyond(list, from, upper);
+    const first = list[from];
+    const last = list[to - 1];
+    const isMerging = to > from && first !== undefined && last !== undefined;
+    const mergedLower = isMerging && first.lower < lower ? first.lower : lower;
+    const mergedUpper = isMerging ? maxUpper(last.upper, upper) : upper;
     const merged = { lower: mergedLower, upper: mergedUpper };
     if (to === from + 1) {
       list[from] = merged;
@@ -94,6 +89,12 @@ export class ReadSet {
     // The candidate may end exactly at the key; then the next one may begin there only if they were merged.
     return candidate.lower <= key && (candidate.upper === null || key < candidate.upper);
   }
+}
+
+/** Position of the first interval, from `from` on, that begins after `upper`. Merged intervals are few: a plain search. */
+function firstBeyond(list: readonly KeyInterval[], from: number, upper: IndexKey): number {
+  for (let i = from; i < list.length; i++) if ((list[i] as KeyInterval).lower > upper) return i;
+  return list.length;
 }
 
 /** Position of the first interval whose upper bound is at or after `lower`. */

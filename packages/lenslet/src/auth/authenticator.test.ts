@@ -90,7 +90,12 @@ beforeEach(() => {
 });
 
 function authenticator(options: { redact?: boolean; fetch?: typeof fetch } = {}): Authenticator {
-  const deployment = (): Deployment => ({ version: ++version, authProviders, environmentVariables: {} });
+  const deployment = (): Deployment => ({
+    version: ++version,
+    authProviders,
+    environmentVariables: {},
+    canonicalUrls: { convexCloudUrl: "", convexSiteUrl: "" },
+  });
   return createAuthenticator({
     instanceName: "happy-otter-1",
     instanceSecret: secret,
@@ -101,11 +106,7 @@ function authenticator(options: { redact?: boolean; fetch?: typeof fetch } = {})
   });
 }
 
-function sign(
-  key: SigningKey,
-  claims: JWTPayload = {},
-  header: { kid?: string } = { kid: key.kid },
-) {
+function sign(key: SigningKey, claims: JWTPayload = {}, header: { kid?: string } = { kid: key.kid }) {
   const nowS = Math.floor(clock.now / 1000);
   const payload = { iss: provider.url, sub: "u1", aud: "convex", iat: nowS, exp: nowS + 3600, ...claims };
   return new SignJWT(payload).setProtectedHeader({ alg: key.algorithm, ...header }).sign(key.privateKey);
@@ -266,53 +267,47 @@ describe("choosing a provider", () => {
 describe("OIDC tokens", () => {
   it("yield the mapped identity", async () => {
     const token = await sign(rsa, {
-      ...{
-        name: "Ada",
-        given_name: "A",
-        email: "a@x",
-        email_verified: true,
-        picture: "p",
-        zoneinfo: "UTC",
-        locale: "en",
-      },
-      ...{
-        updated_at: 0,
-        address: { formatted: "Street 1", country: "x" },
-        birthdate: "1815-12-10",
-        profile: "pr",
-      },
-      ...{
-        org: { id: 7 },
-        roles: ["a"],
-        jti: "j",
-        nbf: 1,
-        fva: [1, 2],
-        nonce: "n",
-        tokenIdentifier: "forged",
-        subject: "forged",
-      },
+      name: "Ada",
+      given_name: "A",
+      email: "a@x",
+      email_verified: true,
+      picture: "p",
+      zoneinfo: "UTC",
+      locale: "en",
+      updated_at: 0,
+      address: { formatted: "Street 1", country: "x" },
+      birthdate: "1815-12-10",
+      profile: "pr",
+      org: { id: 7 },
+      roles: ["a"],
+      jti: "j",
+      nbf: 1,
+      fva: [1, 2],
+      nonce: "n",
+      tokenIdentifier: "forged",
+      subject: "forged",
     });
     const identity = await authenticator().parseAuthorization(`Bearer ${token}`);
     expect(identity).toEqual({
       kind: "user",
       expiresAtMs: startMs + 3_600_000,
       attributes: {
-        ...{ tokenIdentifier: `${provider.url}|u1`, issuer: provider.url, subject: "u1" },
-        ...{
-          name: "Ada",
-          givenName: "A",
-          email: "a@x",
-          emailVerified: true,
-          pictureUrl: "p",
-          timezone: "UTC",
-        },
-        ...{
-          language: "en",
-          updatedAt: "1970-01-01T00:00:00.000Z",
-          address: "Street 1",
-          birthday: "1815-12-10",
-        },
-        ...{ profileUrl: "pr", org: { id: 7 }, roles: ["a"] },
+        tokenIdentifier: `${provider.url}|u1`,
+        issuer: provider.url,
+        subject: "u1",
+        name: "Ada",
+        givenName: "A",
+        email: "a@x",
+        emailVerified: true,
+        pictureUrl: "p",
+        timezone: "UTC",
+        language: "en",
+        updatedAt: "1970-01-01T00:00:00.000Z",
+        address: "Street 1",
+        birthday: "1815-12-10",
+        profileUrl: "pr",
+        org: { id: 7 },
+        roles: ["a"],
       },
     });
   });
@@ -410,8 +405,13 @@ describe("custom JWTs", () => {
       kind: "user",
       expiresAtMs: startMs + 3_605_000,
       attributes: {
-        ...{ tokenIdentifier: `${provider.url}|u1`, issuer: provider.url, subject: "u1" },
-        ...{ email: "a@x", "properties.id": 1, "properties.deep.x": [1], given_name: "G" },
+        tokenIdentifier: `${provider.url}|u1`,
+        issuer: provider.url,
+        subject: "u1",
+        email: "a@x",
+        "properties.id": 1,
+        "properties.deep.x": [1],
+        given_name: "G",
       },
     });
   });

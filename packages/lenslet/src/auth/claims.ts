@@ -24,8 +24,19 @@ const oidcBooleanClaims: Readonly<Record<string, string>> = {
 };
 /** Claims about the token, not about the user. */
 const oidcTokenClaims: ReadonlySet<string> = new Set([
-  ...["iss", "sub", "aud", "exp", "iat", "nbf", "jti"],
-  ...["auth_time", "nonce", "acr", "amr", "azp", "fva"],
+  "iss",
+  "sub",
+  "aud",
+  "exp",
+  "iat",
+  "nbf",
+  "jti",
+  "auth_time",
+  "nonce",
+  "acr",
+  "amr",
+  "azp",
+  "fva",
 ]);
 const registeredClaims: ReadonlySet<string> = new Set(["iss", "sub", "aud", "exp", "iat", "nbf", "jti"]);
 

@@ -24,6 +24,11 @@ export type AnalysisResult =
   /** `code` and `message` are those of the 400 answer. */
   | { readonly ok: false; readonly code: string; readonly message: string };
 
+/** `code` and `message` as above, without the frame of a push. */
+export type AuthAnalysisResult =
+  | { readonly ok: true; readonly auth: readonly AuthInfo[] }
+  | { readonly ok: false; readonly code: string; readonly message: string };
+
 export interface Analysis {
   readonly definition: DefinitionMetadata;
   readonly schema: SchemaJson | null;

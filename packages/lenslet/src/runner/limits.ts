@@ -1,0 +1,40 @@
+/** Time and memory are enforced from outside (the engine's watchdog); the numbers and texts are functions.md §4.4. */
+export const userTimeMsMax = 1_000;
+export const systemTimeMsMax = 15_000;
+export const analysisTimeMsMax = 4_000;
+export const heapBytesMax = 64 * 1024 * 1024;
+export const slowRunMs = userTimeMsMax * 0.8;
+
+export const errorMessageBytesMax = 65_536;
+export const logLineBytesMax = 32_768;
+export const logLinesMax = 256;
+/** V8's default stack depth, counted without the server's own frames. */
+export const framesMax = 10;
+/** Adjacent `get` / `queryStreamNext` (or `storageGetUrl`) syscalls that are answered together. */
+export const syscallBatchMax = 16;
+/** Idle contexts kept for one code version; nested calls use one each. */
+export const idleRealmsMax = 16;
+/** crypto.getRandomValues */
+export const randomBytesMax = 65_536;
+
+export function timedOutText(maximumMs: number): string {
+  return `Function execution timed out (maximum duration: ${maximumMs / 1000}s)`;
+}
+export const systemTimedOutText = "Your request timed out performing too many system operations.";
+export const outOfMemoryText = "JavaScript execution ran out of memory (maximum memory usage: 64 MB)";
+/** `actual` e.g. "850ms". */
+export function slowRunText(maximumMs: number, actual: string): string {
+  return `Function execution took a long time. (maximum duration: ${maximumMs / 1000}s, actual duration: ${actual}).`;
+}
+
+export const neverResolvesText = "Returned promise will never resolve";
+export function moduleNotFoundText(path: string): string {
+  return `Couldn't find JavaScript module '${path}'. Did you forget to run \`npx convex dev\`?`;
+}
+export function exportNotFoundText(exportName: string, modulePath: string): string {
+  return `Couldn't find ${JSON.stringify(exportName)} in module ${JSON.stringify(modulePath)}.`;
+}
+export function notAFunctionText(path: string): string {
+  return `Function ${path} is neither a query or mutation. Did you forget to wrap it with \`query\` or \`mutation\`?`;
+}
+export const topLevelAwaitText = "Top-level awaits in source files are unsupported";

@@ -1,0 +1,436 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import vm from "node:vm";
+import type { Clock } from "../base/clock.ts";
+import { isDeveloperError } from "../base/errors.ts";
+import type { LensletError } from "../base/errors.ts";
+import { ModuleLoadError } from "./codeModules.ts";
+import type { CodeModules, ModuleGraph } from "./codeModules.ts";
+import { describeThrown, hostFailure, uncaughtText } from "./failure.ts";
+import { exportNotFoundText, neverResolvesText, notAFunctionText, syscallBatchMax } from "./limits.ts";
+import { makeLogLine } from "./logLines.ts";
+import { installBody } from "./realm/body.ts";
+import { installConsole } from "./realm/consoleApi.ts";
+import { installCore } from "./realm/core.ts";
+import { installCrypto } from "./realm/cryptoApi.ts";
+import { installDeterminism } from "./realm/determinism.ts";
+import { installEncoding } from "./realm/encoding.ts";
+import { installEvents } from "./realm/events.ts";
+import type {
+  CrossingFailure,
+  Install,
+  ModuleFactory,
+  ModuleRecord,
+  QueuedSyscall,
+  RealmControls,
+  RealmHost,
+  RealmState,
+} from "./realm/realmTypes.ts";
+import { takeUnhandledRejections } from "./rejections.ts";
+import { SeededRandom } from "./seededRandom.ts";
+import { formatFrames } from "./stackFrames.ts";
+import { runSubtle } from "./subtleCrypto.ts";
+import type { LogLine, RunFailure, RunOutcome, RunRequest } from "./types.ts";
+
+const installers: readonly Install[] = [
+  installCore,
+  installEvents,
+  installEncoding,
+  installBody,
+  installCrypto,
+  installConsole,
+  installDeterminism,
+];
+const bootSource = `(function(host,realm){"use strict";\n${installers
+  .map((install) => `(${install.toString()})(host,realm);`)
+  .join("\n")}\n})`;
+const bootScript = new vm.Script(bootSource, { filename: "lenslet:realm" });
+/** A context drains its microtasks at the end of each script, also of an empty one. */
+const drainScript = new vm.Script("0", { filename: "lenslet:drain" });
+
+const databaseOps =
+  /^1\.0\/(get|queryStream|queryStreamNext|queryCleanup|queryPage|count|insert|shallowMerge|replace|remove|db\/.*)$/;
+const callOps = /^1\.0\/(runUdf|actions\/(query|mutation|action))$/;
+
+/**
+ * One context with the modules evaluated in it. Serves one run at a time; between runs it holds nothing of the last
+ * one that user code could see. Created in about 1 ms, so realms are re-used.
+ */
+export class Realm {
+  readonly modules: CodeModules;
+  /** The only entry module this realm may serve, when its evaluation changed globals. */
+  dedicatedTo: string | null = null;
+  /** False when a run left a trace in the globals: the realm must not be used again. */
+  intact = true;
+  readonly #context: vm.Context;
+  readonly #clock: Clock;
+  readonly #controls = {} as RealmControls;
+  readonly #records = new Map<string, ModuleRecord>();
+  /** Instances of modules that keep state, for the current run only. */
+  #freshRecords = new Map<string, ModuleRecord>();
+  readonly #baselines = new Map<string, unknown>();
+  readonly #frames = new WeakMap<object, string[]>();
+  readonly #state: RealmState;
+  #random: SeededRandom | null = null;
+  #seed: Uint8Array;
+  #seedStream = 0;
+  #request: RunRequest | null = null;
+  #startedMs = 0;
+  #pending: QueuedSyscall[] = [];
+  #pendingAt = 0;
+  #log: (line: LogLine) => void = () => undefined;
+
+  constructor(modules: CodeModules, clock: Clock) {
+    this.modules = modules;
+    this.#clock = clock;
+    this.#seed = modules.code.importSeed;
+    this.#state = {
+      phase: "idle",
+      kind: "analysis",
+      nowMs: modules.code.importTimestampMs,
+      timeOriginMs: modules.code.importTimestampMs,
+      usedClock: false,
+      outcome: "pending",
+      result: undefined,
+      error: undefined,
+      fatal: null,
+    };
+    this.#context = vm.createContext(vm.constants.DONT_CONTEXTIFY, { microtaskMode: "afterEvaluate" });
+    const boot = bootScript.runInContext(this.#context) as (host: RealmHost, realm: RealmControls) => void;
+    boot(this.#makeHost(), this.#controls);
+  }
+
+  /** Runs one query or mutation to its end. Rethrows what the host threw unless user code may see it. */
+  run(request: RunRequest, graph: ModuleGraph): RunOutcome {
+    const state = this.#state;
+    this.#request = request;
+    this.#log = (line) => request.host.log(line);
+    state.kind = request.kind;
+    state.usedClock = false;
+    try {
+      const failure = this.import(graph) ?? this.#start(request) ?? this.#loop(request);
+      if (failure) return { ok: false, failure, usedClock: state.usedClock };
+      return { ok: true, resultJson: String(state.result), usedClock: state.usedClock };
+    } finally {
+      this.#checkGlobals(graph);
+      this.#reset();
+    }
+  }
+
+  /** Imports an entry module and everything it needs; afterwards `namespace(path)` is there. */
+  import(graph: ModuleGraph): RunFailure | null {
+    const state = this.#state;
+    const isLoaded = graph.fresh.size === 0 && this.#records.has(graph.entry);
+    if (isLoaded) return null;
+    const watched = graph.watchedGlobals;
+    const before = watched.length === 0 ? null : this.#controls.snapshotGlobals(watched);
+    state.phase = "import";
+    state.nowMs = state.timeOriginMs;
+    try {
+      this.#load(graph);
+    } catch (error) {
+      if (error instanceof ModuleLoadError) return loadFailure(error);
+      this.#drain();
+      takeUnhandledRejections();
+      return this.describe(error);
+    }
+    const failure = this.#settleMicrotasks();
+    if (before !== null) {
+      if (!this.#controls.globalsUnchanged(before)) this.dedicatedTo = graph.entry;
+      this.#baselines.set(graph.entry, this.#controls.snapshotGlobals(watched));
+    }
+    return failure;
+  }
+
+  namespace(path: string): Record<string, unknown> | null {
+    return this.#record(path)?.namespace ?? null;
+  }
+
+  /** For evaluation outside a run: restrictions of import time, `log` gets the console. */
+  beginAnalysis(kind: "analysis" | "authConfig", log: (line: LogLine) => void): void {
+    this.#state.kind = kind;
+    this.#log = log;
+  }
+
+  /** What user code of this realm threw. */
+  describe(thrown: unknown): RunFailure {
+    if (typeof thrown !== "object" || thrown === null) return describeThrown(thrown, []);
+    try {
+      // The stack is formatted, and its frames noted, when it is first read.
+      void (thrown as { stack?: unknown }).stack;
+    } catch {
+      // A getter of user code.
+    }
+    return describeThrown(thrown, this.#frames.get(thrown) ?? []);
+  }
+
+  #start(request: RunRequest): RunFailure | null {
+    const state = this.#state;
+    const { modulePath, exportName } = request;
+    state.phase = "running";
+    state.nowMs = request.nowMs;
+    state.outcome = "pending";
+    this.#seed = request.seed;
+    this.#seedStream = 0;
+    this.#random = null;
+    this.#startedMs = this.#clock.monotonicMs();
+    const namespace = this.namespace(modulePath)!;
+    const started = this.#controls.start(namespace, exportName, request.kind, request.argsJson);
+    if (started === "missing") return hostFailure(exportNotFoundText(exportName, modulePath));
+    if (started === "notAFunction") return hostFailure(notAFunctionText(`${modulePath}:${exportName}`));
+    return null;
+  }
+
+  /** The event loop of functions.md §5.2: microtasks, rejections, then the next syscalls in call order. */
+  #loop(request: RunRequest): RunFailure | null {
+    const state = this.#state;
+    for (;;) {
+      const failure = this.#settleMicrotasks();
+      if (failure) return failure;
+      if (state.outcome === "rejected") return this.describe(state.error);
+      const batch = this.#nextBatch();
+      if (batch.length === 0) return state.outcome === "resolved" ? null : hostFailure(neverResolvesText);
+      this.#controls.settle(batch.map((call) => ({ call, outcome: this.#execute(request, call) })));
+    }
+  }
+
+  #settleMicrotasks(): RunFailure | null {
+    this.#drain();
+    const rejections = takeUnhandledRejections();
+    const { fatal } = this.#state;
+    if (fatal !== null) {
+      if ("hostError" in fatal) throw fatal.hostError;
+      return hostFailure(fatal.message);
+    }
+    return rejections.length === 0 ? null : this.describe(rejections[0]);
+  }
+
+  #drain(): void {
+    drainScript.runInContext(this.#context);
+  }
+
+  #nextBatch(): QueuedSyscall[] {
+    const batch: QueuedSyscall[] = [];
+    for (;;) {
+      if (this.#pendingAt === this.#pending.length) {
+        const { queue } = this.#controls;
+        if (queue.length === 0) return batch;
+        this.#pending = queue;
+        this.#pendingAt = 0;
+        this.#controls.queue = [];
+      }
+      const call = this.#pending[this.#pendingAt]!;
+      if (batch.length > 0 && !sharesBatch(batch[0]!.op, call.op)) return batch;
+      batch.push(call);
+      this.#pendingAt++;
+      if (batch.length === syscallBatchMax) return batch;
+    }
+  }
+
+  #execute(request: RunRequest, call: QueuedSyscall): string | CrossingFailure {
+    try {
+      return request.host.asyncSyscall(call.op, call.args);
+    } catch (error) {
+      if (isDeveloperError(error)) return crossing(error);
+      throw error;
+    }
+  }
+
+  #reset(): void {
+    const state = this.#state;
+    state.phase = "idle";
+    state.result = undefined;
+    state.error = undefined;
+    state.fatal = null;
+    this.#request = null;
+    this.#log = () => undefined;
+    this.#pending = [];
+    this.#pendingAt = 0;
+    if (this.#controls.queue.length > 0) this.#controls.queue = [];
+    if (this.#freshRecords.size > 0) this.#freshRecords = new Map();
+    this.#controls.resetConsole();
+  }
+
+  #checkGlobals(graph: ModuleGraph): void {
+    if (graph.watchedGlobals.length === 0) return;
+    const baseline = this.#baselines.get(graph.entry);
+    if (baseline === undefined || !this.#controls.globalsUnchanged(baseline)) this.intact = false;
+  }
+
+  #record(path: string): ModuleRecord | undefined {
+    return this.#freshRecords.get(path) ?? this.#records.get(path);
+  }
+
+  /** Throws ModuleLoadError or what a module's body throws. */
+  #load(graph: ModuleGraph): void {
+    const controls = this.#controls;
+    const missing = graph.order.filter(({ path }) => !this.#record(path));
+    for (const { path } of missing) {
+      const home = graph.fresh.has(path) ? this.#freshRecords : this.#records;
+      home.set(path, controls.newRecord());
+    }
+    const waiting = new Set(missing.map(({ path }) => path));
+    try {
+      for (const { path, script, imports } of missing) {
+        const factory = script.runInContext(this.#context) as ModuleFactory;
+        const dependencies = imports.map((imported) => this.#record(imported)!);
+        controls.instantiate(this.#record(path)!, factory, dependencies, path);
+      }
+      for (const { path, exports } of missing) {
+        const targets = [...exports].map(([name, target]) => ({
+          name,
+          record: this.#record(target.path)!,
+          local: target.local,
+        }));
+        controls.defineExports(this.#record(path)!, targets);
+      }
+      for (const { path } of missing) {
+        // Every module draws from its own stream, so that the order of evaluation does not matter.
+        this.#seed = this.modules.code.importSeed;
+        this.#seedStream = pathHash(path);
+        this.#random = null;
+        controls.evaluate(this.#record(path)!);
+        waiting.delete(path);
+      }
+    } finally {
+      for (const path of waiting) {
+        this.#records.delete(path);
+        this.#freshRecords.delete(path);
+      }
+    }
+  }
+
+  #draw(): SeededRandom {
+    this.#random ??= new SeededRandom(this.#seed, this.#seedStream);
+    return this.#random;
+  }
+
+  #makeHost(): RealmHost {
+    const state = this.#state;
+    return {
+      state,
+      env: this.modules.code.env,
+      syscall: (op, args) => this.#syscall(op, args),
+      importText,
+      importDynamic: (referrer, specifier) => this.#importDynamic(referrer, specifier),
+      random: () => this.#draw().float(),
+      fillRandom: (bytes) => this.#draw().fill(bytes),
+      elapsedMs: () => this.#clock.monotonicMs() - this.#startedMs,
+      monotonicMs: () => this.#clock.monotonicMs(),
+      log: (level, parts) => this.#log(makeLogLine(level, parts, Math.floor(this.#clock.nowMs()))),
+      formatStack: (error, sites) => this.#formatStack(error, sites),
+      url: (text, base) => URL.parse(text, base),
+      searchParams: (text) => new URLSearchParams(text),
+      encodeUtf8: (text) => Buffer.from(text, "utf8"),
+      textDecoder: makeDecoder,
+      atob: (text) => attempt(() => atob(text)),
+      btoa: (text) => attempt(() => btoa(text)),
+      asyncStorage: () => new AsyncLocalStorage(),
+      snapshot: () => AsyncLocalStorage.snapshot(),
+      subtle: runSubtle,
+    };
+  }
+
+  #syscall(op: string, args: string): string | CrossingFailure {
+    const { fatal } = this.#state;
+    const request = this.#request;
+    if (fatal !== null || request === null) return { message: "The function has been aborted" };
+    try {
+      return request.host.syscall(op, args);
+    } catch (error) {
+      if (isDeveloperError(error)) return crossing(error);
+      this.#state.fatal = { hostError: error };
+      return { message: "The function has been aborted" };
+    }
+  }
+
+  #importDynamic(
+    referrer: string,
+    specifier: string,
+  ): { namespace: object } | CrossingFailure | { thrown: unknown } {
+    const path = this.modules.resolve(referrer, specifier);
+    if (this.#state.phase === "running") {
+      return { message: `Can't dynamically import ${path} in a query or mutation` };
+    }
+    const seed = { random: this.#random, seed: this.#seed, stream: this.#seedStream };
+    try {
+      this.#load(this.modules.graph(path));
+      return { namespace: this.#record(path)!.namespace };
+    } catch (error) {
+      return error instanceof ModuleLoadError ? { message: error.message } : { thrown: error };
+    } finally {
+      this.#random = seed.random;
+      this.#seed = seed.seed;
+      this.#seedStream = seed.stream;
+    }
+  }
+
+  #formatStack(error: unknown, sites: readonly NodeJS.CallSite[]): string {
+    let frames: string[] = [];
+    let header = "Error";
+    try {
+      frames = formatFrames(sites, this.modules);
+      if (typeof error === "object" && error !== null) this.#frames.set(error, frames);
+      header = String(error);
+    } catch {
+      // A toString of user code; the frames stand.
+    }
+    return [header, ...frames].join("\n");
+  }
+}
+
+function importText(op: string): string {
+  if (databaseOps.test(op)) return "Can't use database at import time";
+  if (callOps.test(op)) return "Cannot call another function at import time";
+  if (op === "1.0/componentArgument") return "Can't use `componentArg` at import time";
+  return `Syscall ${op} unsupported at import time`;
+}
+
+export function loadFailure(error: ModuleLoadError): RunFailure {
+  if (error.errorName === null) return hostFailure(error.message);
+  return hostFailure(uncaughtText(error.errorName, error.message));
+}
+
+function crossing(error: LensletError): CrossingFailure {
+  const { message, data } = error;
+  return data === undefined ? { message } : { message, dataJson: JSON.stringify(data) };
+}
+
+function sharesBatch(first: string, next: string): boolean {
+  const kind = batchKind(first);
+  return kind !== 0 && kind === batchKind(next);
+}
+
+function batchKind(op: string): number {
+  if (op === "1.0/get" || op === "1.0/queryStreamNext") return 1;
+  return op === "1.0/storageGetUrl" ? 2 : 0;
+}
+
+/** FNV-1a */
+function pathHash(path: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < path.length; i++) hash = Math.imul(hash ^ path.charCodeAt(i), 0x01000193);
+  return hash >>> 0;
+}
+
+function attempt(compute: () => string): string | null {
+  try {
+    return compute();
+  } catch {
+    return null;
+  }
+}
+
+function makeDecoder(
+  label: string,
+  options: { fatal: boolean; ignoreBOM: boolean },
+): { decode(bytes: Uint8Array | null, stream: boolean): string | null; encoding: string } | null {
+  try {
+    const decoder = new TextDecoder(label, options);
+    return {
+      encoding: decoder.encoding,
+      decode: (bytes, stream) => attempt(() => decoder.decode(bytes ?? undefined, { stream })),
+    };
+  } catch {
+    return null;
+  }
+}

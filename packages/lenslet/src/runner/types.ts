@@ -1,0 +1,67 @@
+/** One uploaded module. `path` is canonical, e.g. "dir/messages.js" or "_deps/ABC.js". */
+export interface ModuleSource {
+  readonly path: string;
+  readonly source: string;
+  readonly sourceMap: string | null;
+  readonly environment: "isolate" | "node";
+}
+
+/** The code of one component at one push, with the environment it sees. Immutable. */
+export interface CodeVersion {
+  /** New for each push and each change of environment variables. */
+  readonly id: string;
+  readonly modules: ReadonlyMap<string, ModuleSource>;
+  readonly env: Readonly<Record<string, string>>;
+  /** Seeds `Math.random()` while modules are imported, so that every import sees the same values. */
+  readonly importSeed: Uint8Array;
+  /** What `Date.now()` says while modules are imported; also `performance.timeOrigin`. */
+  readonly importTimestampMs: number;
+}
+
+export type LogLevel = "DEBUG" | "ERROR" | "WARN" | "INFO" | "LOG";
+
+/** One console call. `messages` are the rendered arguments. */
+export interface LogLine {
+  readonly level: LogLevel;
+  readonly messages: string[];
+  readonly timestampMs: number;
+  readonly isTruncated: boolean;
+}
+
+/**
+ * What a running function asks of the engine. Arguments and results are JSON texts. Developer errors
+ * (`isDeveloperError`) are thrown inside user code; any other error aborts the run and is rethrown by `Runner.run`.
+ */
+export interface RunHost {
+  syscall(op: string, argsJson: string): string;
+  asyncSyscall(op: string, argsJson: string): string;
+  log(line: LogLine): void;
+}
+
+export interface RunRequest {
+  readonly kind: "query" | "mutation";
+  readonly code: CodeVersion;
+  /** e.g. "dir/messages.js" */
+  readonly modulePath: string;
+  readonly exportName: string;
+  /** JSON text of the positional argument array. */
+  readonly argsJson: string;
+  /** 32 bytes; draws of Math.random and crypto come from it. */
+  readonly seed: Uint8Array;
+  /** The frozen clock of the run, whole milliseconds. */
+  readonly nowMs: number;
+  readonly host: RunHost;
+}
+
+/** `message` e.g. "Uncaught Error: boom"; each frame e.g. "    at handler (../convex/a.ts:3:8)". */
+export interface RunFailure {
+  readonly message: string;
+  readonly frames: readonly string[];
+  /** Convex-encoded JSON text of a ConvexError's data. */
+  readonly dataJson?: string;
+}
+
+/** `usedClock`: the run read the date or `performance.now()`, so its result ages. */
+export type RunOutcome =
+  | { readonly ok: true; readonly resultJson: string; readonly usedClock: boolean }
+  | { readonly ok: false; readonly failure: RunFailure; readonly usedClock: boolean };

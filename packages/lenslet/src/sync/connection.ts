@@ -9,7 +9,7 @@ import { internalEnding, type Ending } from "./endings.ts";
 import { pingFrame, wireBuffers, type Outgoing, type TransitionEncoder } from "./frames.ts";
 import * as limits from "./limits.ts";
 import type { LiveQueries, View } from "./liveQueries.ts";
-import { flush, retryOpen, step } from "./session.ts";
+import { flush, retryOpen, step, takeAnsweredBatches } from "./session.ts";
 import { newSession, type Client, type Effect, type OpenTicket } from "./sessionState.ts";
 import type { QuerySlot, Session, SessionConfig, SessionEvent, SessionOwner } from "./sessionState.ts";
 
@@ -96,6 +96,9 @@ export class Connection implements SessionOwner {
   flush(tick: Tick): void {
     this.#isScheduled = false;
     if (this.#endedMs !== null) return;
+    if (this.session.batches.length > 0) {
+      for (const effect of takeAnsweredBatches(this.session)) this.#perform(effect);
+    }
     if (this.#socket.writableLength === 0) this.#transitionsUnsent = 0;
     this.#isBlocked = this.#transitionsUnsent >= limits.transitionsUnsentMax;
     const next = this.#isBlocked ? null : flush(this.session, tick.view, tick.nowMs);

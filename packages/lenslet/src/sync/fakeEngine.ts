@@ -22,8 +22,8 @@ export interface FakeContext {
   readonly args: Record<string, unknown>;
   readonly identity: Identity;
   readonly journal: string | null;
-  log(line: string): void;
-  writeJournal(journal: string): void;
+  readonly log: (line: string) => void;
+  readonly writeJournal: (journal: string) => void;
 }
 export type FakeFunction = (data: Data, context: FakeContext) => unknown;
 
@@ -64,6 +64,8 @@ export class FakeEngine implements EngineApi {
   #nextId = 0;
   #ts: bigint;
   #published: bigint;
+  /** What live queries show: all answers and events that have been sent off are about this. */
+  #publishedData: Data = {};
 
   constructor(startTs = 1_000n) {
     this.#ts = this.#published = startTs;
@@ -104,14 +106,14 @@ export class FakeEngine implements EngineApi {
     const { promise, resolve, reject } = Promise.withResolvers<OpenedQuery>();
     const error = this.openErrors.shift();
     if (error !== undefined) {
-      this.#deliver(() => reject(error as Error));
+      this.#deliver(() => reject(error));
       return promise;
     }
     const key = JSON.stringify([call.target, call.argsJson, call.identity, call.journal]);
     let entry = [...this.#entries.values()].find((candidate) => candidate.key === key);
     if (!entry) {
       const id: LiveQueryId = ++this.#nextId;
-      entry = { id, key, call, state: this.#run(call, call.journal, this.data, 1), opens: 0 };
+      entry = { id, key, call, state: this.#run(call, call.journal, this.#publishedData, 1), opens: 0 };
       this.#entries.set(id, entry);
     }
     entry.opens++;
@@ -132,7 +134,7 @@ export class FakeEngine implements EngineApi {
     const { promise, resolve, reject } = Promise.withResolvers<MutationResult>();
     const error = this.mutationErrors.shift();
     if (error !== undefined) {
-      this.#deliver(() => reject(error as Error));
+      this.#deliver(() => reject(error));
       return promise;
     }
     const key = call.session && `${call.session.sessionId}|${call.session.requestId}`;
@@ -157,6 +159,7 @@ export class FakeEngine implements EngineApi {
   /** Shows all commits so far to the live queries. */
   publish(): void {
     const ts = this.#ts;
+    this.#publishedData = this.data;
     const changed: { id: LiveQueryId; state: LiveQueryState }[] = [];
     for (const entry of this.#entries.values()) {
       const state = this.#run(entry.call, entry.state.journal, this.data, entry.state.version + 1);

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { badRequest, LensletError } from "../base/errors.ts";
-import type { Identity, LiveQueryId, MutationCall } from "../engine/api.ts";
+import type { Identity, MutationCall } from "../engine/api.ts";
 import { encodeU64, type ClientMessage } from "../protocol/sync.ts";
 import { viewAt, type LiveQuery } from "./liveQueries.ts";
 import { shareResult } from "./results.ts";
-import { flush, isAwaitingTs, markChanged, retryOpen, step } from "./session.ts";
+import { flush, isAwaitingTs, markChanged, retryOpen, step, takeAnsweredBatches } from "./session.ts";
 import {
   newSession,
   type Effect,
@@ -77,7 +77,10 @@ class Driver {
     this.flush();
     return lives;
   }
+  /** Effects of taking the answered batches. */
+  readonly settled: Effect[] = [];
   flush() {
+    this.settled.push(...takeAnsweredBatches(this.session));
     return flush(this.session, viewAt(this.ts), this.nowMs);
   }
   transition() {
@@ -97,11 +100,11 @@ class Driver {
 let nextId = 0;
 function live(value: unknown, logLines: string[] = [], journal: string | null = null): LiveQuery<QuerySlot> {
   const result = shareResult({ ok: true, valueJson: JSON.stringify(value), logLines }, journal, "", false);
-  return { id: ++nextId as LiveQueryId, version: 1, journal, result, watchers: new Set() };
+  return { id: ++nextId, version: 1, journal, result, watchers: new Set() };
 }
 function failing(message: string, requestId: string): LiveQuery<QuerySlot> {
   const result = shareResult({ ok: false, error: { message }, logLines: [] }, null, requestId, false);
-  return { id: ++nextId as LiveQueryId, version: 1, journal: null, result, watchers: new Set() };
+  return { id: ++nextId, version: 1, journal: null, result, watchers: new Set() };
 }
 function change(entry: LiveQuery<QuerySlot>, value: unknown, logLines: string[] = []): void {
   entry.result = live(value, logLines).result;
@@ -171,13 +174,37 @@ describe("query sets", () => {
   it("report what was sent as removed, and nothing else", () => {
     const driver = new Driver();
     const [entry] = driver.subscribed(0) as [LiveQuery<QuerySlot>];
-    const pending = ticketOf(driver.modify(1, 1));
-    change(entry, "too late");
-    expect(driver.modify(2, { remove: 0 }, { remove: 1 })).toMatchObject([
-      { type: "closeQuery", live: entry },
-    ]);
-    expect(pending.abandoned).toBe(true);
+    const added = ticketOf(driver.modify(1, 1));
+    expect(driver.modify(2, { remove: 0 }, { remove: 1 })).toEqual([]);
+    const other = live("never seen");
+    driver.answer(added, other);
     expect(driver.transition()).toEqual({ from: [1, 0], to: [3, 0], changes: [[0, null]] });
+    expect(driver.settled).toMatchObject([
+      { type: "closeQuery", live: entry },
+      { type: "closeQuery", live: other },
+    ]);
+  });
+
+  it("keep a removed query up to date until its removal is acknowledged", () => {
+    const driver = new Driver();
+    const [entry] = driver.subscribed(0) as [LiveQuery<QuerySlot>];
+    const slow = ticketOf(driver.modify(1, 1, { remove: 0 }));
+    change(entry, "still there");
+    expect(driver.transition()).toEqual({ from: [1, 0], to: [1, 0], changes: [updated(0, "still there")] });
+    driver.answer(slow, live("slow"));
+    expect(driver.transition()).toEqual({
+      from: [1, 0],
+      to: [2, 0],
+      changes: [[0, null], updated(1, "slow")],
+    });
+  });
+
+  it("may use a query id again", () => {
+    const driver = new Driver();
+    driver.subscribed(0);
+    driver.modify(1, { remove: 0 });
+    driver.answer(ticketOf(driver.modify(2, 0)), live("new"));
+    expect(driver.transition()).toEqual({ from: [1, 0], to: [3, 0], changes: [updated(0, "new")] });
   });
 
   it("must build on the newest received version", () => {

@@ -117,9 +117,9 @@ function modifyQuerySet(session: Session, message: ModifyQuerySetMessage): Effec
       effects.push(open(session, slot, batch));
     } else {
       if (!known) return [...effects, ...end(session, internalEnding)];
+      // It stays live until its batch is answered: the versions before still contain it.
       session.slots.delete(known.queryId);
       removed.push(known);
-      effects.push(...drop(known));
     }
   }
   session.batches.push(batch);
@@ -377,7 +377,6 @@ function failureOf(message: string): FunctionResult & { ok: false } {
 /** What to send now: at most one Transition, from the last one sent to `view`. Call it only when the socket takes more. */
 export function flush(session: Session, view: View, nowMs: number): Transition | Ending | null {
   if (session.ended) return null;
-  if (session.batches.length > 0) takeAnsweredBatches(session);
   if (session.identityBatches > 0 || view.ts < session.observedTs) return null;
   const isDue = session.due || (session.dueTs > 0n && view.ts >= session.dueTs);
   if (!isDue && session.changed.length === 0) return null;
@@ -404,7 +403,9 @@ export function isAwaitingTs(session: Session, view: View): boolean {
   return !session.ended && (view.ts < session.dueTs || view.ts < session.observedTs);
 }
 
-function takeAnsweredBatches(session: Session): void {
+/** Call before `flush`: takes the batches whose queries have all answered into what the next Transition shows. */
+export function takeAnsweredBatches(session: Session): readonly Effect[] {
+  const effects: Effect[] = [];
   for (let batch = session.batches[0]; batch && batch.pending === 0; batch = session.batches[0]) {
     session.batches.shift();
     session.due = true;
@@ -416,12 +417,14 @@ function takeAnsweredBatches(session: Session): void {
     session.answeredQuerySet = batch.version;
     for (const slot of batch.removed) {
       if (slot.sent) session.removed.push(slot.queryId);
+      effects.push(...drop(slot));
     }
     for (const slot of batch.added) {
       slot.active = true;
-      if (!slot.removed) markChanged(session, slot);
+      markChanged(session, slot);
     }
   }
+  return effects;
 }
 
 function takeChanges(session: Session): QueryChange[] {
@@ -435,7 +438,10 @@ function takeChanges(session: Session): QueryChange[] {
     changes.push({ queryId: slot.queryId, result });
   }
   session.changed.length = 0;
-  for (const queryId of session.removed) changes.push({ queryId, result: null });
+  for (const queryId of session.removed) {
+    // A client that uses an id again gets its new result instead.
+    if (!changes.some((change) => change.queryId === queryId)) changes.push({ queryId, result: null });
+  }
   session.removed.length = 0;
   return changes.length > 1 ? changes.toSorted((a, b) => a.queryId - b.queryId) : changes;
 }
@@ -449,7 +455,8 @@ function end(session: Session, ending: Ending): Effect[] {
 
 function close(session: Session): Effect[] {
   session.ended = true;
-  const effects = [...session.slots.values()].flatMap(drop);
+  const removed = session.batches.flatMap((batch) => batch.removed);
+  const effects = [...session.slots.values(), ...removed].flatMap(drop);
   session.slots.clear();
   session.batches.length = session.changed.length = session.held.length = 0;
   return effects;

@@ -22,7 +22,7 @@ export interface Client {
   readonly userAgent: string | null;
 }
 
-/** The state of one socket (sync-protocol.md §5.1). Only `step` and `flush` in session.ts change it. */
+/** The state of one socket (sync-protocol.md §5.1). Only session.ts changes it. */
 export interface Session {
   readonly owner: SessionOwner;
   readonly config: SessionConfig;
@@ -43,7 +43,7 @@ export interface Session {
   /** Greatest timestamp the client has seen on earlier sockets: it may not be taken back behind it. */
   observedTs: CommitTs;
   connectedMs: number;
-  /** Subscribed queries by query id. */
+  /** Queries of the newest received version, by query id. */
   readonly slots: Map<number, QuerySlot>;
   /** Received changes of query set or identity that are not in a Transition yet, oldest first. */
   readonly batches: Batch[];
@@ -78,6 +78,7 @@ export interface QuerySlot {
   sent: SharedResult | null;
   /** Its Add has been answered; before, its results stay back. */
   active: boolean;
+  /** Its Remove has been answered. */
   removed: boolean;
   /** It is listed in `session.changed`. */
   changed: boolean;

@@ -99,6 +99,8 @@ export class RawClient {
   readonly results = new Map<number, Message>();
   version: Version = { querySet: 0, identity: 0, ts: "AAAAAAAAAAA=" };
   pings = 0;
+  /** Called after each Transition has been taken. */
+  onTransition: () => void = () => {};
   closed: { readonly code: number; readonly reason: string } | null = null;
   readonly #chunks: string[] = [];
   readonly #waiting: { readonly until: () => boolean; readonly resolve: () => void }[] = [];
@@ -218,6 +220,7 @@ export class RawClient {
       if (modification.type === "QueryRemoved") expect(this.results.delete(queryId)).toBe(true);
       else this.results.set(queryId, modification);
     }
+    this.onTransition();
   }
 }
 

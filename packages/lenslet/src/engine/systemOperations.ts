@@ -4,7 +4,11 @@ import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { Analysis, AnalysisRequest } from "../deploy/analysisTypes.ts";
 import { analyzeAuthConfig } from "../deploy/analyze.ts";
-import { readEnvironmentVariables, updateEnvironmentVariables, writeAuthProviders } from "../deploy/configuration.ts";
+import {
+  readEnvironmentVariables,
+  updateEnvironmentVariables,
+  writeAuthProviders,
+} from "../deploy/configuration.ts";
 import { evaluateSchema } from "../deploy/evaluateSchema.ts";
 import { finishPush, parseFinishPushRequest } from "../deploy/finishPush.ts";
 import type { PendingPushes } from "../deploy/pendingPushes.ts";
@@ -137,20 +141,23 @@ export function runSystemOperation(name: string, args: JsonValue, scope: SystemO
 }
 
 /** auth.config.js reads variables: what it says may change with them, and a change that breaks it is refused. */
-function reevaluateAuthConfig({ tx, deployment }: SystemOperationScope): void {
+function reevaluateAuthConfig({ tx, deployment, clock }: SystemOperationScope): void {
   const code = deployment.components.get("")?.code;
   const module = code?.modules.get("auth.config.js");
   if (code === undefined || module === undefined) return;
   const { convexCloudUrl, convexSiteUrl } = deployment.canonicalUrls;
-  const result = analyzeAuthConfig({
-    definition: null,
-    schema: null,
-    modules: [module],
-    environmentVariables: readEnvironmentVariables(tx),
-    builtInVariables: { CONVEX_CLOUD_URL: convexCloudUrl, CONVEX_SITE_URL: convexSiteUrl },
-    importSeed: code.importSeed,
-    importTimestampMs: code.importTimestampMs,
-  });
+  const result = analyzeAuthConfig(
+    {
+      definition: null,
+      schema: null,
+      modules: [module],
+      environmentVariables: readEnvironmentVariables(tx),
+      builtInVariables: { CONVEX_CLOUD_URL: convexCloudUrl, CONVEX_SITE_URL: convexSiteUrl },
+      importSeed: code.importSeed,
+      importTimestampMs: code.importTimestampMs,
+    },
+    { clock, onModule: () => {} },
+  );
   if (!result.ok) throw badRequest(result.code, result.message);
   writeAuthProviders(tx, result.auth);
 }

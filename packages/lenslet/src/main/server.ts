@@ -150,7 +150,6 @@ async function open(
     instanceName: instance.name,
     version: packageVersion(),
     redact: config.redactErrors,
-    clock: realClock,
     timers: realTimers,
     random,
     onUnexpectedError: (error, where) =>

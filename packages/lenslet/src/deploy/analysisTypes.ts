@@ -1,7 +1,7 @@
 import type { ModuleSource } from "../runner/types.ts";
 import type { AuthInfo } from "./authConfig.ts";
 import type { DeclaredVariable } from "./environmentVariables.ts";
-import type { SchemaJson } from "./schemaJson.ts";
+import type { SchemaJson } from "./schemaTypes.ts";
 
 /** Everything the analysis of a push needs; structured-cloneable, no database behind it. */
 export interface AnalysisRequest {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { ModuleSource } from "../runner/types.ts";
 import type { AnalysisRequest } from "./analysisTypes.ts";
 import { analyzePush, analyzePushedAuth } from "./analysisWorker.ts";
-import { bundleApp } from "./testBundle.ts";
+import { bundleApp } from "./testing/testBundle.ts";
 
 const timers = {
   setTimeout: (callback: () => void, delayMs: number) => {
@@ -31,7 +31,7 @@ const query = `export const fine = Object.assign(() => {}, { isQuery: true, isPu
 /** Short, so that the tests are; the texts name whatever the limit is. */
 const options = { timers, moduleUserTimeMsMax: 300 };
 
-describe("the analysis thread", () => {
+describe("the analysis process", () => {
   it("answers with the analysis", async () => {
     const result = await analyzePush(request([module("a.js", query)]), { timers });
     expect(result).toMatchObject({
@@ -63,6 +63,17 @@ describe("the analysis thread", () => {
       code: "InvalidSchema",
       message:
         "Hit an error while pushing:\nHit an error while evaluating your schema:\nFunction execution timed out (maximum duration: 0.3s)",
+    });
+  });
+
+  it("ends a module that uses up the memory at import", async () => {
+    const source = "const kept = []; for (;;) kept.push(new Array(1000).fill({}));";
+    const result = await analyzePush(request([module("big.js", source)]), { timers, heapMegabytesMax: 48 });
+    expect(result).toMatchObject({
+      ok: false,
+      message: expect.stringContaining(
+        "Failed to analyze big.js: JavaScript execution ran out of memory (maximum memory usage: 48 MB)",
+      ) as string,
     });
   });
 

@@ -1,42 +1,38 @@
-import { Worker } from "node:worker_threads";
+import { fork, type ChildProcess } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import type { Timers } from "../base/clock.ts";
-import { analysisTimeMsMax, timedOutText } from "../runner/limits.ts";
 import type { LensletError } from "../base/errors.ts";
-import type { AnalysisMessage, AnalysisTask } from "./analysisThread.ts";
+import { analysisTimeMsMax, timedOutText } from "../runner/limits.ts";
+import { outOfMemoryText, type AnalysisMessage, type AnalysisTask } from "./analysisMessages.ts";
 import type { AnalysisRequest, AnalysisResult, AuthAnalysisResult } from "./analysisTypes.ts";
 import { analysisErrors, authConfigPath } from "./analyze.ts";
 
-/** However little a module computes while it is imported, it may not take longer than this. */
-export const moduleWaitMsMax = 30_000;
-/** JavaScript heap of the whole analysis. */
 export const analysisHeapMegabytesMax = 512;
-/** Growth of the whole process while an analysis runs: buffers are outside the heap and have no limit of their own. */
-export const analysisGrowthBytesMax = 1024 * 1024 * 1024;
-const watchIntervalMs = 100;
+/** A whole analysis; modules have limits of their own, so only a great many slow ones come here. */
+export const analysisTotalMsMax = 280_000;
 
-export interface AnalysisWorkerOptions {
+export interface AnalysisOptions {
   readonly timers: Timers;
   /** User time of one module; reference limits.md #22. */
   readonly moduleUserTimeMsMax?: number;
+  readonly heapMegabytesMax?: number;
 }
 
 /**
- * Analyses a push on a thread of its own. User code that loops, or uses up memory, while it is imported ends with that
- * thread: the push fails with the text for it and nobody else notices. Never rejects because of user code.
+ * Analyses a push in a process of its own. User code that loops, or uses up memory, while it is imported ends with that
+ * process: the push fails with the text for it and nobody else notices. (A thread would not do: an exhausted heap of a
+ * worker thread can end the whole process, Node 24.21.) Rejects only when the analysis itself is broken.
  */
-export function analyzePush(
-  request: AnalysisRequest,
-  options: AnalysisWorkerOptions,
-): Promise<AnalysisResult> {
-  return new Watch<AnalysisResult>({ request, only: "everything" }, options).result;
+export function analyzePush(request: AnalysisRequest, options: AnalysisOptions): Promise<AnalysisResult> {
+  return new Analysis<AnalysisResult>(request, "everything", options).result;
 }
 
-/** Re-evaluates auth.config.js alone, on a thread like `analyzePush`. */
+/** Re-evaluates auth.config.js alone, in a process like that of `analyzePush`. */
 export function analyzePushedAuth(
   request: AnalysisRequest,
-  options: AnalysisWorkerOptions,
+  options: AnalysisOptions,
 ): Promise<AuthAnalysisResult> {
-  return new Watch<AuthAnalysisResult>({ request, only: "auth" }, options).result;
+  return new Analysis<AuthAnalysisResult>(request, "auth", options).result;
 }
 
 interface Refusal {
@@ -45,129 +41,106 @@ interface Refusal {
   readonly message: string;
 }
 
-class Watch<T> {
+class Analysis<T> {
   readonly result: Promise<T | Refusal>;
-  readonly #worker: Worker;
-  readonly #timers: Timers;
-  readonly #userTimeMsMax: number;
-  readonly #initialBytes = process.memoryUsage.rss();
-  #settle!: (result: T | Refusal | Promise<never>) => void;
-  #cancelTimer: () => void = () => {};
-  #settled = false;
-  /** What runs now, and since when. */
+  readonly #child: ChildProcess;
+  readonly #task: AnalysisTask;
+  readonly #cancelTimer: () => void;
+  #resolve!: (result: T | Refusal) => void;
+  #reject!: (error: Error) => void;
   #module: string | null = null;
-  #userMsAtStart: number | null = null;
-  #ticks = 0;
 
-  constructor(task: AnalysisTask, options: AnalysisWorkerOptions) {
-    this.#timers = options.timers;
-    this.#userTimeMsMax = options.moduleUserTimeMsMax ?? analysisTimeMsMax;
-    this.result = new Promise((resolve) => {
-      this.#settle = resolve;
+  constructor(request: AnalysisRequest, only: AnalysisTask["only"], options: AnalysisOptions) {
+    this.result = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
     });
-    const file = import.meta.url.endsWith(".ts") ? "./analysisThread.ts" : "./analysisThread.js";
-    this.#worker = new Worker(new URL(file, import.meta.url), {
-      workerData: task,
-      // What "use node" modules see as process.env while they are imported.
-      env: { ...task.request.environmentVariables, ...task.request.builtInVariables },
-      // Their output must not end up in the server's own.
-      stdout: true,
-      stderr: true,
-      resourceLimits: { maxOldGenerationSizeMb: analysisHeapMegabytesMax },
+    this.#task = {
+      request,
+      only,
+      moduleUserTimeMsMax: options.moduleUserTimeMsMax ?? analysisTimeMsMax,
+      heapMegabytesMax: options.heapMegabytesMax ?? analysisHeapMegabytesMax,
+    };
+    const file = import.meta.url.endsWith(".ts") ? "./analysisProcess.ts" : "./analysisProcess.js";
+    this.#child = fork(fileURLToPath(new URL(file, import.meta.url)), [], {
+      // Nothing of the server's own environment may be seen by user code.
+      env: inheritedEnvironment(),
+      execArgv: ["--disable-warning=ExperimentalWarning"],
+      serialization: "advanced",
+      stdio: ["ignore", "ignore", "ignore", "ipc"],
     });
-    this.#worker.stdout.resume();
-    this.#worker.stderr.resume();
-    this.#worker.on("message", (message: AnalysisMessage) => {
-      this.#receive(message);
+    this.#child.on("message", (message) => {
+      this.#receive(message as AnalysisMessage);
     });
-    this.#worker.on("error", (error: Error & { readonly code?: string }) => {
-      this.#threadFailed(error);
+    this.#child.on("error", (error) => {
+      this.#settle(() => {
+        this.#reject(error);
+      });
     });
-    this.#worker.on("exit", () => {
-      this.#fail("The module ended the process while it was imported.");
+    this.#child.on("exit", () => {
+      this.#processEnded();
     });
-    this.#scheduleTick();
+    this.#cancelTimer = options.timers.setTimeout(() => {
+      this.#refuse(timedOutText(analysisTotalMsMax));
+    }, analysisTotalMsMax);
+    this.#child.send(this.#task);
   }
 
   #receive(message: AnalysisMessage): void {
-    if (message.type === "result") {
-      this.#finish(JSON.parse(message.json) as T);
-      return;
-    }
-    this.#module = message.path;
-    this.#userMsAtStart = null;
-    this.#ticks = 0;
-  }
-
-  #threadFailed(error: Error & { readonly code?: string }): void {
-    if (error.code === "ERR_WORKER_OUT_OF_MEMORY") this.#failForMemory(analysisHeapMegabytesMax);
-    else if (this.#module === null) this.#finish(Promise.reject(error));
-    else this.#fail(`Uncaught ${error.name}: ${error.message}`);
-  }
-
-  #scheduleTick(): void {
-    this.#cancelTimer = this.#timers.setTimeout(() => {
-      void this.#tick();
-    }, watchIntervalMs);
-  }
-
-  async #tick(): Promise<void> {
-    if (this.#settled) return;
-    if (process.memoryUsage.rss() - this.#initialBytes > analysisGrowthBytesMax) {
-      this.#failForMemory(analysisGrowthBytesMax / (1024 * 1024));
-      return;
-    }
-    const module = this.#module;
-    const userMs = await this.#userMs();
-    if (this.#settled) return;
-    if (module !== null && module === this.#module && userMs !== null) {
-      this.#userMsAtStart ??= userMs;
-      this.#ticks += 1;
-      if (userMs - this.#userMsAtStart > this.#userTimeMsMax) {
-        this.#fail(timedOutText(this.#userTimeMsMax));
+    switch (message.type) {
+      case "module":
+        this.#module = message.path;
         return;
-      }
-      if (this.#ticks * watchIntervalMs > moduleWaitMsMax) {
-        this.#fail(timedOutText(moduleWaitMsMax));
+      case "result":
+        this.#settle(() => {
+          this.#resolve(JSON.parse(message.json) as T);
+        });
         return;
-      }
-    }
-    this.#scheduleTick();
-  }
-
-  /** User time of the thread, answered even while it loops; null if it has just ended. */
-  async #userMs(): Promise<number | null> {
-    try {
-      const usage = await this.#worker.cpuUsage();
-      return usage.user / 1000;
-    } catch {
-      return null;
+      case "ended":
+        this.#refuse(message.text);
+        return;
+      case "defect":
+        this.#settle(() => {
+          this.#reject(new Error(`The analysis failed: ${message.text}`));
+        });
     }
   }
 
-  #failForMemory(megabytes: number): void {
-    this.#fail(`JavaScript execution ran out of memory (maximum memory usage: ${megabytes} MB)`);
+  /** Without having said why: V8 ends a process whose heap is exhausted, and so may the operating system. */
+  #processEnded(): void {
+    if (this.#module !== null) this.#refuse(outOfMemoryText(this.#task.heapMegabytesMax));
+    else {
+      this.#settle(() => {
+        this.#reject(new Error("The analysis process ended before it began to work"));
+      });
+    }
   }
 
-  #fail(text: string): void {
-    this.#finish({ ok: false, ...refusal(this.#module ?? "", text) });
+  #refuse(text: string): void {
+    const { code, message } = errorOf(this.#module ?? "", text);
+    const frame = this.#task.only === "auth" ? "" : "Hit an error while pushing:\n";
+    this.#settle(() => {
+      this.#resolve({ ok: false, code, message: `${frame}${message}` });
+    });
   }
 
-  #finish(result: T | Refusal | Promise<never>): void {
-    if (this.#settled) return;
-    this.#settled = true;
+  /** Promises take their first outcome only, so calling this again is harmless. */
+  #settle(outcome: () => void): void {
+    outcome();
     this.#cancelTimer();
-    this.#settle(result);
-    void this.#worker.terminate();
+    this.#child.kill("SIGKILL");
   }
+}
+
+/** What a process needs to find temporary directories and system libraries. */
+function inheritedEnvironment(): NodeJS.ProcessEnv {
+  const names = ["PATH", "TMPDIR", "TEMP", "TMP", "SystemRoot"];
+  return Object.fromEntries(
+    names.map((name) => [name, process.env[name]]).filter(([, value]) => value !== undefined),
+  );
 }
 
 /** The same code and frame of text that analyze.ts gives to errors thrown in this module. */
-function refusal(module: string, text: string): Omit<Refusal, "ok"> {
-  const { code, message } = errorOf(module, text);
-  return { code, message: `Hit an error while pushing:\n${message}` };
-}
-
 function errorOf(module: string, text: string): LensletError {
   switch (module) {
     case "schema.js":

@@ -15,7 +15,8 @@ import { parseAuthConfig, type AuthInfo } from "./authConfig.ts";
 import { parseAppDefinition, plainAppDefinition } from "./definition.ts";
 import { evaluateInIsolation, type Evaluated } from "./evaluate.ts";
 import { importNodeModules } from "./nodeModules.ts";
-import { parseSchemaJson, type SchemaJson } from "./schemaJson.ts";
+import { parseSchemaJson } from "./schemaJson.ts";
+import type { SchemaJson } from "./schemaTypes.ts";
 
 export interface AnalysisEnvironment {
   readonly clock: Clock;

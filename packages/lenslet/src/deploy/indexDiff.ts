@@ -1,4 +1,4 @@
-import type { SchemaJson } from "./schemaJson.ts";
+import type { SchemaJson } from "./schemaTypes.ts";
 
 /** An index as the CLI and the diffs of a push name it: "table.index" (reference http-api.md §6.2). */
 export type DeveloperIndex = (

@@ -1,7 +1,7 @@
 import { badRequest } from "../base/errors.ts";
 import { checkIdentifier, parseFieldPath } from "../values/names.ts";
 import type { Validator } from "../values/validator.ts";
-import type { SchemaJson, SearchIndexJson, TableJson, VectorIndexJson } from "./schemaJson.ts";
+import type { SchemaJson, SearchIndexJson, TableJson, VectorIndexJson } from "./schemaTypes.ts";
 
 /** Including the `_creationTime` that is appended to every index. */
 export const indexFieldsMax = 16;

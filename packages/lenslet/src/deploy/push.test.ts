@@ -15,8 +15,8 @@ import {
   type StartPushResponse,
 } from "./push.ts";
 import { parsePushRequest } from "./pushRequest.ts";
-import { bundleApp, pushBody, type BundledApp } from "./testBundle.ts";
-import { TestDeployment } from "./testDeployment.ts";
+import { bundleApp, pushBody, type BundledApp } from "./testing/testBundle.ts";
+import { TestDeployment } from "./testing/testDeployment.ts";
 
 /** The shapes that the CLI itself checks answers with. */
 type CliSchemas = Readonly<Record<string, z.ZodType>>;

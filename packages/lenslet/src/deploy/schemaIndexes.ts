@@ -1,7 +1,7 @@
 import { assert } from "../base/assert.ts";
 import type { Namespace } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
-import type { SchemaJson } from "./schemaJson.ts";
+import type { SchemaJson } from "./schemaTypes.ts";
 import {
   deleteRow,
   indexRows,

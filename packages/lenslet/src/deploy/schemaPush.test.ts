@@ -9,7 +9,7 @@ import { failPendingSchema } from "./schemaState.ts";
 import { indexRows, rowsOf, schemaRows } from "./systemRows.ts";
 import { deleteTables } from "./tableDeletion.ts";
 import { completeIndex } from "./backfill.ts";
-import { TestDeployment, schemaOnly } from "./testDeployment.ts";
+import { TestDeployment, schemaOnly } from "./testing/testDeployment.ts";
 import { updateEnvironmentVariables } from "./configuration.ts";
 
 const text = { type: "string" };

@@ -2,7 +2,8 @@ import { badRequest } from "../base/errors.ts";
 import type { Namespace } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { isSubset } from "../values/validator.ts";
-import { decodeSchema, stringifySchema, type SchemaJson, type TableJson } from "./schemaJson.ts";
+import { decodeSchema, stringifySchema } from "./schemaJson.ts";
+import type { SchemaJson, TableJson } from "./schemaTypes.ts";
 import { settleIndexes, unfinishedIndexes } from "./schemaIndexes.ts";
 import {
   deleteRow,

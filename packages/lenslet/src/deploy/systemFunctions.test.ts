@@ -7,7 +7,7 @@ import type { AnalyzedModule } from "./analysisTypes.ts";
 import { updateEnvironmentVariables } from "./configuration.ts";
 import { insertRow, moduleRows, rootNamespace, setDeploymentValue } from "./systemRows.ts";
 import { systemFunctions } from "./systemFunctions.ts";
-import { TestDeployment } from "./testDeployment.ts";
+import { TestDeployment } from "./testing/testDeployment.ts";
 
 function call(
   deployment: TestDeployment,

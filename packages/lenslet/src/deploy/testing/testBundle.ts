@@ -19,7 +19,7 @@ export interface BundledApp {
   readonly modules: readonly BundledModule[];
 }
 
-const nodePaths = [fileURLToPath(new URL("../../../../node_modules", import.meta.url))];
+const nodePaths = [fileURLToPath(new URL("../../../../../node_modules", import.meta.url))];
 const generatedServer = `
 import { queryGeneric, mutationGeneric, actionGeneric, internalQueryGeneric, internalMutationGeneric, internalActionGeneric, httpActionGeneric } from "convex/server";
 export const query = queryGeneric, mutation = mutationGeneric, action = actionGeneric;

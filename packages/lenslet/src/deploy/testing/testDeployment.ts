@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
-import { Backfiller } from "./backfill.ts";
-import type { Analysis } from "./analysisTypes.ts";
-import { plainAppDefinition } from "./definition.ts";
-import { PendingPushes } from "./pendingPushes.ts";
-import { parseSchemaJson } from "./schemaJson.ts";
-import { CatalogState, applyEffects } from "../store/catalogState.ts";
-import { openSqliteStore } from "../store/sqliteStore.ts";
-import { Transaction } from "../transaction/transaction.ts";
-import { newInternalId } from "../values/id.ts";
+import { Backfiller } from "../backfill.ts";
+import type { Analysis } from "../analysisTypes.ts";
+import { plainAppDefinition } from "../definition.ts";
+import { PendingPushes } from "../pendingPushes.ts";
+import { parseSchemaJson } from "../schemaJson.ts";
+import { CatalogState, applyEffects } from "../../store/catalogState.ts";
+import { openSqliteStore } from "../../store/sqliteStore.ts";
+import { Transaction } from "../../transaction/transaction.ts";
+import { newInternalId } from "../../values/id.ts";
 
 /** For tests: a store with the few lines of an engine that a push needs. */
 export class TestDeployment {

@@ -20,7 +20,7 @@ describe("IntervalTree", () => {
     const bound = fc.nat({ max: 40 });
     const interval = fc.tuple(bound, fc.option(bound, { freq: 6 }), fc.nat({ max: 5 }));
     fc.assert(
-      fc.property(fc.array(fc.tuple(interval, fc.boolean()), { maxLength: 120 }), (steps) => {
+      fc.property(fc.array(fc.tuple(interval, fc.boolean()), { maxLength: 120, size: "max" }), (steps) => {
         const key = (n: number) => String.fromCharCode(n);
         const tree = new IntervalTree<number>();
         const model = new Map<string, [number, number | null, number]>();

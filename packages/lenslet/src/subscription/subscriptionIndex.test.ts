@@ -1,16 +1,18 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { DocumentWrite } from "../store/store.ts";
+import { prefixEnd } from "../values/key.ts";
 import { ReadSet, pointInterval } from "../transaction/readSet.ts";
 import { SubscriptionIndex } from "./subscriptionIndex.ts";
 
 const keyArbitrary = fc
-  .array(fc.constantFrom("\0", "a", "b", "c"), { maxLength: 3 })
+  .array(fc.constantFrom("\0", "a", "b", "\xff"), { maxLength: 3 })
   .map((bytes) => bytes.join(""));
 const indexArbitrary = fc.constantFrom(1, 2);
 const intervalArbitrary = fc.oneof(
   fc.record({ lower: keyArbitrary, upper: fc.option(keyArbitrary, { freq: 4 }) }),
   keyArbitrary.map(pointInterval),
+  keyArbitrary.map((key) => ({ lower: key, upper: prefixEnd(key) })),
 );
 const readsArbitrary = fc.array(fc.tuple(indexArbitrary, intervalArbitrary), { maxLength: 4 });
 
@@ -52,7 +54,7 @@ const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
 describe("SubscriptionIndex", () => {
   it("finds exactly the subscriptions that a naive list finds", () => {
     fc.assert(
-      fc.property(fc.array(stepArbitrary, { maxLength: 80 }), (steps) => {
+      fc.property(fc.array(stepArbitrary, { maxLength: 80, size: "max" }), (steps) => {
         const index = new SubscriptionIndex<number>();
         const model = new Map<number, ReadSet>();
         for (const step of steps) {
@@ -78,6 +80,20 @@ describe("SubscriptionIndex", () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  it("takes prefixes of any number of lengths", () => {
+    const index = new SubscriptionIndex<number>();
+    for (let length = 1; length <= 20; length++) {
+      const prefix = "a".repeat(length);
+      const reads = new ReadSet();
+      reads.add(1, { lower: prefix, upper: prefixEnd(prefix) });
+      index.add(length, reads);
+    }
+    const hit = () => index.affected([write([{ index: 1, before: "a".repeat(14), after: "b" }])]).size;
+    expect(hit()).toBe(14);
+    for (let length = 1; length <= 12; length++) index.remove(length);
+    expect(hit()).toBe(2);
   });
 
   it("stays correct as thousands of ranges come and go", () => {

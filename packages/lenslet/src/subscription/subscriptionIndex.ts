@@ -3,15 +3,24 @@ import type { DocumentWrite, IndexId } from "../store/store.ts";
 import { type KeyInterval, type ReadSet, isPointInterval } from "../transaction/readSet.ts";
 import type { IndexKey } from "../values/key.ts";
 import { IntervalTree } from "./intervalTree.ts";
+import { PrefixMap, isPrefixInterval } from "./prefixMap.ts";
 
-/** Who reads what in one index. */
+/** Who reads what in one index, by the shape of the interval. */
 interface IndexReaders<T> {
-  /** Readers of exactly one key: `db.get`, mostly. */
+  /** Exactly one key: `db.get`, mostly. */
   readonly points: Map<IndexKey, Set<T>>;
+  /** All keys with some leading parts: `eq` read to its end. */
+  readonly prefixes: PrefixMap<T>;
   readonly ranges: IntervalTree<T>;
 }
 
-type Subscription = readonly (readonly [IndexId, KeyInterval])[];
+type Shape = "point" | "prefix" | "range";
+
+interface Registration {
+  readonly index: IndexId;
+  readonly interval: KeyInterval;
+  readonly shape: Shape;
+}
 
 /**
  * Finds the subscriptions whose read sets a commit touches. The cost of a commit grows with the keys it writes and
@@ -19,7 +28,7 @@ type Subscription = readonly (readonly [IndexId, KeyInterval])[];
  */
 export class SubscriptionIndex<T> {
   readonly #indexes = new Map<IndexId, IndexReaders<T>>();
-  readonly #subscriptions = new Map<T, Subscription>();
+  readonly #subscriptions = new Map<T, readonly Registration[]>();
 
   /** Number of subscriptions. */
   get size(): number {
@@ -29,22 +38,21 @@ export class SubscriptionIndex<T> {
   /** Registers what `token` has read. A token can be registered once; later changes of `reads` are not seen. */
   add(token: T, reads: ReadSet): void {
     assert(!this.#subscriptions.has(token), "a token is subscribed at most once");
-    const subscription: (readonly [IndexId, KeyInterval])[] = [];
+    const registrations: Registration[] = [];
     for (const [index, intervals] of reads.intervals()) {
       for (const interval of intervals) {
-        subscription.push([index, interval]);
-        this.#addInterval(index, interval, token);
+        registrations.push({ index, interval, shape: this.#register(index, interval, token) });
       }
     }
-    this.#subscriptions.set(token, subscription);
+    this.#subscriptions.set(token, registrations);
   }
 
   /** Forgets a token; one that is not registered is ignored. */
   remove(token: T): void {
-    const subscription = this.#subscriptions.get(token);
-    if (subscription === undefined) return;
+    const registrations = this.#subscriptions.get(token);
+    if (registrations === undefined) return;
     this.#subscriptions.delete(token);
-    for (const [index, interval] of subscription) this.#removeInterval(index, interval, token);
+    for (const registration of registrations) this.#unregister(registration, token);
   }
 
   /** The tokens that read a key which one of the writes had before or has now. */
@@ -61,37 +69,48 @@ export class SubscriptionIndex<T> {
     return found;
   }
 
-  #addInterval(index: IndexId, interval: KeyInterval, token: T): void {
+  #register(index: IndexId, interval: KeyInterval, token: T): Shape {
     let readers = this.#indexes.get(index);
     if (readers === undefined) {
-      readers = { points: new Map(), ranges: new IntervalTree() };
+      readers = { points: new Map(), prefixes: new PrefixMap(), ranges: new IntervalTree() };
       this.#indexes.set(index, readers);
     }
-    if (!isPointInterval(interval)) {
-      readers.ranges.add(interval.lower, interval.upper, token);
-      return;
-    }
-    const tokens = readers.points.get(interval.lower);
-    if (tokens === undefined) readers.points.set(interval.lower, new Set([token]));
-    else tokens.add(token);
-  }
-
-  #removeInterval(index: IndexId, interval: KeyInterval, token: T): void {
-    const readers = this.#indexes.get(index);
-    assert(readers !== undefined, "the intervals of a subscription are registered");
     if (isPointInterval(interval)) {
       const tokens = readers.points.get(interval.lower);
-      tokens?.delete(token);
-      if (tokens?.size === 0) readers.points.delete(interval.lower);
-    } else {
-      readers.ranges.remove(interval.lower, interval.upper, token);
+      if (tokens === undefined) readers.points.set(interval.lower, new Set([token]));
+      else tokens.add(token);
+      return "point";
     }
-    if (readers.points.size === 0 && readers.ranges.isEmpty()) this.#indexes.delete(index);
+    if (isPrefixInterval(interval) && readers.prefixes.add(interval.lower, token)) return "prefix";
+    readers.ranges.add(interval.lower, interval.upper, token);
+    return "range";
+  }
+
+  #unregister({ index, interval, shape }: Registration, token: T): void {
+    const readers = this.#indexes.get(index);
+    assert(readers !== undefined, "the intervals of a subscription are registered");
+    const { points, prefixes, ranges } = readers;
+    switch (shape) {
+      case "point": {
+        const tokens = points.get(interval.lower);
+        tokens?.delete(token);
+        if (tokens?.size === 0) points.delete(interval.lower);
+        break;
+      }
+      case "prefix":
+        prefixes.remove(interval.lower, token);
+        break;
+      case "range":
+        ranges.remove(interval.lower, interval.upper, token);
+        break;
+    }
+    if (points.size === 0 && prefixes.isEmpty() && ranges.isEmpty()) this.#indexes.delete(index);
   }
 }
 
 function collect<T>(readers: IndexReaders<T>, key: IndexKey, found: Set<T>): void {
   const tokens = readers.points.get(key);
   if (tokens !== undefined) for (const token of tokens) found.add(token);
+  readers.prefixes.stab(key, found);
   readers.ranges.stab(key, found);
 }

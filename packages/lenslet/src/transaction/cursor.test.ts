@@ -1,5 +1,6 @@
+import { createHmac } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { CursorCodec, type Position, queryFingerprint } from "./cursor.ts";
+import { CursorCodec, Hmac, type Position, queryFingerprint } from "./cursor.ts";
 
 const codec = new CursorCodec(Buffer.alloc(32, 1));
 const fingerprint = queryFingerprint("query");
@@ -36,6 +37,16 @@ describe("CursorCodec", () => {
       expect(() => codec.parse(bad)).toThrowError(
         expect.objectContaining({ code: "InvalidCursor", message: "Failed to parse cursor" }),
       );
+    }
+  });
+});
+
+describe("Hmac", () => {
+  it("is HMAC-SHA-256", () => {
+    for (const length of [0, 1, 31, 32, 55, 64, 200]) {
+      const message = Buffer.alloc(length, 3);
+      const key = Buffer.alloc(32, 9);
+      expect(new Hmac(key).of(message)).toEqual(createHmac("sha256", key).update(message).digest());
     }
   });
 });

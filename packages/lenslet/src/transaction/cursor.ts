@@ -1,4 +1,5 @@
-import { createCipheriv, createDecipheriv, createHmac, hash, timingSafeEqual } from "node:crypto";
+import { hash, timingSafeEqual } from "node:crypto";
+import { assert } from "../base/assert.ts";
 import { badRequest } from "../base/errors.ts";
 import { type IndexKey, bytesToKey, keyToBytes } from "../values/key.ts";
 
@@ -27,12 +28,13 @@ export function queryFingerprint(text: string): Buffer {
  * of the encryption is a MAC of the content (synthetic IV).
  */
 export class CursorCodec {
-  readonly #macKey: Buffer;
-  readonly #encryptionKey: Buffer;
+  readonly #mac: Hmac;
+  readonly #keystream: Hmac;
 
   constructor(secret: Uint8Array) {
-    this.#macKey = createHmac("sha256", secret).update("cursor mac").digest();
-    this.#encryptionKey = createHmac("sha256", secret).update("cursor encryption").digest();
+    const derive = new Hmac(hash("sha256", secret, "buffer"));
+    this.#mac = new Hmac(derive.of(Buffer.from("cursor mac")));
+    this.#keystream = new Hmac(derive.of(Buffer.from("cursor encryption")));
   }
 
   /** The codec of a secret; deriving its keys costs more than using them. */
@@ -49,8 +51,7 @@ export class CursorCodec {
     const key = position.kind === "end" ? Buffer.alloc(0) : keyToBytes(position.key);
     const plain = Buffer.concat([Buffer.of(position.kind === "end" ? kindEnd : kindAfter), fingerprint, key]);
     const iv = this.#ivOf(plain);
-    const cipher = createCipheriv("aes-256-ctr", this.#encryptionKey, iv);
-    return Buffer.concat([iv, cipher.update(plain), cipher.final()]).toString("base64url");
+    return Buffer.concat([iv, this.#xorKeystream(iv, plain)]).toString("base64url");
   }
 
   /** Throws InvalidCursor for a text that `encode` did not make with this secret. */
@@ -59,8 +60,7 @@ export class CursorCodec {
     if (bytes.length < ivBytes + 1 + fingerprintBytes || bytes.toString("base64url") !== text)
       throw unreadable();
     const iv = bytes.subarray(0, ivBytes);
-    const decipher = createDecipheriv("aes-256-ctr", this.#encryptionKey, iv);
-    const plain = Buffer.concat([decipher.update(bytes.subarray(ivBytes)), decipher.final()]);
+    const plain = this.#xorKeystream(iv, bytes.subarray(ivBytes));
     if (!timingSafeEqual(iv, this.#ivOf(plain))) throw unreadable();
     const fingerprint = plain.subarray(1, 1 + fingerprintBytes);
     if (plain[0] === kindEnd) return { position: { kind: "end" }, fingerprint };
@@ -71,7 +71,41 @@ export class CursorCodec {
   }
 
   #ivOf(plain: Buffer): Buffer {
-    return createHmac("sha256", this.#macKey).update(plain).digest().subarray(0, ivBytes);
+    return this.#mac.of(plain).subarray(0, ivBytes);
+  }
+
+  /** Counter mode with HMAC as the block function; its own inverse. */
+  #xorKeystream(iv: Buffer, input: Buffer): Buffer {
+    const output = Buffer.from(input);
+    const block = Buffer.concat([iv, Buffer.alloc(4)]);
+    for (let start = 0; start < output.length; start += hashBytes) {
+      block.writeUInt32BE(start / hashBytes, ivBytes);
+      const stream = this.#keystream.of(block);
+      const end = Math.min(start + hashBytes, output.length);
+      for (let i = start; i < end; i++) output[i] = (output[i] as number) ^ (stream[i - start] as number);
+    }
+    return output;
+  }
+}
+
+const hashBytes = 32;
+const hashBlockBytes = 64;
+
+/** HMAC-SHA-256 (RFC 2104) with a key of one hash, over node's one-shot hash: a fifth of the time of `createHmac`. */
+export class Hmac {
+  readonly #inner: Buffer;
+  readonly #outer: Buffer;
+
+  constructor(key: Buffer) {
+    assert(key.length <= hashBlockBytes, "a longer key would have to be hashed first");
+    const padded = Buffer.concat([key, Buffer.alloc(hashBlockBytes - key.length)]);
+    this.#inner = Buffer.from(padded.map((byte) => byte ^ 0x36));
+    this.#outer = Buffer.from(padded.map((byte) => byte ^ 0x5c));
+  }
+
+  of(message: Buffer): Buffer {
+    const inner = hash("sha256", Buffer.concat([this.#inner, message]), "buffer");
+    return hash("sha256", Buffer.concat([this.#outer, inner]), "buffer");
   }
 }
 

@@ -24,8 +24,8 @@ describe("overlaid", () => {
   it("gives the rows that a changed source would give, in batches of any size", () => {
     fc.assert(
       fc.property(
-        fc.uniqueArray(keyArbitrary, { maxLength: 40 }),
-        fc.array(fc.tuple(keyArbitrary, fc.boolean(), fc.boolean()), { maxLength: 60 }),
+        fc.uniqueArray(keyArbitrary, { maxLength: 40, size: "max" }),
+        fc.array(fc.tuple(keyArbitrary, fc.boolean(), fc.boolean()), { maxLength: 60, size: "max" }),
         fc.record({ lower: keyArbitrary, upper: fc.option(keyArbitrary) }),
         fc.constantFrom("asc" as const, "desc" as const),
         fc.integer({ min: 1, max: 7 }),

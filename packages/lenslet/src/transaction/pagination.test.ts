@@ -268,7 +268,10 @@ describe("journals", () => {
       fc.record({ kind: fc.constant("move" as const), n: fc.nat(), to: fc.nat({ max: 20 }) }),
     );
     const order = fc.constantFrom("asc" as const, "desc" as const);
-    const rounds = fc.array(fc.tuple(fc.array(change, { maxLength: 5 }), fc.boolean()), { maxLength: 6 });
+    const rounds = fc.array(fc.tuple(fc.array(change, { maxLength: 5, size: "max" }), fc.boolean()), {
+      maxLength: 6,
+      size: "max",
+    });
     fc.assert(
       fc.property(
         order,

@@ -14,8 +14,8 @@ describe("ReadSet", () => {
   it("holds exactly the keys that were added, in disjoint intervals that do not touch", () => {
     fc.assert(
       fc.property(
-        fc.array(intervalArbitrary, { maxLength: 12 }),
-        fc.array(keyArbitrary, { maxLength: 20 }),
+        fc.array(intervalArbitrary, { maxLength: 12, size: "max" }),
+        fc.array(keyArbitrary, { maxLength: 20, size: "max" }),
         (added, keys) => {
           const reads = new ReadSet();
           for (const interval of added) reads.add(1, interval);

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { z } from "zod";
-import { analyze } from "./analyze.ts";
+import { analyze, analyzeAuthConfig } from "./analyze.ts";
 import type { Analysis, AnalysisResult } from "./analysisTypes.ts";
-import { updateEnvironmentVariables } from "./configuration.ts";
+import { commitEnvironmentVariables, prepareAuthAnalysis } from "./authReevaluation.ts";
+import { readAuthProviders, updateEnvironmentVariables } from "./configuration.ts";
 import { evaluateSchema } from "./evaluateSchema.ts";
 import { finishPush, parseFinishPushRequest, type FinishPushDiff } from "./finishPush.ts";
 import { loadDeployment } from "./loadDeployment.ts";
@@ -442,6 +443,36 @@ describe("auth.config.ts and declared variables", () => {
     expect(diff.authDiff.added).toEqual([JSON.stringify(provider)]);
     expect(deployment.commit((tx) => loadDeployment(tx, builtInVariables)).authProviders).toEqual([provider]);
     expect((await push(deployment, pushBody(await bundleApp({})))).authDiff.removed).toHaveLength(1);
+  });
+
+  it("re-evaluates the deployed auth config when variables change", async () => {
+    const deployment = new TestDeployment();
+    const change = async (value: string | null) => {
+      const changes = [{ name: "ISSUER", value }];
+      const request = deployment.commit((tx) => prepareAuthAnalysis(tx, changes, builtInVariables));
+      const environment = { clock: deployment.clock, onModule: () => {} };
+      const evaluated =
+        request === null ? null : { request, result: analyzeAuthConfig(request, environment) };
+      deployment.commit((tx) => {
+        commitEnvironmentVariables(tx, changes, evaluated);
+      });
+      return deployment.commit((tx) => readAuthProviders(tx));
+    };
+    expect(await change("a.example.com")).toEqual([]);
+    await push(deployment, pushBody(await bundleApp({ "auth.config.ts": auth })));
+    expect(await change("b.example.com")).toMatchObject([{ domain: "https://b.example.com" }]);
+    await expect(change(null)).rejects.toMatchObject({ code: "AuthConfigMissingEnvironmentVariable" });
+    await expect(change("ftp://x")).rejects.toMatchObject({ code: "InvalidProviderDomainUrl" });
+    expect(deployment.commit((tx) => readAuthProviders(tx))).toHaveLength(1);
+    const stale = deployment.commit((tx) => prepareAuthAnalysis(tx, [], builtInVariables));
+    if (stale === null) throw new Error("there is an auth config");
+    const result = analyzeAuthConfig(stale, { clock: deployment.clock, onModule: () => {} });
+    await change("c.example.com");
+    expect(() =>
+      deployment.commit((tx) => {
+        commitEnvironmentVariables(tx, [], { request: stale, result });
+      }),
+    ).toThrow("The deployment has changed meanwhile.");
   });
 
   const config = `import { defineApp } from "convex/server"; import { v } from "convex/values";

@@ -172,7 +172,7 @@ export class Transaction {
     for (let row = scan.next(); row !== null; row = scan.next()) yield row.document;
   }
 
-  /** `onRow`: told of each row after it was counted. */
+  /** A scan to be advanced row by row; `batchRows`: how many rows to fetch ahead. */
   openScan(
     table: Table,
     index: DatabaseIndex,

@@ -50,7 +50,7 @@ export function uncaughtText(name: string, message: string): string {
 function read(error: Record<string, unknown>, field: string, missing: string): string {
   try {
     const value = error[field];
-    return value === undefined ? missing : String(value);
+    return value === undefined ? missing : (value as { toString(): string }).toString();
   } catch {
     return missing;
   }

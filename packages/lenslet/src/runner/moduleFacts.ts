@@ -29,7 +29,7 @@ export interface BindingUse {
   /** Number of member accesses: 1 for `x.push()`, 2 for `x.items.push()`. */
   readonly chain: number;
 }
-type UseKind = "assign" | "memberAssign" | "call" | "methodCall" | "read" | "escape";
+type UseKind = "assign" | "memberAssign" | "call" | "methodCall" | "read" | "escape" | "argument";
 
 export interface BindingFact {
   readonly kind:
@@ -80,7 +80,10 @@ export function collectFacts(module: ParsedModule, lazyWrappers: ReadonlySet<str
   const uses = scopes.references.map((reference) => ({ reference, use: useOf(reference.node, scopes) }));
   const mutatedAtTop = new Set<Binding>();
   for (const { reference, use } of uses) {
-    if (reference.binding && reference.depth === 0 && mutates(use)) mutatedAtTop.add(reference.binding);
+    const { binding } = reference;
+    // Given to a function at the top level, a container may be filled there: esbuild's `__export(namespace, {...})`.
+    if (binding && reference.depth === 0 && (mutates(use) || use.kind === "argument"))
+      mutatedAtTop.add(binding);
   }
   const statefulClosures = findStatefulClosures(uses);
   const statefulHolders = findStatefulHolders(scopes);
@@ -161,7 +164,8 @@ export function stateReason(name: string, fact: BindingFact, use: Use, emptyStar
     }
   }
   const fillable = fact.kind === "array" || fact.kind === "collection" || fact.kind === "object";
-  if (use.kind === "escape" && emptyStart && fillable) return `\`${name}\` may be filled by a function`;
+  const givenAway = use.kind === "escape" || use.kind === "argument";
+  if (givenAway && emptyStart && fillable) return `\`${name}\` may be filled by a function`;
   return null;
 }
 
@@ -208,9 +212,9 @@ function roleIn(parent: AnyNode, node: AnyNode, chain: number, scopes: ScopeAnal
   if (parent.type === "CallExpression" && parent.arguments[0] === node && isObjectMutator(parent.callee)) {
     return "memberAssign";
   }
+  const isArgument = parent.type === "CallExpression" || parent.type === "NewExpression";
+  if (isArgument && chain === 0) return "argument";
   const escapes =
-    parent.type === "CallExpression" ||
-    parent.type === "NewExpression" ||
     parent.type === "VariableDeclarator" ||
     parent.type === "AssignmentExpression" ||
     parent.type === "Property" ||

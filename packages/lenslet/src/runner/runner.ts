@@ -48,6 +48,18 @@ export class Runner {
     }
   }
 
+  /**
+   * Parses and compiles a module and what it imports, which takes about 1 ms for 10 KB and would otherwise count as
+   * its first run's time. Says nothing about modules that cannot be loaded: running them does.
+   */
+  prepare(code: CodeVersion, modulePath: string): void {
+    try {
+      this.#pool(code).modules.graph(modulePath);
+    } catch (error) {
+      if (!(error instanceof ModuleLoadError)) throw error;
+    }
+  }
+
   /** Why runs of a module get new module instances each time: module path → reason; empty when they are re-used. */
   stateReasons(code: CodeVersion, modulePath: string): ReadonlyMap<string, string> {
     return this.#pool(code).modules.graph(modulePath).stateReasons;

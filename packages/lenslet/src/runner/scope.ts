@@ -1,5 +1,5 @@
 import type { AnyNode, Identifier, Program } from "acorn";
-import { childrenOf, isFunctionNode, patternNames } from "./moduleSyntax.ts";
+import { childrenOf, isFunctionNode } from "./moduleSyntax.ts";
 
 /**
  * Which declaration each identifier of a module means. Depth counts the functions around a place that do not run

@@ -7,6 +7,9 @@ import { build } from "esbuild";
 import type { Clock } from "../base/clock.ts";
 import type { CodeVersion, LogLine, ModuleSource, RunHost, RunRequest } from "./types.ts";
 
+// User code sees UTC; in production main/ sets this before anything else.
+process.env["TZ"] = "UTC";
+
 /** Test support: bundles a convex folder the way the official CLI does (cli-flows.md §4). */
 export async function bundleFolder(
   files: Readonly<Record<string, string>>,

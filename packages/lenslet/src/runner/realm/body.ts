@@ -1,3 +1,5 @@
+/* oxlint-disable typescript/no-unnecessary-template-expression, typescript/unbound-method, unicorn/no-instanceof-builtins
+   -- arguments come from untyped user code, and everything here is of one realm */
 import type { RealmControls, RealmHost } from "./realmTypes.ts";
 
 /**
@@ -301,7 +303,7 @@ export function installBody(host: RealmHost, realm: RealmControls): void {
     readonly url = "";
     readonly redirected = false;
     readonly type = "default";
-    constructor(body?: unknown, init: { status?: number; statusText?: string; headers?: unknown } = {}) {
+    constructor(body?: unknown, init: { status?: unknown; statusText?: string; headers?: unknown } = {}) {
       super();
       const status = init.status === undefined ? 200 : Number(init.status);
       if (!(status >= 200 && status <= 599)) {
@@ -367,14 +369,13 @@ export function installBody(host: RealmHost, realm: RealmControls): void {
     readonly readable = new ReadableStream();
     readonly writable = new WritableStream();
   }
-  const unusable = (name: string): unknown =>
-    ({
-      [name]: class {
-        constructor() {
-          throw realm.refusal("stream");
-        }
-      },
-    })[name];
+  class StreamEnd {
+    readonly closed = Promise.resolve();
+    constructor() {
+      throw realm.refusal("stream");
+    }
+  }
+  const unusable = (name: string): unknown => ({ [name]: class extends StreamEnd {} })[name];
   const classes = {
     Blob,
     File,

@@ -1,3 +1,5 @@
+/* oxlint-disable typescript/no-unnecessary-template-expression, typescript/unbound-method, unicorn/no-instanceof-builtins
+   -- arguments come from untyped user code, and everything here is of one realm */
 import type {
   CrossingFailure,
   ExportTarget,
@@ -16,7 +18,9 @@ export function installCore(host: RealmHost, realm: RealmControls): void {
   let queue: QueuedSyscall[] = [];
   Object.defineProperty(realm, "queue", {
     get: () => queue,
-    set: (value: QueuedSyscall[]) => (queue = value),
+    set(value: QueuedSyscall[]) {
+      queue = value;
+    },
   });
 
   realm.define = (name, value) => {
@@ -139,7 +143,7 @@ export function installCore(host: RealmHost, realm: RealmControls): void {
     };
     try {
       const promise: unknown = apply(invoke, target, [argsJson]);
-      apply(promiseThen, promise instanceof Promise ? promise : Promise.resolve(promise), [
+      void apply(promiseThen, promise instanceof Promise ? promise : Promise.resolve(promise), [
         onResolved,
         onRejected,
       ]);

@@ -1,3 +1,5 @@
+/* oxlint-disable typescript/no-unnecessary-template-expression, typescript/unbound-method, unicorn/no-instanceof-builtins
+   -- arguments come from untyped user code, and everything here is of one realm */
 import type { RealmControls, RealmHost } from "./realmTypes.ts";
 
 /** `crypto`: chance from the run's seed, `subtle` computed by the host at once. See realmTypes.ts. */

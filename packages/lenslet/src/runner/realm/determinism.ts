@@ -1,3 +1,5 @@
+/* oxlint-disable typescript/no-unnecessary-template-expression, typescript/unbound-method, unicorn/no-instanceof-builtins
+   -- arguments come from untyped user code, and everything here is of one realm */
 import type { HostAsyncStorage, RealmControls, RealmHost } from "./realmTypes.ts";
 
 /** Chance, time, environment, timers and collection made deterministic. See realmTypes.ts for how this file is run. */

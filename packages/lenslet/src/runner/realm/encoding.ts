@@ -1,3 +1,5 @@
+/* oxlint-disable typescript/no-unnecessary-template-expression, typescript/unbound-method, unicorn/no-instanceof-builtins
+   -- arguments come from untyped user code, and everything here is of one realm */
 import type { HostUrl, RealmControls, RealmHost } from "./realmTypes.ts";
 
 /** Text encodings, base64, URLs. Parsing is the host's; what user code holds is the realm's. See realmTypes.ts. */
@@ -218,8 +220,8 @@ export function installEncoding(host: RealmHost, realm: RealmControls): void {
       return copy;
     };
     if (Array.isArray(value)) {
-      const copy = remember(Array.from({ length: value.length })) as Record<string, unknown> & unknown[];
-      for (const key of Object.keys(value)) copy[key as never] = clone(value[key as never], seen) as never;
+      const copy = remember(Array.from({ length: value.length }));
+      for (const key of Object.keys(value)) Reflect.set(copy, key, clone(Reflect.get(value, key), seen));
       return copy;
     }
     if (value instanceof Date) return remember(new Date(value.getTime()));
@@ -233,12 +235,12 @@ export function installEncoding(host: RealmHost, realm: RealmControls): void {
     }
     if (value instanceof Map) {
       const copy = remember(new Map());
-      for (const [key, item] of [...value]) copy.set(clone(key, seen), clone(item, seen));
+      for (const [key, item] of value) copy.set(clone(key, seen), clone(item, seen));
       return copy;
     }
     if (value instanceof Set) {
       const copy = remember(new Set());
-      for (const item of [...value]) copy.add(clone(item, seen));
+      for (const item of value) copy.add(clone(item, seen));
       return copy;
     }
     if (value instanceof Error) {
@@ -255,11 +257,11 @@ export function installEncoding(host: RealmHost, realm: RealmControls): void {
       return copy;
     }
     if (value instanceof Boolean || value instanceof Number || value instanceof String) {
-      return remember(Object(value.valueOf()) as object);
+      return remember(Object(value.valueOf()));
     }
     if (value instanceof Promise || value instanceof WeakMap || value instanceof WeakSet)
       return cannotClone("#<Promise>");
-    const copy = remember({} as Record<string, unknown>);
+    const copy = remember({});
     for (const [key, item] of Object.entries(value)) {
       Object.defineProperty(copy, key, {
         value: clone(item, seen),

@@ -1,3 +1,5 @@
+/* oxlint-disable typescript/no-unnecessary-template-expression, typescript/unbound-method, unicorn/no-instanceof-builtins
+   -- arguments come from untyped user code, and everything here is of one realm */
 import type { RealmControls, RealmHost } from "./realmTypes.ts";
 
 /** DOMException, events and abort signals. See realmTypes.ts for how this file is run. */

@@ -1,0 +1,94 @@
+import fs from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { ChildRun, type Exit, runToEnd } from "./childRun.ts";
+import type { TestServer } from "./server.ts";
+import { tempFolder } from "./tempFolder.ts";
+
+const nodeModules = fileURLToPath(new URL("../../node_modules", import.meta.url));
+
+/** The file behind `npx convex`. */
+export const convexBin = path.join(
+  path.dirname(createRequire(import.meta.url).resolve("convex/package.json")),
+  "bin/main.js",
+);
+
+export interface ConvexOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string;
+  readonly timeoutMs?: number;
+}
+
+/** A copy of a sample project in a folder of its own, with this repository's node_modules. */
+export class TestProject {
+  readonly folder: string;
+  readonly #home: string;
+
+  private constructor(folder: string) {
+    this.folder = folder;
+    this.#home = tempFolder("home");
+  }
+
+  /** Copies `sample` (an absolute path; without it the folder stays empty) and gives it a package.json if it has none. */
+  static create(sample?: string): TestProject {
+    const project = new TestProject(tempFolder("project"));
+    if (sample !== undefined) fs.cpSync(sample, project.folder, { recursive: true });
+    fs.symlinkSync(nodeModules, path.join(project.folder, "node_modules"));
+    if (!project.has("package.json")) {
+      const manifest = { name: "sample", private: true, dependencies: { convex: "1.48.0" } };
+      project.write("package.json", `${JSON.stringify(manifest, null, 2)}\n`);
+    }
+    return project;
+  }
+
+  /** What `lenslet dev` writes: makes plain `npx convex ...` in this folder use the server. */
+  connect(server: TestServer): this {
+    this.write(
+      ".env.local",
+      `CONVEX_SELF_HOSTED_URL=${server.url}\nCONVEX_SELF_HOSTED_ADMIN_KEY='${server.adminKey}'\n`,
+    );
+    return this;
+  }
+
+  /** Runs the official CLI to its end: `project.convex(["run", "messages:list"])`. */
+  async convex(args: readonly string[], options: ConvexOptions = {}): Promise<Exit> {
+    return await runToEnd(process.execPath, [convexBin, ...args], {
+      timeoutMs: 60_000,
+      ...options,
+      cwd: this.folder,
+      env: this.environment(options.env),
+    });
+  }
+
+  /** Starts the official CLI, for commands that watch. */
+  startConvex(args: readonly string[], options: Pick<ConvexOptions, "env"> = {}): ChildRun {
+    return ChildRun.start(process.execPath, [convexBin, ...args], {
+      cwd: this.folder,
+      env: this.environment(options.env),
+    });
+  }
+
+  /** A home directory of its own, so that neither a login nor anything else of the machine's user is found. */
+  environment(more: Readonly<Record<string, string>> = {}): Record<string, string> {
+    return { HOME: this.#home, ...more };
+  }
+
+  has(file: string): boolean {
+    return fs.existsSync(path.join(this.folder, file));
+  }
+
+  read(file: string): string {
+    return fs.readFileSync(path.join(this.folder, file), "utf8");
+  }
+
+  write(file: string, content: string): void {
+    const target = path.join(this.folder, file);
+    fs.mkdirSync(path.dirname(target), { recursive: true });
+    fs.writeFileSync(target, content);
+  }
+
+  remove(file: string): void {
+    fs.rmSync(path.join(this.folder, file), { recursive: true, force: true });
+  }
+}

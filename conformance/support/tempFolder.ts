@@ -1,0 +1,12 @@
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+
+/** A new empty folder, removed when this process ends (kept when LENSLET_KEEP_TEMP is set, to look at a failure). */
+export function tempFolder(name: string): string {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), `lenslet-${name}-`));
+  if (process.env["LENSLET_KEEP_TEMP"] === undefined) {
+    process.on("exit", () => fs.rmSync(folder, { recursive: true, force: true }));
+  }
+  return folder;
+}

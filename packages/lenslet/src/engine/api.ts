@@ -156,7 +156,7 @@ export interface EngineApi {
   latestTs(): CommitTs;
   deployment(): Deployment;
   /**
-   * Runs a named operation of the server itself in a transaction (engine/systemOperations.ts), e.g. "env.update",
+   * Runs a named operation of the server itself in a transaction (engine/systemOperations.ts), e.g. "env.commit",
    * "push.start". Rejects with LensletError.
    */
   system(operation: string, argsJson: string): Promise<string>;

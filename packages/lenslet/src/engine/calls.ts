@@ -13,6 +13,7 @@ import type { RunFailure } from "../runner/types.ts";
 import type { DocumentWrite, SessionRequest, Store } from "../store/store.ts";
 import { ReadSet } from "../transaction/readSet.ts";
 import { type SchemaViolation, Transaction } from "../transaction/transaction.ts";
+import type { TransactionUsage } from "../transaction/usage.ts";
 import { parseValue, resolveCommitTs, stringifyValue, type JsonValue } from "../values/json.ts";
 import { newInternalId } from "../values/id.ts";
 import { isValueObject } from "../values/value.ts";
@@ -37,20 +38,20 @@ import { ArgumentError, parseArguments } from "./arguments.ts";
 import type { Committer } from "./committer.ts";
 import type { RecordedCall } from "./commitRecord.ts";
 import { type ComponentCode, type FunctionInfo, functionOf, type LoadedDeployment } from "./deployment.ts";
-import { loadDeployment, touchesBackfills, touchesDeployment } from "./deploymentLoader.ts";
+import {
+  dropsOrChangesIndexes,
+  loadDeployment,
+  touchesBackfills,
+  touchesDeployment,
+} from "./deploymentLoader.ts";
 import type { CallContext } from "./callContext.ts";
 import { runFunction } from "./execution.ts";
 import { completionEntry, type Execution, noUsage, type UsageNumbers } from "./executionLog.ts";
-import {
-  canonicalPath,
-  inComponent,
-  parseFunctionPath,
-  strippedPath,
-} from "./functionPath.ts";
+import { canonicalPath, inComponent, parseFunctionPath, strippedPath } from "./functionPath.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import { resolveFunction } from "./hostSyscalls.ts";
 import { LiveQueries, type QueryRunResult, type QuerySpec } from "./liveQueries.ts";
-import { formatLogLine, type LogSink } from "./logSink.ts";
+import { collectLogLine, formatLogLine, type LogSink } from "./logSink.ts";
 import { runSystemOperation } from "./systemOperations.ts";
 
 export interface CallsOptions {
@@ -259,6 +260,7 @@ export class Calls {
     const run = this.#guarded(() =>
       runFunction(context, { component, info, kind: "query", argsJson: call.argsJson, journal, depth: 0 }),
     );
+    logWarnings(context);
     const result = resultOf(run, context.logs);
     this.#recordExecution(call, info, component.componentPath, result, context, startedMs);
     return { result, journal: run.journal, reads: tx.reads, context };
@@ -283,6 +285,7 @@ export class Calls {
         depth: 0,
       }),
     );
+    logWarnings(context);
     let result = resultOf(run, context.logs);
     let ts: CommitTs | null = null;
     if (result.ok) {
@@ -326,6 +329,7 @@ export class Calls {
     this.#options.committer.commit(ts, writes, request, recordCall());
     this.live.invalidate(writes);
     if (touchesBackfills(writes)) this.#backfillPending = true;
+    if (dropsOrChangesIndexes(writes)) this.live.invalidateAll();
     if (touchesDeployment(writes)) this.#reloadDeployment();
     const violation = tx.pendingSchemaViolation();
     if (violation !== null) this.#failPendingSchema(violation);
@@ -348,7 +352,8 @@ export class Calls {
   /** The server's own query that an admin asks for, or null: then the name is looked up like any other. */
   #systemFunction(call: FunctionCall): SystemFunction | null {
     const { target, identity } = call;
-    if (target.kind !== "path" || !target.path.startsWith("_system/") || identity.kind !== "admin") return null;
+    if (target.kind !== "path" || !target.path.startsWith("_system/") || identity.kind !== "admin")
+      return null;
     return systemFunctions.get(canonicalPath(parseFunctionPath(target.path))) ?? null;
   }
 
@@ -423,7 +428,7 @@ export class Calls {
     }
   }
 
-  #transaction(readOnly: boolean, undo: TransactionUndo): Transaction {
+  #transaction(readOnly: boolean, undo: TransactionUndo, usage?: TransactionUsage): Transaction {
     const { store, committer, clock, random } = this.#options;
     const nowMs = clock.nowMs();
     return new Transaction({
@@ -434,6 +439,7 @@ export class Calls {
       newInternalId: () => newInternalId(random, nowMs),
       readOnly,
       ...(undo === null ? {} : { undo }),
+      ...(usage === undefined ? {} : { usage }),
     });
   }
 
@@ -454,7 +460,7 @@ export class Calls {
       logs: { lines: [] },
       observed: { identity: false, clock: false },
       spent: { systemMs: 0 },
-      staleSnapshot: () => this.#transaction(true, null),
+      staleSnapshot: () => this.#transaction(true, null, tx.usage),
     };
   }
 
@@ -522,6 +528,13 @@ type FunctionRunOutcome = ReturnType<typeof runFunction>;
 function usageOf(tx: Transaction): UsageNumbers {
   const { documentsRead, bytesRead, documentsWritten, bytesWritten } = tx.usage;
   return { ...noUsage, documentsRead, bytesRead, documentsWritten, bytesWritten };
+}
+
+/** What came close to a limit is told at the end of the function's own log (database.md §5.3). */
+function logWarnings({ tx, logs, nowMs }: CallContext): void {
+  for (const { message } of tx.warnings()) {
+    collectLogLine(logs, { level: "WARN", messages: [message], timestampMs: nowMs, isTruncated: false });
+  }
 }
 
 function attributesOf(identity: Identity): UserAttributes | null {

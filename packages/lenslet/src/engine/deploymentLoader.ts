@@ -2,7 +2,7 @@ import { loadDeployment as loadPushed, type PushedModule } from "../deploy/loadD
 import { deploymentValue } from "../deploy/systemRows.ts";
 import { assert } from "../base/assert.ts";
 import type { DocumentWrite, Namespace } from "../store/store.ts";
-import { indexesTable, schemasTable, systemTables } from "../store/systemTables.ts";
+import { indexesTable, schemasTable, systemTables, tablesTable } from "../store/systemTables.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { parseArgsValidator, parseReturnsValidator } from "../values/validator.ts";
 import type { FunctionInfo, LoadedDeployment } from "./deployment.ts";
@@ -37,6 +37,17 @@ export function touchesDeployment(writes: readonly DocumentWrite[]): boolean {
 /** True when there may be new work for the backfiller. */
 export function touchesBackfills(writes: readonly DocumentWrite[]): boolean {
   return writes.some(({ tablet }) => backfillTablets.has(tablet));
+}
+
+/**
+ * Read sets hold intervals of indexes, not the definitions of these: a query whose index changed or whose table was
+ * dropped has to run again whatever it read. New tables are recorded as read by those who missed them.
+ */
+export function dropsOrChangesIndexes(writes: readonly DocumentWrite[]): boolean {
+  return writes.some(
+    ({ tablet, before }) =>
+      before !== null && (tablet === indexesTable.tablet || tablet === tablesTable.tablet),
+  );
 }
 
 export interface DeploymentLoadOptions {

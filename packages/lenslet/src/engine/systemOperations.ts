@@ -2,13 +2,8 @@ import { z } from "zod";
 import { badRequest } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
-import type { Analysis, AnalysisRequest } from "../deploy/analysisTypes.ts";
-import { analyzeAuthConfig } from "../deploy/analyze.ts";
-import {
-  readEnvironmentVariables,
-  updateEnvironmentVariables,
-  writeAuthProviders,
-} from "../deploy/configuration.ts";
+import type { Analysis, AnalysisRequest, AuthAnalysisResult } from "../deploy/analysisTypes.ts";
+import { commitEnvironmentVariables, prepareAuthAnalysis } from "../deploy/authReevaluation.ts";
 import { evaluateSchema } from "../deploy/evaluateSchema.ts";
 import { finishPush, parseFinishPushRequest } from "../deploy/finishPush.ts";
 import type { PendingPushes } from "../deploy/pendingPushes.ts";
@@ -66,9 +61,19 @@ interface AnalyzedPush {
 }
 
 const operations: Readonly<Record<string, Operation>> = {
-  "env.update": (args, scope) => {
-    updateEnvironmentVariables(scope.tx, environmentChanges.parse(args).changes);
-    reevaluateAuthConfig(scope);
+  // An update of environment variables in two steps: between them the net thread has auth.config.js evaluated.
+  "env.prepare": (args, { tx, deployment }) => {
+    const { changes } = environmentChanges.parse(args);
+    return toJson(prepareAuthAnalysis(tx, changes, builtInVariables(deployment)));
+  },
+  "env.commit": (args, { tx }) => {
+    const { changes } = environmentChanges.parse(args);
+    const { evaluated } = args as unknown as {
+      evaluated: { request: AnalysisRequestJson; result: AuthAnalysisResult } | null;
+    };
+    const parsed =
+      evaluated === null ? null : { request: fromJson(evaluated.request), result: evaluated.result };
+    commitEnvironmentVariables(tx, changes, parsed);
   },
   "canonicalUrl.update": (args, { tx }) => {
     const { requestDestination, url } = z
@@ -105,10 +110,8 @@ const operations: Readonly<Record<string, Operation>> = {
   },
   "push.configHashes": (_args, { tx }) => configHashes(tx),
   "push.prepare": (args, { tx, deployment, clock, random }) => {
-    const { convexCloudUrl, convexSiteUrl } = deployment.canonicalUrls;
-    const builtInVariables = { CONVEX_CLOUD_URL: convexCloudUrl, CONVEX_SITE_URL: convexSiteUrl };
-    const input = prepareAnalysis(tx, parsePushRequest(args), { random, clock, builtInVariables });
-    return { ...input, importSeed: Buffer.from(input.importSeed).toString("hex") };
+    const options = { random, clock, builtInVariables: builtInVariables(deployment) };
+    return toJson(prepareAnalysis(tx, parsePushRequest(args), options));
   },
   "push.start": (args, { tx, pendingPushes }) => {
     const { request, input, analysis } = analyzedPush(args);
@@ -140,26 +143,16 @@ export function runSystemOperation(name: string, args: JsonValue, scope: SystemO
   }
 }
 
-/** auth.config.js reads variables: what it says may change with them, and a change that breaks it is refused. */
-function reevaluateAuthConfig({ tx, deployment, clock }: SystemOperationScope): void {
-  const code = deployment.components.get("")?.code;
-  const module = code?.modules.get("auth.config.js");
-  if (code === undefined || module === undefined) return;
-  const { convexCloudUrl, convexSiteUrl } = deployment.canonicalUrls;
-  const result = analyzeAuthConfig(
-    {
-      definition: null,
-      schema: null,
-      modules: [module],
-      environmentVariables: readEnvironmentVariables(tx),
-      builtInVariables: { CONVEX_CLOUD_URL: convexCloudUrl, CONVEX_SITE_URL: convexSiteUrl },
-      importSeed: code.importSeed,
-      importTimestampMs: code.importTimestampMs,
-    },
-    { clock, onModule: () => {} },
-  );
-  if (!result.ok) throw badRequest(result.code, result.message);
-  writeAuthProviders(tx, result.auth);
+function builtInVariables({ canonicalUrls }: LoadedDeployment): Readonly<Record<string, string>> {
+  return { CONVEX_CLOUD_URL: canonicalUrls.convexCloudUrl, CONVEX_SITE_URL: canonicalUrls.convexSiteUrl };
+}
+
+function toJson(request: AnalysisRequest | null): AnalysisRequestJson | null {
+  return request && { ...request, importSeed: Buffer.from(request.importSeed).toString("hex") };
+}
+
+export function fromJson(request: AnalysisRequestJson): AnalysisRequest {
+  return { ...request, importSeed: Buffer.from(request.importSeed, "hex") };
 }
 
 function namespaceOf(args: JsonValue): Namespace {
@@ -172,7 +165,7 @@ function analyzedPush(args: JsonValue): { request: PushRequest; input: AnalysisR
   const { body, input, analysis } = args as unknown as AnalyzedPush;
   return {
     request: parsePushRequest(body),
-    input: { ...input, importSeed: Buffer.from(input.importSeed, "hex") },
+    input: fromJson(input),
     analysis,
   };
 }

@@ -48,7 +48,7 @@ async function updateEnvironment(exchange: Exchange): Promise<void> {
   await exchange.admin();
   const body = parseBody(environmentUpdateSchema, await exchange.json(plainBodyBytesMax));
   const changes = body.changes.map(({ name, value }) => ({ name, value: value ?? null }));
-  await exchange.options.engine.system("env.update", JSON.stringify({ changes }));
+  await exchange.options.updateEnvironment(JSON.stringify({ changes }));
   exchange.sendEmpty();
 }
 

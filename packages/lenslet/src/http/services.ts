@@ -48,6 +48,8 @@ export interface HttpHandlerOptions {
   readonly push: PushService;
   readonly testQueries: TestQueryService;
   readonly logStream: LogStream;
+  /** `argsJson`: JSON text of `{changes: [{name, value: string | null}]}`. Throws LensletError; then nothing changed. */
+  updateEnvironment(argsJson: string): Promise<unknown>;
   /** Runs an action to its end; the call is prepared (visibility, arguments) by the callee. */
   runAction(call: FunctionCall): Promise<FunctionResult>;
   readonly instanceName: string;

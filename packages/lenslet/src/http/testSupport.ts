@@ -208,6 +208,7 @@ export class TestServer {
         finishPush: step("finishPush"),
         reportPushCompleted: async () => null,
       },
+      updateEnvironment: (argsJson) => engine.system("env.update", argsJson),
       testQueries: {
         runTestQuery: async (call) => {
           this.testQueries.push(call);

@@ -10,9 +10,17 @@ import type { EngineWorkerInit, EngineWorkerMessage } from "./engineWorker.ts";
 
 /** How often the watchdog looks at the heartbeat. */
 const watchdogIntervalMs = 25;
+/**
+ * Growth of the engine's heap during one call that ends it: far above the 64 MiB of the platform's limit, since garbage
+ * counts too, and far below what would make V8 give up on the whole process.
+ */
+const callHeapGrowthBytesMax = 512 * 1024 * 1024;
 /** More replacements of the engine thread than this within the window end the process. */
 const restartsMax = 30;
 const restartWindowMs = 60_000;
+
+const timeoutMessage = "Function execution timed out (maximum duration: 1s)\n";
+const memoryMessage = "JavaScript execution ran out of memory (maximum memory usage: 64 MB)\n";
 
 export interface EngineSupervisorOptions extends Omit<
   EngineWorkerInit,
@@ -37,6 +45,7 @@ export class EngineSupervisor {
   readonly #restarts: number[] = [];
   #worker: Worker | null = null;
   #watchdog: NodeJS.Timeout | null = null;
+  #watched: { readonly call: number; heapBytes: number | null } | null = null;
   #closing = false;
   #replacing = false;
 
@@ -75,12 +84,39 @@ export class EngineSupervisor {
   #watch(): void {
     if (this.#replacing || this.#worker === null) return;
     const guilty = this.#heartbeat.overdue(sharedMonotonicMs());
-    if (guilty === null) return;
-    // Its exit is what replaces it: see #lost.
+    if (guilty === null) {
+      this.#watchMemory(this.#worker);
+      return;
+    }
+    this.#end(this.#worker, guilty, "a function ran too long", timeoutMessage);
+  }
+
+  /** Looks at the heap while one and the same call keeps running from one look of the watchdog to the next. */
+  #watchMemory(worker: Worker): void {
+    const call = this.#heartbeat.runningCall();
+    const watched = this.#watched;
+    if (call === null || watched?.call !== call) {
+      this.#watched = call === null ? null : { call, heapBytes: null };
+      return;
+    }
+    // Answered through an interrupt, also while JavaScript is running.
+    worker.getHeapStatistics().then(
+      ({ used_heap_size: heap, external_memory: external }) => {
+        if (this.#watched !== watched || this.#heartbeat.runningCall() !== call || this.#replacing) return;
+        watched.heapBytes ??= heap + external;
+        if (heap + external - watched.heapBytes <= callHeapGrowthBytesMax) return;
+        this.#end(worker, call, "a function used up its memory", memoryMessage);
+      },
+      () => {
+        // The thread has ended meanwhile; its exit is dealt with elsewhere.
+      },
+    );
+  }
+
+  #end(worker: Worker, guilty: number, reason: string, message: string): void {
     this.#replacing = true;
-    const failure = { message: "Function execution timed out (maximum duration: 1s)\n" };
-    this.#options.report("warn", `a function ran too long; replacing the engine thread`);
-    void this.#worker.terminate().then(() => this.#lost({ guilty, failure }));
+    this.#options.report("warn", `${reason}; replacing the engine thread`);
+    void worker.terminate().then(() => this.#lost({ guilty, failure: { message } }));
   }
 
   async #startWorker(): Promise<void> {
@@ -136,8 +172,7 @@ export class EngineSupervisor {
     if (this.#closing || this.#replacing || worker !== this.#worker) return;
     this.#replacing = true;
     const guilty = this.#heartbeat.runningCall();
-    const failure = { message: "JavaScript execution ran out of memory (maximum memory usage: 64 MB)\n" };
-    void this.#lost({ guilty, failure });
+    void this.#lost({ guilty, failure: { message: memoryMessage } });
   }
 
   async #lost(loss: EngineLoss): Promise<void> {

@@ -2,7 +2,7 @@ import type { Timers } from "../base/clock.ts";
 import { badRequest } from "../base/errors.ts";
 import { analyzePush } from "../deploy/analysisWorker.ts";
 import type { EngineApi } from "../engine/api.ts";
-import type { AnalysisRequestJson } from "../engine/systemOperations.ts";
+import { type AnalysisRequestJson, fromJson } from "../engine/systemOperations.ts";
 import type { JsonBody, PushService } from "../http/services.ts";
 
 /** How often a waiting `wait_for_schema` looks at the state of the push. */
@@ -19,7 +19,7 @@ export function createPushService(engine: EngineApi, timers: Timers): PushServic
 
   const analyzed = async (operation: string, body: JsonBody): Promise<JsonBody> => {
     const input = (await system("push.prepare", body)) as unknown as AnalysisRequestJson;
-    const result = await analyzePush({ ...input, importSeed: Buffer.from(input.importSeed, "hex") }, { timers });
+    const result = await analyzePush(fromJson(input), { timers });
     if (!result.ok) throw badRequest(result.code, result.message);
     return system(operation, { body, input, analysis: result.analysis });
   };

@@ -16,6 +16,7 @@ import { derivedKey, openDataFolder } from "./dataFolder.ts";
 import { devIssuerVariables, openDevIssuer } from "./devIssuer.ts";
 import { devIssuerRoutes } from "./devIssuerRoutes.ts";
 import { EngineSupervisor } from "./engineSupervisor.ts";
+import { updateEnvironment } from "./environmentUpdates.ts";
 import { lockDataFolder } from "./folderLock.ts";
 import { createPushService } from "./pushService.ts";
 import { createRealRandom, realClock, realTimers } from "./realOs.ts";
@@ -81,7 +82,10 @@ async function open(
   const cloudUrl = config.cloudUrl ?? originOf(config.host, api);
   const siteUrl = config.siteUrl ?? originOf(config.host, site);
 
-  const logThread = await LocalLogThread.start({ folder: path.join(config.dataFolder, "log"), verify: "tail" });
+  const logThread = await LocalLogThread.start({
+    folder: path.join(config.dataFolder, "log"),
+    verify: "tail",
+  });
   closers.push(() => logThread.close());
   const supervisor = await EngineSupervisor.start({
     logThread,
@@ -128,7 +132,8 @@ async function open(
     timers: realTimers,
     random,
     redactErrors: config.redactErrors,
-    log: (message, error) => config.report("error", `${message}: ${(error as Error)?.stack ?? String(error)}`),
+    log: (message, error) =>
+      config.report("error", `${message}: ${(error as Error)?.stack ?? String(error)}`),
   });
   closers.push(() => syncServer.close());
   const handler = createHttpHandler({
@@ -146,6 +151,7 @@ async function open(
         ),
     },
     logStream,
+    updateEnvironment: (argsJson) => updateEnvironment(engine, realTimers, argsJson),
     runAction: (call) => actions.run(call),
     instanceName: instance.name,
     version: packageVersion(),
@@ -160,7 +166,7 @@ async function open(
   if (config.devIssuer === true) {
     const issuer = await openDevIssuer(config.dataFolder, cloudUrl);
     const changes = Object.entries(devIssuerVariables(issuer)).map(([name, value]) => ({ name, value }));
-    await engine.system("env.update", JSON.stringify({ changes }));
+    await updateEnvironment(engine, realTimers, JSON.stringify({ changes }));
     route = devIssuerRoutes(issuer, handler);
   }
   api.on("request", route);

@@ -85,9 +85,23 @@ function decodeSchema(text: string): EnforcedSchema {
   const tables = new Map<string, Validator>();
   for (const { tableName, documentType } of schema.tables) {
     if (documentType !== null && documentType !== undefined)
-      tables.set(tableName, parseValidator(documentType));
+      tables.set(tableName, withoutReservedFields(parseValidator(documentType)));
   }
   return { schemaValidation: schema.schemaValidation ?? false, tables };
+}
+
+/** Top-level fields that start with "_" in a document's validator are ignored (reference database.md §8.1). */
+function withoutReservedFields(validator: Validator): Validator {
+  switch (validator.type) {
+    case "object": {
+      const fields = Object.entries(validator.value).filter(([name]) => !name.startsWith("_"));
+      return { ...validator, value: Object.fromEntries(fields) };
+    }
+    case "union":
+      return { ...validator, value: validator.value.map(withoutReservedFields) };
+    default:
+      return validator;
+  }
 }
 
 function isIndexState(text: string): text is IndexState {

@@ -109,7 +109,7 @@ class SourceEntry {
     const key = [...lazyWrappers].sort().join();
     let facts = this.#facts.get(key);
     if (!facts) {
-      facts = collectFacts(this.#parse(), lazyWrappers);
+      facts = factsOrUnknown(this.#parse(), lazyWrappers);
       this.#facts.set(key, facts);
     }
     return facts;
@@ -136,6 +136,24 @@ class SourceEntry {
     const { requests, imports, exports, hasTopLevelAwait } = this.#parsed;
     this.#header = { requests, imports, exports, hasTopLevelAwait, dynamicImports: [], importMetas: [] };
     this.#parsed = null;
+  }
+}
+
+/** Generated code may nest deeper than the analysis can follow; it then counts as stateful, which is always right. */
+function factsOrUnknown(module: ParsedModule, lazyWrappers: ReadonlySet<string>): ModuleFacts {
+  try {
+    return collectFacts(module, lazyWrappers);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return {
+      reasons: ["the module is nested too deeply to analyse"],
+      importUses: [],
+      bindings: new Map(),
+      heldResults: [],
+      changedGlobals: new Set(["globalThis"]),
+      // Not known which: none are, so importers copy. Only lazily initialised modules would notice.
+      reassigned: new Set(),
+    };
   }
 }
 

@@ -1,9 +1,13 @@
-/** Time and memory are enforced from outside (the engine's watchdog); the numbers and texts are functions.md §4.4. */
+/**
+ * Numbers and texts of functions.md §4.4. The runner sums up the time of user code between syscalls; loops that never
+ * end and memory can only be stopped from outside (the engine's watchdog).
+ */
 export const userTimeMsMax = 1_000;
+/** @public for the watchdog */
 export const systemTimeMsMax = 15_000;
 export const analysisTimeMsMax = 4_000;
-export const heapBytesMax = 64 * 1024 * 1024;
-export const slowRunMs = userTimeMsMax * 0.8;
+/** Above this share of the time limit a run logs a warning. */
+export const slowRunShare = 0.8;
 
 export const errorMessageBytesMax = 65_536;
 export const logLineBytesMax = 32_768;
@@ -14,13 +18,13 @@ export const framesMax = 10;
 export const syscallBatchMax = 16;
 /** Idle contexts kept for one code version; nested calls use one each. */
 export const idleRealmsMax = 16;
-/** crypto.getRandomValues */
-export const randomBytesMax = 65_536;
 
 export function timedOutText(maximumMs: number): string {
   return `Function execution timed out (maximum duration: ${maximumMs / 1000}s)`;
 }
+/** @public for the watchdog */
 export const systemTimedOutText = "Your request timed out performing too many system operations.";
+/** @public for the watchdog */
 export const outOfMemoryText = "JavaScript execution ran out of memory (maximum memory usage: 64 MB)";
 /** `actual` e.g. "850ms". */
 export function slowRunText(maximumMs: number, actual: string): string {

@@ -6,7 +6,16 @@ import type { LensletError } from "../base/errors.ts";
 import { ModuleLoadError } from "./codeModules.ts";
 import type { CodeModules, ModuleGraph } from "./codeModules.ts";
 import { describeThrown, hostFailure, uncaughtText } from "./failure.ts";
-import { exportNotFoundText, neverResolvesText, notAFunctionText, syscallBatchMax } from "./limits.ts";
+import {
+  exportNotFoundText,
+  neverResolvesText,
+  notAFunctionText,
+  slowRunShare,
+  slowRunText,
+  syscallBatchMax,
+  timedOutText,
+  userTimeMsMax,
+} from "./limits.ts";
 import { makeLogLine } from "./logLines.ts";
 import { installBody } from "./realm/body.ts";
 import { installConsole } from "./realm/consoleApi.ts";
@@ -75,6 +84,8 @@ export class Realm {
   #seedStream = 0;
   #request: RunRequest | null = null;
   #startedMs = 0;
+  /** Time spent in user code of this run, syscalls excluded. */
+  #userMs = 0;
   #pending: QueuedSyscall[] = [];
   #pendingAt = 0;
   #log: (line: LogLine) => void = () => undefined;
@@ -106,8 +117,10 @@ export class Realm {
     this.#log = (line) => request.host.log(line);
     state.kind = request.kind;
     state.usedClock = false;
+    this.#userMs = 0;
     try {
       const failure = this.import(graph) ?? this.#start(request) ?? this.#loop(request);
+      if (this.#userMs > userTimeMsMax * slowRunShare) this.#warnSlow();
       if (failure) return { ok: false, failure, usedClock: state.usedClock };
       return { ok: true, resultJson: String(state.result), usedClock: state.usedClock };
     } finally {
@@ -183,14 +196,24 @@ export class Realm {
   /** The event loop of functions.md §5.2: microtasks, rejections, then the next syscalls in call order. */
   #loop(request: RunRequest): RunFailure | null {
     const state = this.#state;
+    let since = this.#startedMs;
     for (;;) {
       const failure = this.#settleMicrotasks();
+      this.#userMs += this.#clock.monotonicMs() - since;
       if (failure) return failure;
+      if (this.#userMs > userTimeMsMax) return hostFailure(timedOutText(userTimeMsMax));
       if (state.outcome === "rejected") return this.describe(state.error);
       const batch = this.#nextBatch();
       if (batch.length === 0) return state.outcome === "resolved" ? null : hostFailure(neverResolvesText);
-      this.#controls.settle(batch.map((call) => ({ call, outcome: this.#execute(request, call) })));
+      const answers = batch.map((call) => ({ call, outcome: this.#execute(request, call) }));
+      since = this.#clock.monotonicMs();
+      this.#controls.settle(answers);
     }
+  }
+
+  #warnSlow(): void {
+    const text = slowRunText(userTimeMsMax, `${Math.round(this.#userMs)}ms`);
+    this.#log(makeLogLine("WARN", [text], Math.floor(this.#clock.nowMs())));
   }
 
   #settleMicrotasks(): RunFailure | null {

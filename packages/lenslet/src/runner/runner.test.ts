@@ -76,6 +76,12 @@ export const rows = query(async (ctx) => {
   return found;
 });
 export const callsOther = mutation(async (ctx) => ctx.runQuery(anyApi.messages.get as any, { id: "z" }));
+export const steps = query(async (ctx) => {
+  // A synchronous syscall stands for time spent in user code: the runner does not leave it.
+  ctx.db.normalizeId("a", "x");
+  await ctx.db.get("x" as any);
+  ctx.db.normalizeId("a", "x");
+});
 export const plain = 3;
 export const logs = query(async () => {
   console.log("a", 1, { b: [true, null, undefined], "odd key": 2n });
@@ -249,6 +255,31 @@ describe("failures", () => {
     expect(failure(runner.run(request(code, "messages:plain")))).toBe(
       "Function messages.js:plain is neither a query or mutation. Did you forget to wrap it with `query` or `mutation`?\n",
     );
+  });
+});
+
+describe("time", () => {
+  it("counts user code, not the host, warns near the limit and fails above it", () => {
+    let now = 0;
+    const slow = new Runner({ clock: { nowMs: () => now, monotonicMs: () => now } });
+    const run = (userMs: number, hostMs: number): { outcome: RunOutcome; lines: string[] } => {
+      const host = recordingHost(() => {
+        now += hostMs;
+        return null;
+      });
+      host.syscall = () => {
+        now += userMs;
+        return '{"id":null}';
+      };
+      const outcome = slow.run(request(code, "messages:steps", { host }));
+      return { outcome, lines: host.lines.map(formatLogLine) };
+    };
+    expect(run(300, 5000)).toMatchObject({ outcome: { ok: true }, lines: [] });
+    expect(run(450, 0)).toMatchObject({
+      outcome: { ok: true },
+      lines: ["[WARN] Function execution took a long time. (maximum duration: 1s, actual duration: 900ms)."],
+    });
+    expect(failure(run(600, 0).outcome)).toBe("Function execution timed out (maximum duration: 1s)\n");
   });
 });
 

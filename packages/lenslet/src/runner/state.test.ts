@@ -60,6 +60,12 @@ describe("which modules keep state", () => {
     it(`lets pass ${name}`, () => expect(reasons({ "m.js": source })).toEqual([]));
   }
 
+  it("takes a module that nests too deeply to follow for stateful, and runs it", () => {
+    const deep = `const sum = 0${" + 1".repeat(4000)}; ${fn("return String(sum)")}`;
+    const code = codeOf({ "m.js": deep });
+    expect(value(new Runner({ clock: testClock() }).run(request(code, "m:f")))).toBe(4000);
+  });
+
   it("follows imports: changed collections and instances of another module's class", () => {
     const lib =
       "export const cache = new Map([[1, 2]]); export class C { n = 0; next() { return ++this.n; } }";

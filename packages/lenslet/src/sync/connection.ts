@@ -65,14 +65,23 @@ export class Connection implements SessionOwner {
   #taken = 0;
   #takenMs: number;
 
-  constructor(host: ConnectionHost, ws: WebSocket, socket: Duplex, client: Client, supportsChunks: boolean) {
+  /** `pingPhaseMs`: how much earlier than usual the first ping is due. */
+  constructor(
+    host: ConnectionHost,
+    ws: WebSocket,
+    socket: Duplex,
+    client: Client,
+    supportsChunks: boolean,
+    pingPhaseMs: number,
+  ) {
     this.#host = host;
     this.#ws = ws;
     this.#socket = socket;
     this.supportsChunks = supportsChunks;
     this.session = newSession(this, host.config, client);
     const nowMs = host.clock.monotonicMs();
-    this.#receivedMs = this.#sentMs = this.#pingedMs = this.#takenMs = nowMs;
+    this.#receivedMs = this.#sentMs = this.#takenMs = nowMs;
+    this.#pingedMs = nowMs - pingPhaseMs;
     ws.on("message", (data, isBinary) => this.#receive(data, isBinary));
     ws.on("pong", () => this.#heard());
     ws.on("ping", () => this.#heard());
@@ -108,7 +117,13 @@ export class Connection implements SessionOwner {
     }
     if (next) {
       this.#transitionsUnsent++;
-      this.#host.encoder.encode(next, this, tick.serverTs, this.#outgoing);
+      const frame = this.#host.encoder.sharedFrame(next);
+      if (frame && this.#outgoing.length === 0) {
+        this.#writeBuffers(null, frame, tick.monotonicMs);
+        return;
+      }
+      if (frame) this.#outgoing.push(frame);
+      else this.#host.encoder.encode(next, this, tick.serverTs, this.#outgoing);
     }
     if (this.#outgoing.length > 0) this.#write(tick.monotonicMs);
   }
@@ -129,7 +144,7 @@ export class Connection implements SessionOwner {
     if (view.ts < session.observedTs && since(session.connectedMs) >= limits.observedTsWaitMsMax) {
       return this.end(internalEnding);
     }
-    if (since(Math.max(this.#receivedMs, this.#pingedMs)) >= limits.transportPingMs) {
+    if (since(this.#pingedMs) >= limits.transportPingMs) {
       this.#pingedMs = monotonicMs;
       if (this.#socket.writableLength === 0) this.#socket.write(pingFrame);
     }
@@ -285,29 +300,27 @@ export class Connection implements SessionOwner {
   }
 
   #write(monotonicMs: number): void {
-    const socket = this.#socket;
-    const outgoing = this.#outgoing;
-    const [first] = outgoing;
-    const buffers = outgoing.length === 1 && first instanceof Buffer ? null : wireBuffers(outgoing);
-    const wasWaiting = socket.writableLength > 0;
-    if (!wasWaiting) this.#takenMs = monotonicMs;
-    if (buffers === null) {
-      this.#writeOne(first as Buffer, wasWaiting);
-    } else {
-      if (buffers.length > 1) socket.cork();
-      for (let i = 0; i < buffers.length - 1; i++) socket.write(buffers[i]);
-      this.#writeOne(buffers.at(-1) as Buffer, wasWaiting);
-      if (buffers.length > 1) socket.uncork();
-    }
-    outgoing.length = 0;
-    this.#sentMs = monotonicMs;
-    this.#pauseOrResume();
+    const buffers = wireBuffers(this.#outgoing);
+    this.#outgoing.length = 0;
+    const last = buffers.pop();
+    if (last) this.#writeBuffers(buffers, last, monotonicMs);
   }
 
-  /** Only a socket that already has bytes waiting can become blocked, so only then a callback is paid for. */
-  #writeOne(buffer: Buffer, wasWaiting: boolean): void {
-    if (wasWaiting) this.#socket.write(buffer, this.#drained);
-    else this.#socket.write(buffer);
+  #writeBuffers(earlier: readonly Buffer[] | null, last: Buffer, monotonicMs: number): void {
+    const socket = this.#socket;
+    const wasWaiting = socket.writableLength > 0;
+    if (!wasWaiting) this.#takenMs = monotonicMs;
+    const isSeveral = earlier !== null && earlier.length > 0;
+    if (isSeveral) {
+      socket.cork();
+      for (const buffer of earlier) socket.write(buffer);
+    }
+    // Only a socket that already has bytes waiting can become blocked, so only then a callback is paid for.
+    if (wasWaiting) socket.write(last, this.#drained);
+    else socket.write(last);
+    if (isSeveral) socket.uncork();
+    this.#sentMs = monotonicMs;
+    this.#pauseOrResume();
   }
 
   readonly #drained = (): void => {

@@ -38,7 +38,10 @@ function encode(
 ) {
   const out: Outgoing[] = [];
   const encoder = new TransitionEncoder();
-  encoder.encode({ type: "transition", start, end, changes }, receiver, "123000000", out);
+  const transition = { type: "transition", start, end, changes } as const;
+  const frame = encoder.sharedFrame(transition);
+  if (frame) out.push(frame);
+  else encoder.encode(transition, receiver, "123000000", out);
   return readFrames(Buffer.concat(wireBuffers(out)));
 }
 
@@ -97,25 +100,17 @@ describe("transitions", () => {
   it("of one small result are one buffer for all sessions with equal versions", () => {
     const encoder = new TransitionEncoder();
     const shared = result("hello");
-    const frameFor = (queryId: number, querySet: number, clockSkewMs: number) => {
-      const out: Outgoing[] = [];
+    const frameFor = (queryId: number, querySet: number) => {
       const ends = { start: version(querySet), end: version(querySet, "AgAAAAAAAAA=") };
-      encoder.encode(
-        { type: "transition", ...ends, changes: [{ queryId, result: shared }] },
-        { ...chunking, clockSkewMs },
-        "1",
-        out,
-      );
-      expect(out).toHaveLength(1);
-      return out[0];
+      return encoder.sharedFrame({ type: "transition", ...ends, changes: [{ queryId, result: shared }] });
     };
-    const first = frameFor(0, 1, 10);
-    expect(frameFor(0, 1, -99)).toBe(first);
-    expect(frameFor(0, 2, 10)).not.toBe(first);
-    expect(frameFor(1, 1, 10)).not.toBe(first);
-    expect(frameFor(0, 1, 3)).toBe(first);
+    const first = frameFor(0, 1);
+    expect(frameFor(0, 1)).toBe(first);
+    expect(frameFor(0, 2)).not.toBe(first);
+    expect(frameFor(1, 1)).not.toBe(first);
+    expect(frameFor(0, 1)).toBe(first);
     for (let queryId = 2; queryId < 20; queryId++) {
-      const frame = frameFor(queryId, 1, 0);
+      const frame = frameFor(queryId, 1);
       expect(readFrames(frame as Buffer)[0]).toContain(`"queryId":${queryId},`);
     }
   });

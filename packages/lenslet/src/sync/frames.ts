@@ -61,31 +61,14 @@ export class TransitionEncoder {
   readonly #bodies = new Map<SharedResult, Buffer>();
   #nextRecent = 0;
 
-  /** Appends the transition to `out`. `serverTs`: nanoseconds since the epoch, as text. */
-  encode(transition: Transition, receiver: Receiver, serverTs: string, out: Outgoing[]): void {
-    const { start, end, changes } = transition;
-    let bodyLength = 0;
-    for (const change of changes) bodyLength += change.result?.body.length ?? 0;
-    if (bodyLength >= spliceBytesMin) return this.#splice(transition, receiver, serverTs, out);
-    // Clients use the clocks to schedule token refreshes and to diagnose large transitions: not when one small result changed.
-    const isPlainUpdate = start.querySet === end.querySet && start.identity === end.identity;
+  /**
+   * The whole frame of a Transition that brings one small new result, the same buffer for every session whose versions
+   * are equal; null for any other Transition.
+   */
+  sharedFrame({ start, end, changes }: Transition): Buffer | null {
     const [change] = changes;
-    if (isPlainUpdate && changes.length === 1 && change?.result) {
-      out.push(this.#sharedFrame(start, end, change));
-      return;
-    }
-    const timing = isPlainUpdate ? null : { clientClockSkewMs: receiver.clockSkewMs, serverTs };
-    out.push(transitionText(start, end, changes, timing));
-  }
-
-  /** Forgets the results of the tick. */
-  endTick(): void {
-    this.#recent.length = 0;
-    this.#nextRecent = 0;
-    this.#bodies.clear();
-  }
-
-  #sharedFrame(start: WireVersion, end: WireVersion, change: QueryChange): Buffer {
+    if (changes.length !== 1 || !change?.result || change.result.body.length >= spliceBytesMin) return null;
+    if (!isPlainUpdate(start, end)) return null;
     for (const recent of this.#recent) {
       if (
         recent.change.result === change.result &&
@@ -100,6 +83,23 @@ export class TransitionEncoder {
     this.#recent[this.#nextRecent] = { start, end, change, frame };
     this.#nextRecent = (this.#nextRecent + 1) % recentMax;
     return frame;
+  }
+
+  /** Appends any other Transition to `out`. `serverTs`: nanoseconds since the epoch, as text. */
+  encode(transition: Transition, receiver: Receiver, serverTs: string, out: Outgoing[]): void {
+    const { start, end, changes } = transition;
+    let bodyLength = 0;
+    for (const change of changes) bodyLength += change.result?.body.length ?? 0;
+    if (bodyLength >= spliceBytesMin) return this.#splice(transition, receiver, serverTs, out);
+    const timing = isPlainUpdate(start, end) ? null : { clientClockSkewMs: receiver.clockSkewMs, serverTs };
+    out.push(transitionText(start, end, changes, timing));
+  }
+
+  /** Forgets the results of the tick. */
+  endTick(): void {
+    this.#recent.length = 0;
+    this.#nextRecent = 0;
+    this.#bodies.clear();
   }
 
   #splice({ start, end, changes }: Transition, receiver: Receiver, serverTs: string, out: Outgoing[]): void {
@@ -136,6 +136,14 @@ export class TransitionEncoder {
     }
     return bytes;
   }
+}
+
+/**
+ * Then the clocks are left out: clients use them to schedule token refreshes after an identity change, and to diagnose
+ * large transitions.
+ */
+function isPlainUpdate(start: WireVersion, end: WireVersion): boolean {
+  return start.querySet === end.querySet && start.identity === end.identity;
 }
 
 function isSameVersion(a: WireVersion, b: WireVersion): boolean {

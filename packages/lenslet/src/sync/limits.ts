@@ -20,7 +20,9 @@ export const stalledWriteMsMax = 60_000;
 export const applicationPingMs = 15_000;
 export const transportPingMs = 5_000;
 export const silenceMsMax = 120_000;
+/** Every connection is looked after once in this time, a part of them in each step: pings never come in one burst. */
 export const sweepMs = 1_000;
+export const sweepParts = 10;
 
 /** No mutation of a socket was answered for this long although some wait. */
 export const mutationMsMax = 60_000;

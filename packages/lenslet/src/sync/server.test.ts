@@ -349,7 +349,7 @@ describe("time", () => {
       await tick();
     }
     expect(heard.includes("ClientDisconnect")).toBe(false);
-    rig.clock.advance(5_000);
+    rig.clock.advance(6_000);
     await expect.poll(() => heard.includes("ClientDisconnect")).toBe(true);
     expect(client.closed).toBeNull();
     silent.destroy();
@@ -377,7 +377,7 @@ describe("time", () => {
     rig.engine.manual = true;
     client.mutate(0, "m:set", { key: "a", value: 1 });
     await expect.poll(() => rig.engine.waiting).toBe(2);
-    rig.clock.advance(60_000);
+    rig.clock.advance(61_000);
     expect(await client.untilClosed()).toEqual({ code: 1013, reason: "SystemTimeoutError" });
     rig.engine.deliver();
   });

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { WebSocketServer } from "ws";
+import { WebSocketServer, type WebSocket } from "ws";
 import type { Authenticator } from "../auth/authenticator.ts";
 import { assert } from "../base/assert.ts";
 import type { Clock, Timers } from "../base/clock.ts";
@@ -12,7 +12,7 @@ import { TransitionEncoder } from "./frames.ts";
 import * as limits from "./limits.ts";
 import { LiveQueries, viewAt, type View } from "./liveQueries.ts";
 import { isAwaitingTs, markChanged } from "./session.ts";
-import type { QuerySlot } from "./sessionState.ts";
+import type { Client, QuerySlot } from "./sessionState.ts";
 import { clientOf, isSyncPath, parseClientVersion, refuseUpgrade, supportsChunks } from "./upgrade.ts";
 
 export interface SyncServerOptions {
@@ -67,6 +67,10 @@ class Server implements SyncServer, ConnectionHost {
     maxPayload: limits.messageBytesMax,
   });
   readonly #connections = new Set<Connection>();
+  /** The same in equal parts, for the sweep. */
+  readonly #parts = Array.from({ length: limits.sweepParts }, () => new Set<Connection>());
+  #accepted = 0;
+  #sweeps = 0;
   /** Connections that only a newer timestamp lets go on. */
   readonly #awaitingTs = new Set<Connection>();
   readonly #unsubscribe: () => void;
@@ -119,8 +123,17 @@ class Server implements SyncServer, ConnectionHost {
       return refuseUpgrade(socket, "400 Bad Request", error);
     }
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-      this.#connections.add(new Connection(this, webSocket, socket, clientOf(request), withChunks));
+      this.#accept(webSocket, socket, clientOf(request), withChunks);
     });
+  }
+
+  #accept(webSocket: WebSocket, socket: Duplex, client: Client, withChunks: boolean): void {
+    const number = this.#accepted++;
+    const part = number % limits.sweepParts;
+    const pingPhaseMs = (Math.floor(number / limits.sweepParts) * limits.sweepMs) % limits.transportPingMs;
+    const connection = new Connection(this, webSocket, socket, client, withChunks, pingPhaseMs);
+    this.#connections.add(connection);
+    this.#parts[part]?.add(connection);
   }
 
   connections(): number {
@@ -151,6 +164,7 @@ class Server implements SyncServer, ConnectionHost {
 
   closed(connection: Connection): void {
     this.#connections.delete(connection);
+    for (const part of this.#parts) part.delete(connection);
     this.#awaitingTs.delete(connection);
   }
 
@@ -218,7 +232,8 @@ class Server implements SyncServer, ConnectionHost {
     this.#cancelSweep = this.timers.setTimeout(() => {
       this.#sweepLater();
       const monotonicMs = this.clock.monotonicMs();
-      for (const connection of this.#connections) connection.sweep(this.#view, monotonicMs);
-    }, limits.sweepMs);
+      const part = this.#parts[this.#sweeps++ % limits.sweepParts] ?? [];
+      for (const connection of part) connection.sweep(this.#view, monotonicMs);
+    }, limits.sweepMs / limits.sweepParts);
   }
 }

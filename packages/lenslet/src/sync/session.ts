@@ -140,6 +140,7 @@ function newSlot(session: Session, add: AddQuery): QuerySlot {
     active: false,
     removed: false,
     changed: false,
+    nextChanged: null,
   };
 }
 
@@ -218,7 +219,8 @@ function takeOpenFailure(session: Session, ticket: OpenTicket, error: unknown): 
 export function markChanged(session: Session, slot: QuerySlot): void {
   if (slot.changed) return;
   slot.changed = true;
-  session.changed.push(slot);
+  slot.nextChanged = session.firstChanged;
+  session.firstChanged = slot;
 }
 
 // ---- identity
@@ -379,7 +381,7 @@ export function flush(session: Session, view: View, nowMs: number): Transition |
   if (session.ended) return null;
   if (session.identityBatches > 0 || view.ts < session.observedTs) return null;
   const isDue = session.due || (session.dueTs > 0n && view.ts >= session.dueTs);
-  if (!isDue && session.changed.length === 0) return null;
+  if (!isDue && session.firstChanged === null) return null;
   if (isExpired(session.identity, nowMs)) {
     // Its successor may be on the way: then the client hears of that one.
     if (session.verifying) return null;
@@ -429,7 +431,12 @@ export function takeAnsweredBatches(session: Session): readonly Effect[] {
 
 function takeChanges(session: Session): QueryChange[] {
   const changes: QueryChange[] = [];
-  for (const slot of session.changed) {
+  let next = session.firstChanged;
+  session.firstChanged = null;
+  while (next) {
+    const slot = next;
+    next = slot.nextChanged;
+    slot.nextChanged = null;
     slot.changed = false;
     if (slot.removed || !slot.active || !slot.live) continue;
     const { result } = slot.live;
@@ -437,7 +444,6 @@ function takeChanges(session: Session): QueryChange[] {
     slot.sent = result;
     changes.push({ queryId: slot.queryId, result });
   }
-  session.changed.length = 0;
   for (const queryId of session.removed) {
     // A client that uses an id again gets its new result instead.
     if (!changes.some((change) => change.queryId === queryId)) changes.push({ queryId, result: null });
@@ -458,6 +464,7 @@ function close(session: Session): Effect[] {
   const removed = session.batches.flatMap((batch) => batch.removed);
   const effects = [...session.slots.values(), ...removed].flatMap(drop);
   session.slots.clear();
-  session.batches.length = session.changed.length = session.held.length = 0;
+  session.batches.length = session.held.length = 0;
+  session.firstChanged = null;
   return effects;
 }

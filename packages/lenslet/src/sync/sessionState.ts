@@ -51,8 +51,8 @@ export interface Session {
   /** A token is being verified; everything received meanwhile waits in `held`. */
   verifying: boolean;
   readonly held: ClientMessage[];
-  /** Slots whose live query may differ from what was sent. */
-  readonly changed: QuerySlot[];
+  /** Head of the list of slots whose live query may differ from what was sent (no array: it is emptied at each flush). */
+  firstChanged: QuerySlot | null;
   /** Query ids to report as removed in the next Transition. */
   readonly removed: number[];
   /** A Transition is due even if no query changed: at any timestamp, or at `dueTs` or later (0n: none). */
@@ -80,8 +80,9 @@ export interface QuerySlot {
   active: boolean;
   /** Its Remove has been answered. */
   removed: boolean;
-  /** It is listed in `session.changed`. */
+  /** It is in the list that starts at `session.firstChanged`. */
   changed: boolean;
+  nextChanged: QuerySlot | null;
 }
 
 /** One ModifyQuerySet or Authenticate. */
@@ -204,7 +205,7 @@ export function newSession(owner: SessionOwner, config: SessionConfig, client: C
     identityBatches: 0,
     verifying: false,
     held: [],
-    changed: [],
+    firstChanged: null,
     removed: [],
     due: false,
     dueTs: 0n,

@@ -2,7 +2,12 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    include: ["packages/*/src/**/*.test.ts", "packages/*/{crash,fuzz,sim}/**/*.test.ts", "conformance/**/*.test.ts", "apps/*/tests/**/*.test.ts"],
+    include: [
+      "packages/*/src/**/*.test.ts",
+      "packages/*/{crash,fuzz,sim}/**/*.test.ts",
+      "conformance/**/*.test.ts",
+      "apps/*/tests/**/*.test.ts",
+    ],
     pool: "forks",
     execArgv: ["--experimental-vm-modules", "--disable-warning=ExperimentalWarning"],
     testTimeout: 60_000,

@@ -1,9 +1,9 @@
+import type { LogBuffer } from "../runner/logLines.ts";
 import type { Runner } from "../runner/runner.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import type { UserAttributes } from "./api.ts";
 import type { LoadedDeployment } from "./deployment.ts";
 import type { Heartbeat } from "./heartbeat.ts";
-import type { LogSink } from "./logSink.ts";
 
 /** What all functions of one top-level call share: nested ones run in the same transaction, time and identity. */
 export interface CallContext {
@@ -19,7 +19,7 @@ export interface CallContext {
   readonly client: { readonly ip: string | null; readonly userAgent: string | null };
   readonly nowMs: number;
   readonly nextSeed: () => Uint8Array;
-  readonly logs: LogSink;
+  readonly logs: LogBuffer;
   /** Set by the functions as they run. */
   readonly observed: { identity: boolean; clock: boolean };
   /** Summed over all functions of the call. */

@@ -8,6 +8,7 @@ import { systemFunctions } from "../deploy/systemFunctions.ts";
 import { type Random, randomHex } from "../base/random.ts";
 import type { CommitTs } from "../log/log.ts";
 import { formatFailure } from "../runner/failure.ts";
+import { formatLogLine, LogBuffer, makeLogLine } from "../runner/logLines.ts";
 import type { Runner } from "../runner/runner.ts";
 import type { RunFailure } from "../runner/types.ts";
 import type { DocumentWrite, SessionRequest, Store } from "../store/store.ts";
@@ -51,7 +52,6 @@ import { canonicalPath, inComponent, parseFunctionPath, strippedPath } from "./f
 import type { Heartbeat } from "./heartbeat.ts";
 import { resolveFunction } from "./hostSyscalls.ts";
 import { LiveQueries, type QueryRunResult, type QuerySpec } from "./liveQueries.ts";
-import { collectLogLine, formatLogLine, type LogSink } from "./logSink.ts";
 import { runSystemOperation } from "./systemOperations.ts";
 
 export interface CallsOptions {
@@ -457,7 +457,7 @@ export class Calls {
       client: call.client ?? { ip: null, userAgent: null },
       nowMs: Math.floor(clock.nowMs()),
       nextSeed: () => random.bytes(32),
-      logs: { lines: [] },
+      logs: new LogBuffer(),
       observed: { identity: false, clock: false },
       spent: { systemMs: 0 },
       staleSnapshot: () => this.#transaction(true, null, tx.usage),
@@ -533,7 +533,7 @@ function usageOf(tx: Transaction): UsageNumbers {
 /** What came close to a limit is told at the end of the function's own log (database.md §5.3). */
 function logWarnings({ tx, logs, nowMs }: CallContext): void {
   for (const { message } of tx.warnings()) {
-    collectLogLine(logs, { level: "WARN", messages: [message], timestampMs: nowMs, isTruncated: false });
+    logs.log(makeLogLine("WARN", [message], nowMs));
   }
 }
 
@@ -561,7 +561,7 @@ function failedBeforeRunning(failure: RunFailure, reads: ReadSet): Outcome {
   return { result, journal: null, reads, context: null };
 }
 
-function resultOf(run: FunctionRunOutcome, logs: LogSink): FunctionResult {
+function resultOf(run: FunctionRunOutcome, logs: LogBuffer): FunctionResult {
   const logLines = logs.lines.length === 0 ? [] : logs.lines.map(formatLogLine);
   if (run.ok) return { ok: true, valueJson: run.valueJson, logLines };
   const { dataJson } = run.failure;

@@ -5,6 +5,7 @@ import { Heartbeat, sharedMonotonicMs } from "../engine/heartbeat.ts";
 import type { EngineOutBatch } from "../engine/wire.ts";
 import type { LocalLogThread } from "../log/local/logThread.ts";
 import { openLocalLog } from "../log/local/localLog.ts";
+import { outOfMemoryText, timedOutText, userTimeMsMax } from "../runner/limits.ts";
 import { realClock } from "./realOs.ts";
 import type { EngineWorkerInit, EngineWorkerMessage } from "./engineWorker.ts";
 
@@ -19,8 +20,8 @@ const callHeapGrowthBytesMax = 512 * 1024 * 1024;
 const restartsMax = 30;
 const restartWindowMs = 60_000;
 
-const timeoutMessage = "Function execution timed out (maximum duration: 1s)\n";
-const memoryMessage = "JavaScript execution ran out of memory (maximum memory usage: 64 MB)\n";
+const timeoutMessage = `${timedOutText(userTimeMsMax)}\n`;
+const memoryMessage = `${outOfMemoryText}\n`;
 
 export interface EngineSupervisorOptions extends Omit<
   EngineWorkerInit,
@@ -135,7 +136,7 @@ export class EngineSupervisor {
     const worker = new Worker(new URL(`./engineWorker.${extension}`, import.meta.url), {
       workerData: init,
       transferList: [port2, connection.port],
-      execArgv: ["--experimental-vm-modules", "--disable-warning=ExperimentalWarning"],
+      execArgv: ["--disable-warning=ExperimentalWarning"],
       resourceLimits: { maxOldGenerationSizeMb: heapMaxMib },
     });
     this.#worker = worker;

@@ -55,7 +55,8 @@ async function main(init: EngineWorkerInit): Promise<void> {
     reportDefect: (error) =>
       process.stderr.write(`lenslet: defect: ${(error as Error)?.stack ?? String(error)}\n`),
     post: (batch) => init.port.postMessage(batch),
-    soon: setImmediate,
+    // In a microtask: so no other promise continuation of this thread can run in the middle of a transaction.
+    soon: (callback) => setImmediate(() => queueMicrotask(callback)),
   });
   init.port.on("message", (messages: readonly EngineIn[]) => engine.receive(messages));
   parentPort?.on("message", (message: { type: string }) => {

@@ -71,6 +71,8 @@ async function open(
   closers: (() => Promise<unknown> | void)[],
   close: () => Promise<void>,
 ): Promise<RunningServer> {
+  // Functions see UTC. Only the main thread can set the zone, and only for threads that start afterwards.
+  process.env["TZ"] = "UTC";
   const instance = openDataFolder(config.dataFolder, "lenslet");
   closers.push(lockDataFolder(config.dataFolder));
 

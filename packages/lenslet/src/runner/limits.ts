@@ -3,7 +3,6 @@
  * end and memory can only be stopped from outside (the engine's watchdog).
  */
 export const userTimeMsMax = 1_000;
-/** @public for the watchdog */
 export const systemTimeMsMax = 15_000;
 export const analysisTimeMsMax = 4_000;
 /** Above this share of the time limit a run logs a warning. */
@@ -22,9 +21,7 @@ export const idleRealmsMax = 16;
 export function timedOutText(maximumMs: number): string {
   return `Function execution timed out (maximum duration: ${maximumMs / 1000}s)`;
 }
-/** @public for the watchdog */
 export const systemTimedOutText = "Your request timed out performing too many system operations.";
-/** @public for the watchdog */
 export const outOfMemoryText = "JavaScript execution ran out of memory (maximum memory usage: 64 MB)";
 /** `actual` e.g. "850ms". */
 export function slowRunText(maximumMs: number, actual: string): string {

@@ -203,7 +203,7 @@ export function decodeValue(text: string): Value {
   const json = JSON.parse(text) as JsonValue;
   // Only a `$` key needs work, and none can hide: keys are never written with escapes. The search for one character
   // is several times faster than for two and usually settles it.
-  return text.includes("$") && text.includes('"$') ? decodeSpecials(json) : (json as Value);
+  return text.includes("$") && text.includes('"$') ? decodeSpecials(json) : json;
 }
 
 /** Replaces `$` objects inside freshly parsed JSON, in place. */

@@ -42,7 +42,7 @@ export function encodeKeyPart(value: Value | undefined): string {
   if (value === null) return "\x03";
   if (isValueArray(value)) {
     let part = "\x12";
-    for (let i = 0; i < value.length; i++) part += encodeKeyPart(value[i] as Value);
+    for (let i = 0; i < value.length; i++) part += encodeKeyPart(value[i]);
     return part + "\0";
   }
   // The placeholder sorts as the greatest Int64, after everything committed.

@@ -180,7 +180,7 @@ function invalid(message: string): LensletError {
 export function parseArgsValidator(text: string | null): ObjectValidator | ScalarValidator | null {
   const validator = parseExported(text, "args", "do argument validation");
   if (validator === null || validator.type === "object" || validator.type === "any") {
-    return validator as ObjectValidator | ScalarValidator | null;
+    return validator;
   }
   throw invalid("Args validator must be an object or any");
 }

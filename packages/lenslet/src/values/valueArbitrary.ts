@@ -43,7 +43,7 @@ export const scalarArbitrary: fc.Arbitrary<Value> = fc.oneof(
   fc.constantFrom(...edgeInts),
   fc.string({ unit: "binary", maxLength: 6 }),
   fc.constantFrom(...edgeStrings),
-  fc.uint8Array({ maxLength: 4 }).map((bytes) => bytes.slice().buffer as ArrayBuffer),
+  fc.uint8Array({ maxLength: 4 }).map((bytes) => bytes.slice().buffer),
 );
 
 export const valueArbitrary: fc.Arbitrary<Value> = fc.letrec<{ value: Value }>((tie) => ({

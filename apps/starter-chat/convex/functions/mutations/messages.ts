@@ -1,0 +1,115 @@
+import { v } from "convex/values";
+import type { Id } from "../../_generated/dataModel.js";
+import { type MutationCtx, mutation } from "../../_generated/server.js";
+import { requireChat, requireMessage, requireUser } from "../../model/access.ts";
+import { Budget, deleteMessageStep, deletionResult } from "../../model/cascade.ts";
+import { appError } from "../../model/errors.ts";
+import { limits } from "../../model/limits.ts";
+import { addEdit, checkBody, sameParts } from "../../model/parts.ts";
+import { messagePart } from "../../schema.ts";
+
+/**
+ * Says something in a chat: as parts, or as plain text in `content`. With `parentMessageId` it is a reply, at most
+ * ten levels deep.
+ *
+ * @returns the id of the message.
+ * @throws `unauthenticated`, `no_account`, `not_found`, `forbidden`; `invalid` (content, parts, parentMessageId);
+ * `not_available` for file parts
+ */
+export const sendMessage = mutation({
+  args: {
+    chatId: v.id("chats"),
+    content: v.optional(v.string()),
+    parts: v.optional(v.array(messagePart)),
+    parentMessageId: v.optional(v.id("messages")),
+  },
+  returns: v.id("messages"),
+  handler: async (ctx, { chatId, parentMessageId, ...body }) => {
+    const user = await requireUser(ctx);
+    const { chat } = await requireChat(ctx, user, chatId, "canWrite");
+    const { parts, content } = checkBody(body);
+    const thread = parentMessageId === undefined ? {} : await threadUnder(ctx, chatId, parentMessageId);
+    const messageId = await ctx.db.insert("messages", {
+      chatId,
+      userId: user._id,
+      role: "user",
+      parts,
+      content,
+      status: "sent",
+      threadLevel: 0,
+      ...thread,
+    });
+    await ctx.db.patch("chats", chatId, {
+      messageCount: (chat.messageCount ?? 0) + 1,
+      lastMessageAt: Date.now(),
+    });
+    return messageId;
+  },
+});
+
+/**
+ * Changes what one's own message says. The text it replaces goes into the message's edit history.
+ *
+ * @throws `unauthenticated`, `no_account`, `not_found`, `forbidden` (someone else's message, or no right to write);
+ * `invalid` (content, parts)
+ */
+export const updateMessage = mutation({
+  args: {
+    messageId: v.id("messages"),
+    content: v.optional(v.string()),
+    parts: v.optional(v.array(messagePart)),
+  },
+  returns: v.null(),
+  handler: async (ctx, { messageId, ...body }) => {
+    const user = await requireUser(ctx);
+    const { message } = await requireMessage(ctx, user, messageId, "canWrite");
+    if (message.userId !== user._id) throw appError("forbidden", "You may change only your own messages.");
+    if (message.status === "deleted") throw appError("not_found", "This message is being deleted.");
+    const { parts, content } = checkBody(body);
+    if (sameParts(parts, message.parts ?? [])) return null;
+    const edit = { timestamp: Date.now(), previousContent: message.content };
+    await ctx.db.patch("messages", messageId, {
+      parts,
+      content,
+      metadata: {
+        ...message.metadata,
+        edited: true,
+        editHistory: addEdit(message.metadata?.editHistory ?? [], edit),
+      },
+    });
+    return null;
+  },
+});
+
+/**
+ * Deletes one's own message, or any message in one's own chat. Replies to it stay, as messages of their own. One call
+ * is enough unless it has hundreds of replies: call it until `isDone`.
+ *
+ * @throws `unauthenticated`, `no_account`, `not_found`, `forbidden`
+ */
+export const deleteMessage = mutation({
+  args: { messageId: v.id("messages") },
+  returns: deletionResult,
+  handler: async (ctx, { messageId }) => {
+    const user = await requireUser(ctx);
+    const { message, access } = await requireMessage(ctx, user, messageId, "canRead");
+    if (!access.isOwner && !(access.canWrite && message.userId === user._id))
+      throw appError("forbidden", "You may delete only your own messages.");
+    const budget = new Budget();
+    return budget.result(await deleteMessageStep(ctx, message, budget));
+  },
+});
+
+async function threadUnder(
+  ctx: MutationCtx,
+  chatId: Id<"chats">,
+  parentMessageId: Id<"messages">,
+): Promise<{ parentMessageId: Id<"messages">; threadLevel: number }> {
+  const parent = await ctx.db.get("messages", parentMessageId);
+  if (parent === null || parent.chatId !== chatId || parent.status === "deleted")
+    throw appError("invalid", "The message you reply to is not in this chat any more.", "parentMessageId");
+  const threadLevel = (parent.threadLevel ?? 0) + 1;
+  if (threadLevel > limits.threadLevelMax)
+    throw appError("invalid", `Replies go at most ${limits.threadLevelMax} levels deep.`, "parentMessageId");
+  return { parentMessageId, threadLevel };
+}

@@ -1,0 +1,106 @@
+import type { Infer } from "convex/values";
+import type { Doc, Id } from "../_generated/dataModel.js";
+import type { QueryCtx } from "../_generated/server.js";
+import type { sharePermissions } from "../schema.ts";
+import { appError } from "./errors.ts";
+import { limits } from "./limits.ts";
+
+/** What a person may do with a chat. */
+export interface ChatAccess extends Infer<typeof sharePermissions> {
+  readonly isOwner: boolean;
+}
+
+export type ChatRight = "canRead" | "canWrite" | "canShare" | "isOwner";
+
+const ownerAccess: ChatAccess = { isOwner: true, canRead: true, canWrite: true, canShare: true };
+
+/** The caller's account, or null: not signed in, or no account yet. */
+export async function currentUser(ctx: QueryCtx): Promise<Doc<"users"> | null> {
+  const identity = await ctx.auth.getUserIdentity();
+  if (identity === null) return null;
+  return await ctx.db
+    .query("users")
+    .withIndex("by_token", (q) => q.eq("tokenIdentifier", identity.tokenIdentifier))
+    .unique();
+}
+
+/** The caller's account. Throws unless it exists and is not being deleted. */
+export async function requireUser(ctx: QueryCtx): Promise<Doc<"users">> {
+  const user = await currentUser(ctx);
+  if (user !== null && user.isActive !== false) return user;
+  if (user !== null) throw appError("account_deleting", "This account is being deleted.");
+  if ((await ctx.auth.getUserIdentity()) === null) throw appError("unauthenticated", "Please sign in.");
+  throw appError("no_account", "There is no account for this person yet: call createUser first.");
+}
+
+/** What the person may do with the chat; null if nothing. Owners may do all, others what an active share says. */
+export async function chatAccess(
+  ctx: QueryCtx,
+  userId: Id<"users">,
+  chat: Doc<"chats">,
+): Promise<ChatAccess | null> {
+  if (chat.userId === userId) return ownerAccess;
+  const share = await findShare(ctx, chat._id, userId);
+  return share === null ? null : accessOfShare(share);
+}
+
+/** The rights a share gives now; null once it is revoked, has expired, or never allowed reading. */
+export function accessOfShare(share: Doc<"chat_shares">): ChatAccess | null {
+  const expired = share.expiresAt !== undefined && share.expiresAt <= Date.now();
+  if (!share.isActive || expired || !share.permissions.canRead) return null;
+  return { isOwner: false, ...share.permissions };
+}
+
+/** The active share of a chat with one person. There is at most one: sharing again changes it. */
+export async function findShare(
+  ctx: QueryCtx,
+  chatId: Id<"chats">,
+  userId: Id<"users">,
+): Promise<Doc<"chat_shares"> | null> {
+  const shares = await ctx.db
+    .query("chat_shares")
+    .withIndex("by_chat", (q) => q.eq("chatId", chatId).eq("isActive", true))
+    .take(limits.sharesPerChatMax + 1);
+  return shares.find(({ sharedWithUserId }) => sharedWithUserId === userId) ?? null;
+}
+
+/**
+ * The chat, if the person has that right on it. A chat they cannot read is "not_found", exactly like one that does
+ * not exist, so ids tell nothing.
+ */
+export async function requireChat(
+  ctx: QueryCtx,
+  user: Doc<"users">,
+  chatId: Id<"chats">,
+  right: ChatRight,
+): Promise<{ chat: Doc<"chats">; access: ChatAccess }> {
+  const chat = await ctx.db.get("chats", chatId);
+  const access = chat === null ? null : await chatAccess(ctx, user._id, chat);
+  if (chat === null || access === null)
+    throw appError("not_found", "This chat does not exist, or it is not shared with you.");
+  if (!access[right]) throw appError("forbidden", refusals[right]);
+  return { chat, access };
+}
+
+/** The message and its chat, if the person has that right on the chat. */
+export async function requireMessage(
+  ctx: QueryCtx,
+  user: Doc<"users">,
+  messageId: Id<"messages">,
+  right: ChatRight,
+): Promise<{ message: Doc<"messages">; chat: Doc<"chats">; access: ChatAccess }> {
+  const message = await ctx.db.get("messages", messageId);
+  const chat = message === null ? null : await ctx.db.get("chats", message.chatId);
+  const access = chat === null ? null : await chatAccess(ctx, user._id, chat);
+  if (message === null || chat === null || access === null)
+    throw appError("not_found", "This message does not exist, or it is not shared with you.");
+  if (!access[right]) throw appError("forbidden", refusals[right]);
+  return { message, chat, access };
+}
+
+const refusals: Record<ChatRight, string> = {
+  canRead: "You may not read this chat.",
+  canWrite: "You may read this chat, but not write in it.",
+  canShare: "You may not share this chat with others.",
+  isOwner: "Only the owner of this chat may do that.",
+};

@@ -1,0 +1,44 @@
+/** Every limit of the app in one place. Lengths are in UTF-16 code units, as JavaScript counts them. */
+export const limits = {
+  nameLengthMax: 100,
+  emailLengthMax: 320,
+  urlLengthMax: 2048,
+  languageLengthMax: 35,
+  titleLengthMax: 200,
+  systemPromptLengthMax: 2000,
+  temperatureMax: 2,
+  tokensMax: 32_000,
+  penaltyMax: 2,
+  tagsMax: 20,
+  tagLengthMax: 50,
+  contentLengthMax: 100_000,
+  partsMax: 50,
+  codeLanguageLengthMax: 50,
+  fileNameLengthMax: 255,
+  threadLevelMax: 10,
+  editHistoryEntriesMax: 50,
+  /** A document holds 1 MiB; a message with its longest content and this much history stays below it. */
+  editHistoryBytesMax: 330_000,
+  searchLengthMax: 200,
+  searchResultsMax: 50,
+  previewLength: 160,
+  sharesPerChatMax: 50,
+  pageItemsMax: 100,
+  /** What one step of a cascade may delete, well below what one mutation may write. */
+  cascadeDocumentsMax: 400,
+  cascadeBytesMax: 4 * 1024 * 1024,
+} as const;
+
+/** The language models a chat may name. */
+export const availableModels = [
+  "gpt-4",
+  "gpt-4-turbo",
+  "gpt-4o",
+  "gpt-4o-mini",
+  "gpt-4.1",
+  "gpt-4.1-mini",
+  "claude-sonnet",
+  "claude-haiku",
+  "llama-3",
+  "mistral-large",
+] as const;

@@ -1,0 +1,186 @@
+import { type Infer, v } from "convex/values";
+import type { Doc, Id } from "../_generated/dataModel.js";
+import type { QueryCtx } from "../_generated/server.js";
+import { messagePart, sharePermissions, userPreferences } from "../schema.ts";
+import type { ChatAccess } from "./access.ts";
+import { preview } from "./parts.ts";
+
+// What clients get to see. Documents themselves never leave the server: each view names its fields.
+
+/** A person as anyone signed in may see them. */
+export const profileView = v.object({
+  _id: v.id("users"),
+  name: v.string(),
+  image: v.optional(v.string()),
+});
+export type Profile = Infer<typeof profileView>;
+
+/** A person as they see themselves. */
+export const accountView = v.object({
+  _id: v.id("users"),
+  _creationTime: v.number(),
+  name: v.string(),
+  email: v.optional(v.string()),
+  image: v.optional(v.string()),
+  preferences: v.optional(userPreferences),
+  isActive: v.boolean(),
+});
+export type Account = Infer<typeof accountView>;
+
+const lastMessageView = v.object({
+  _id: v.id("messages"),
+  _creationTime: v.number(),
+  role: v.union(v.literal("user"), v.literal("assistant"), v.literal("system")),
+  preview: v.string(),
+  author: v.union(profileView, v.null()),
+});
+
+/** A chat in a list, with what was said last and what the caller may do. */
+export const chatView = v.object({
+  _id: v.id("chats"),
+  _creationTime: v.number(),
+  title: v.optional(v.string()),
+  model: v.optional(v.string()),
+  isArchived: v.boolean(),
+  tags: v.array(v.string()),
+  messageCount: v.number(),
+  lastMessageAt: v.number(),
+  lastMessage: v.union(lastMessageView, v.null()),
+  owner: v.union(profileView, v.null()),
+  access: v.object({ ...sharePermissions.fields, isOwner: v.boolean() }),
+});
+export type Chat = Infer<typeof chatView>;
+
+/** A message, without its edit history (see getMessageHistory). */
+export const messageView = v.object({
+  _id: v.id("messages"),
+  _creationTime: v.number(),
+  chatId: v.id("chats"),
+  userId: v.optional(v.id("users")),
+  role: v.union(v.literal("user"), v.literal("assistant"), v.literal("system")),
+  parts: v.array(messagePart),
+  content: v.string(),
+  status: v.union(v.literal("sending"), v.literal("sent"), v.literal("delivered"), v.literal("error")),
+  edited: v.boolean(),
+  threadLevel: v.number(),
+  parent: v.union(
+    v.object({ _id: v.id("messages"), preview: v.string(), author: v.union(profileView, v.null()) }),
+    v.null(),
+  ),
+  author: v.union(profileView, v.null()),
+});
+export type Message = Infer<typeof messageView>;
+
+export function toProfile(user: Doc<"users">): Profile {
+  return { _id: user._id, name: user.name, ...(user.image === undefined ? {} : { image: user.image }) };
+}
+
+export function toAccount(user: Doc<"users">): Account {
+  const { _id, _creationTime, name, email, image, preferences } = user;
+  return {
+    _id,
+    _creationTime,
+    name,
+    ...(email === undefined ? {} : { email }),
+    ...(image === undefined ? {} : { image }),
+    ...(preferences === undefined ? {} : { preferences }),
+    isActive: user.isActive !== false,
+  };
+}
+
+/** Reads each person of a page once. */
+export class People {
+  readonly #ctx: QueryCtx;
+  readonly #known = new Map<Id<"users">, Promise<Profile | null>>();
+
+  constructor(ctx: QueryCtx) {
+    this.#ctx = ctx;
+  }
+
+  async profile(userId: Id<"users"> | undefined): Promise<Profile | null> {
+    if (userId === undefined) return null;
+    let profile = this.#known.get(userId);
+    if (profile === undefined) {
+      profile = this.#ctx.db.get("users", userId).then((user) => (user === null ? null : toProfile(user)));
+      this.#known.set(userId, profile);
+    }
+    return await profile;
+  }
+}
+
+export async function toChatView(
+  ctx: QueryCtx,
+  people: People,
+  chat: Doc<"chats">,
+  access: ChatAccess,
+): Promise<Chat> {
+  const last = await lastMessageOf(ctx, chat._id);
+  return {
+    _id: chat._id,
+    _creationTime: chat._creationTime,
+    ...(chat.title === undefined ? {} : { title: chat.title }),
+    ...(chat.model === undefined ? {} : { model: chat.model }),
+    isArchived: chat.isArchived ?? false,
+    tags: chat.tags ?? [],
+    messageCount: chat.messageCount ?? 0,
+    lastMessageAt: chat.lastMessageAt ?? chat._creationTime,
+    lastMessage:
+      last === null
+        ? null
+        : {
+            _id: last._id,
+            _creationTime: last._creationTime,
+            role: last.role,
+            preview: preview(last.content),
+            author: await people.profile(last.userId),
+          },
+    owner: await people.profile(chat.userId),
+    access: {
+      isOwner: access.isOwner,
+      canRead: access.canRead,
+      canWrite: access.canWrite,
+      canShare: access.canShare,
+    },
+  };
+}
+
+export async function toMessageView(
+  ctx: QueryCtx,
+  people: People,
+  message: Doc<"messages">,
+): Promise<Message> {
+  const { _id, _creationTime, chatId, userId, role, parts, content, status } = message;
+  const parent =
+    message.parentMessageId === undefined ? null : await ctx.db.get("messages", message.parentMessageId);
+  return {
+    _id,
+    _creationTime,
+    chatId,
+    ...(userId === undefined ? {} : { userId }),
+    role,
+    parts: parts ?? [{ type: "text", text: content }],
+    content,
+    status: status === undefined || status === "deleted" ? "sent" : status,
+    edited: message.metadata?.edited ?? false,
+    threadLevel: message.threadLevel ?? 0,
+    parent:
+      parent === null
+        ? null
+        : {
+            _id: parent._id,
+            preview: preview(parent.content),
+            author: await people.profile(parent.userId),
+          },
+    author: await people.profile(userId),
+  };
+}
+
+/** The newest message of a chat that is not on its way out. */
+export async function lastMessageOf(ctx: QueryCtx, chatId: Id<"chats">): Promise<Doc<"messages"> | null> {
+  return await ctx.db
+    .query("messages")
+    .withIndex("by_chat_created", (q) => q.eq("chatId", chatId))
+    .order("desc")
+    .filter((q) => q.neq(q.field("status"), "deleted"))
+    .first();
+}

@@ -1,0 +1,25 @@
+import { ConvexError } from "convex/values";
+import type { ErrorCode, ErrorData } from "../convex/model/errors.ts";
+
+/** What the app's functions say went wrong; null for anything else (a bug, a missing feature, no connection). */
+export function appFailure(error: unknown): ErrorData | null {
+  if (!(error instanceof ConvexError)) return null;
+  const data: unknown = error.data;
+  if (typeof data !== "object" || data === null || !("code" in data) || !("message" in data)) return null;
+  return data as ErrorData;
+}
+
+export function failureCode(error: unknown): ErrorCode | null {
+  return appFailure(error)?.code ?? null;
+}
+
+/** A sentence for the person in front of the screen. */
+export function failureText(error: unknown): string {
+  return appFailure(error)?.message ?? "Something went wrong. Please try again.";
+}
+
+/** Whether the server says that it cannot do this yet (text search arrives in a later version of Lenslet). */
+export function isNotAvailable(error: unknown): boolean {
+  if (failureCode(error) === "not_available") return true;
+  return error instanceof Error && /not available|by_content not found/i.test(error.message);
+}

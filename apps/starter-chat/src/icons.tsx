@@ -1,0 +1,57 @@
+import type { ReactNode } from "react";
+
+/** Line icons on a grid of 20, drawn in the text's colour. Decoration: the control beside each one has the name. */
+function icon(paths: ReactNode) {
+  return function Icon() {
+    return (
+      <svg className="icon" viewBox="0 0 20 20" aria-hidden="true" focusable="false">
+        {paths}
+      </svg>
+    );
+  };
+}
+
+export const PlusIcon = icon(<path d="M10 4v12M4 10h12" />);
+export const BackIcon = icon(<path d="M12.5 4.5 7 10l5.5 5.5" />);
+export const SendIcon = icon(<path d="M10 16V4.5M5 9.5l5-5 5 5" />);
+export const CloseIcon = icon(<path d="m5 5 10 10M15 5 5 15" />);
+export const CheckIcon = icon(<path d="m4.5 10.5 3.5 3.5 7.5-8" />);
+export const DownIcon = icon(<path d="M10 4v11.5M5 10.5l5 5 5-5" />);
+export const MoreIcon = icon(
+  <g fill="currentColor" stroke="none">
+    <circle cx="4.5" cy="10" r="1.5" />
+    <circle cx="10" cy="10" r="1.5" />
+    <circle cx="15.5" cy="10" r="1.5" />
+  </g>,
+);
+export const SearchIcon = icon(
+  <>
+    <circle cx="9" cy="9" r="5" />
+    <path d="m13 13 4 4" />
+  </>,
+);
+export const ShareIcon = icon(
+  <>
+    <circle cx="8" cy="7" r="3" />
+    <path d="M2.5 16.5c.5-3 2.7-4.5 5.5-4.5 1.2 0 2.3.3 3.2.8M15 11v6M12 14h6" />
+  </>,
+);
+export const CopyIcon = icon(
+  <>
+    <rect x="7" y="7" width="9.5" height="9.5" rx="2" />
+    <path d="M13 4.5A1.5 1.5 0 0 0 11.5 3.5H5A1.5 1.5 0 0 0 3.5 5v6.5A1.5 1.5 0 0 0 4.5 13" />
+  </>,
+);
+export const SunIcon = icon(
+  <>
+    <circle cx="10" cy="10" r="3.3" />
+    <path d="M10 2.5v1.7M10 15.8v1.7M2.5 10h1.7M15.8 10h1.7M4.7 4.7l1.2 1.2M14.1 14.1l1.2 1.2M4.7 15.3l1.2-1.2M14.1 5.9l1.2-1.2" />
+  </>,
+);
+export const MoonIcon = icon(<path d="M16.5 11.8A7 7 0 0 1 8.2 3.5a7 7 0 1 0 8.3 8.3Z" />);
+export const SystemIcon = icon(
+  <>
+    <circle cx="10" cy="10" r="6.5" />
+    <path d="M10 3.5v13a6.5 6.5 0 0 0 0-13Z" fill="currentColor" />
+  </>,
+);

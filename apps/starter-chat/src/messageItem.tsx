@@ -1,0 +1,127 @@
+import { memo } from "react";
+import type { Chat, Message } from "../convex/model/views.ts";
+import { Avatar } from "./avatar.tsx";
+import { clockTime } from "./format.ts";
+import { MoreIcon } from "./icons.tsx";
+import { Menu, type MenuItem } from "./menu.tsx";
+import { MessageParts } from "./messageText.tsx";
+import { limits } from "../convex/model/limits.ts";
+
+export interface MessageActions {
+  readonly onReply: (message: Message) => void;
+  readonly onEdit: (message: Message) => void;
+  readonly onDelete: (message: Message) => void;
+  readonly onHistory: (message: Message) => void;
+  readonly onCopy: (message: Message) => void;
+}
+
+interface Props {
+  readonly message: Message;
+  readonly isOwn: boolean;
+  /** The message before is by the same person, a moment ago: no need to say who again. */
+  readonly isContinued: boolean;
+  readonly isEditing: boolean;
+  readonly access: Chat["access"];
+  readonly actions: MessageActions;
+}
+
+/** One message. Memoized: a new one must not render the whole history again. */
+export const MessageItem = memo(
+  function MessageItem({ message, isOwn, isContinued, isEditing, access, actions }: Props) {
+    const author = nameOf(message);
+    const items = menuItems(message, isOwn, access, actions);
+    const isPending = message.status === "sending";
+    const time = clockTime(message._creationTime);
+    return (
+      <li
+        className={[
+          "message",
+          isOwn ? "own" : "other",
+          isContinued ? "continued" : "",
+          isEditing ? "editing" : "",
+          isPending ? "pending" : "",
+        ].join(" ")}
+        data-message={message._id}
+      >
+        <article aria-label={`${isOwn ? "You" : author}, ${time}`}>
+          {!isOwn && <Avatar person={message.author} size="small" />}
+          <div className="message-main">
+            {!isContinued && (
+              <div className="message-head" aria-hidden="true">
+                {!isOwn && <span className="message-author">{author}</span>}
+                <time dateTime={new Date(message._creationTime).toISOString()}>{time}</time>
+              </div>
+            )}
+            <div className="message-line">
+              <div className="bubble" title={new Date(message._creationTime).toLocaleString()}>
+                {message.parent !== null && (
+                  <blockquote className="quoted">
+                    <strong>{message.parent.author?.name ?? "A deleted account"}</strong>
+                    <span>{message.parent.preview}</span>
+                  </blockquote>
+                )}
+                <MessageParts parts={message.parts} />
+              </div>
+              {!isPending && (
+                <Menu
+                  label={`Options for this message of ${isOwn ? "yours" : author}`}
+                  className="icon-button small message-more"
+                  align={isOwn ? "end" : "start"}
+                  items={items}
+                >
+                  <MoreIcon />
+                </Menu>
+              )}
+            </div>
+            {(isPending || message.edited || message.status === "error") && (
+              <div className="message-foot">
+                {isPending ? (
+                  "Sending…"
+                ) : message.status === "error" ? (
+                  "Not delivered"
+                ) : (
+                  <button type="button" className="link" onClick={() => actions.onHistory(message)}>
+                    Edited
+                  </button>
+                )}
+              </div>
+            )}
+          </div>
+        </article>
+      </li>
+    );
+  },
+  // The server sends equal messages as new objects; what they say decides.
+  (before, after) =>
+    before.isOwn === after.isOwn &&
+    before.isContinued === after.isContinued &&
+    before.isEditing === after.isEditing &&
+    before.actions === after.actions &&
+    JSON.stringify([before.message, before.access]) === JSON.stringify([after.message, after.access]),
+);
+
+export function nameOf(message: Message): string {
+  if (message.author !== null) return message.author.name;
+  return message.role === "assistant"
+    ? "Assistant"
+    : message.role === "system"
+      ? "System"
+      : "Deleted account";
+}
+
+function menuItems(
+  message: Message,
+  isOwn: boolean,
+  access: Chat["access"],
+  actions: MessageActions,
+): MenuItem[] {
+  const items: MenuItem[] = [];
+  if (access.canWrite && message.threadLevel < limits.threadLevelMax)
+    items.push({ label: "Reply", onSelect: () => actions.onReply(message) });
+  items.push({ label: "Copy text", onSelect: () => actions.onCopy(message) });
+  if (isOwn && access.canWrite) items.push({ label: "Edit", onSelect: () => actions.onEdit(message) });
+  if (message.edited) items.push({ label: "Earlier versions", onSelect: () => actions.onHistory(message) });
+  if (access.isOwner || (isOwn && access.canWrite))
+    items.push({ label: "Delete", isDangerous: true, onSelect: () => actions.onDelete(message) });
+  return items;
+}

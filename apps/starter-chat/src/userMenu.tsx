@@ -1,0 +1,58 @@
+import { useMutation } from "convex/react";
+import { useState } from "react";
+import { api } from "../convex/_generated/api.js";
+import { limits } from "../convex/model/limits.ts";
+import type { Account } from "../convex/model/views.ts";
+import { signOut } from "./auth.ts";
+import { ConfirmDialog, PromptDialog } from "./dialog.tsx";
+import { MoreIcon } from "./icons.tsx";
+import { Menu } from "./menu.tsx";
+
+export function UserMenu({ account }: { account: Account }) {
+  const [dialog, setDialog] = useState<"rename" | "delete" | null>(null);
+  const updateUser = useMutation(api.functions.mutations.users.updateUser);
+  const deleteUser = useMutation(api.functions.mutations.users.deleteUser);
+  const close = () => setDialog(null);
+  return (
+    <>
+      <Menu
+        label="Your account"
+        direction="up"
+        items={[
+          { label: "Change name", onSelect: () => setDialog("rename") },
+          { label: "Sign out", onSelect: signOut },
+          { label: "Delete account…", isDangerous: true, onSelect: () => setDialog("delete") },
+        ]}
+      >
+        <MoreIcon />
+      </Menu>
+      {dialog === "rename" && (
+        <PromptDialog
+          title="Change name"
+          label="Name"
+          initial={account.name}
+          maxLength={limits.nameLengthMax}
+          action="Save"
+          onSubmit={(name) => updateUser({ name })}
+          onClose={close}
+        />
+      )}
+      {dialog === "delete" && (
+        <ConfirmDialog
+          title="Delete your account?"
+          action="Delete everything"
+          // The first step switches the account off; the page that appears then does the rest.
+          onConfirm={async () => {
+            if ((await deleteUser({})).isDone) signOut();
+          }}
+          onClose={close}
+        >
+          <p>
+            All your chats, with everything said in them, and all your messages in other people&rsquo;s chats
+            are deleted. This cannot be undone.
+          </p>
+        </ConfirmDialog>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,6 @@
+/// <reference types="vite/client" />
+
+interface ImportMetaEnv {
+  /** Address of the Lenslet (or Convex) deployment. */
+  readonly VITE_CONVEX_URL?: string;
+}

@@ -1,0 +1,124 @@
+import { parseArgs } from "node:util";
+
+export const workloadNames = ["W1", "W4", "W5"] as const;
+export type WorkloadName = (typeof workloadNames)[number];
+
+/** What one run of the bench does, as given on the command line. */
+export interface Options {
+  readonly workloads: readonly WorkloadName[];
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly warmupSeconds: number;
+  /** Where the JSON report goes; null: nowhere. */
+  readonly jsonFile: string | null;
+  /** Parent of the temporary folder; it must be on a disk, not in memory. */
+  readonly folder: string | null;
+  /** Substrings of system names to measure; empty: all. */
+  readonly only: readonly string[];
+  /** Folder for CPU profiles of our server; null: no profiling. */
+  readonly profileFolder: string | null;
+  readonly accounts: number;
+  readonly clients: number;
+  readonly inFlight: readonly number[];
+  readonly alphas: readonly number[];
+  readonly rates: readonly number[];
+  readonly subscribers: readonly number[];
+}
+
+export class UsageError extends Error {}
+
+export const usage = `npm run bench -- [W1 W4 W5] [options]
+
+  W1  transfer       two accounts, read through an index and patched, in one transaction
+  W4  observe        insert a row, time until a subscriber sees it
+  W5  fan-out        insert a row, time until all subscribers have seen it
+
+  --rounds N         interleaved rounds, the table shows medians (3)
+  --seconds N        length of one measurement (5)
+  --warmup N         seconds before each measurement that are not counted (1)
+  --json FILE        also write every single measurement to FILE
+  --only A,B         only systems whose name contains one of these words, e.g. --only lenslet,limit
+  --dir FOLDER       where temporary data goes; must be on a disk (the system's temporary folder)
+  --profile FOLDER   write CPU profiles of our server there (makes it slower)
+  --accounts N       W1: accounts (100000)
+  --clients N        W1: clients (64)
+  --in-flight A,B    W1: unanswered requests per client (1,40)
+  --alpha A,B        W1: exponents of the Zipf distribution (0,1.5)
+  --rates A,B        W5: writes per second (1,10,100)
+  --subscribers A,B  W5: subscribers of the one query (10,100,1000,10000)`;
+
+/** @throws UsageError with a text for the user */
+export function parseOptions(argv: readonly string[]): Options {
+  const { values, positionals } = parse(argv);
+  const workloads = positionals.map((name) => {
+    const known = workloadNames.find((workload) => workload === name.toUpperCase());
+    if (known === undefined) throw new UsageError(`There is no workload ${name} (yet).`);
+    return known;
+  });
+  return {
+    workloads: workloads.length > 0 ? workloads : [...workloadNames],
+    rounds: wholeNumber("--rounds", values.rounds),
+    seconds: positive("--seconds", values.seconds),
+    warmupSeconds: numberAtLeast("--warmup", values.warmup, 0),
+    jsonFile: values.json ?? null,
+    folder: values.dir ?? null,
+    only: words(values.only ?? ""),
+    profileFolder: values.profile ?? null,
+    accounts: numberAtLeast("--accounts", values.accounts, 100),
+    clients: wholeNumber("--clients", values.clients),
+    inFlight: words(values["in-flight"]).map((word) => wholeNumber("--in-flight", word)),
+    alphas: words(values.alpha).map((word) => numberAtLeast("--alpha", word, 0)),
+    rates: words(values.rates).map((word) => positive("--rates", word)),
+    subscribers: words(values.subscribers).map((word) => wholeNumber("--subscribers", word)),
+  };
+}
+
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      allowPositionals: true,
+      options: {
+        rounds: { type: "string", default: "3" },
+        seconds: { type: "string", default: "5" },
+        warmup: { type: "string", default: "1" },
+        json: { type: "string" },
+        only: { type: "string" },
+        dir: { type: "string" },
+        profile: { type: "string" },
+        accounts: { type: "string", default: "100000" },
+        clients: { type: "string", default: "64" },
+        "in-flight": { type: "string", default: "1,40" },
+        alpha: { type: "string", default: "0,1.5" },
+        rates: { type: "string", default: "1,10,100" },
+        subscribers: { type: "string", default: "10,100,1000,10000" },
+      },
+    });
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+function words(text: string): string[] {
+  return text
+    .split(",")
+    .map((word) => word.trim())
+    .filter((word) => word !== "");
+}
+
+function numberAtLeast(flag: string, text: string, least: number): number {
+  const number = Number(text);
+  if (!Number.isFinite(number) || number < least)
+    throw new UsageError(`${flag} needs a number of at least ${least}, not ${text}.`);
+  return number;
+}
+
+function positive(flag: string, text: string): number {
+  return numberAtLeast(flag, text, 0.1);
+}
+
+function wholeNumber(flag: string, text: string): number {
+  const number = numberAtLeast(flag, text, 1);
+  if (!Number.isInteger(number)) throw new UsageError(`${flag} needs a whole number, not ${text}.`);
+  return number;
+}

@@ -1,0 +1,87 @@
+import fs from "node:fs";
+import { Children } from "./harness/children.ts";
+import { createScratchFolder, describeMachine, divideCores } from "./harness/machine.ts";
+import { type Options, parseOptions, usage, UsageError, type WorkloadName } from "./harness/options.ts";
+import { type Bench, createBench } from "./systems/context.ts";
+import { runFanout } from "./workloads/fanout.ts";
+import { runObserve } from "./workloads/observe.ts";
+import type { WorkloadReport } from "./workloads/report.ts";
+import { runTransfer } from "./workloads/transfer.ts";
+
+const workloads: Readonly<Record<WorkloadName, (bench: Bench) => Promise<WorkloadReport>>> = {
+  W1: runTransfer,
+  W4: runObserve,
+  W5: runFanout,
+};
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(argv: readonly string[]): Promise<number> {
+  if (argv.includes("--help") || argv.includes("-h")) {
+    console.log(usage);
+    return 0;
+  }
+  let options: Options;
+  try {
+    options = parseOptions(argv);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    console.error(`${error.message}\n\n${usage}`);
+    return 2;
+  }
+  const scratchFolder = createScratchFolder(options.folder);
+  const all = new Set<Children>();
+  endOnSignals(all, scratchFolder);
+  const cores = divideCores();
+  const header = describeMachine(scratchFolder, cores);
+  const durations = `${options.rounds} interleaved rounds of ${options.seconds} s after ${options.warmupSeconds} s of warm-up; medians of the rounds`;
+  console.log([...header, durations].join("\n"));
+  const reports: WorkloadReport[] = [];
+  try {
+    for (const name of options.workloads) {
+      const children = new Children();
+      all.add(children);
+      const bench = createBench(options, cores, scratchFolder, children, (text) => console.error(text));
+      try {
+        const report = await workloads[name](bench);
+        reports.push(report);
+        print(report);
+      } finally {
+        await children.stopAll();
+        all.delete(children);
+      }
+    }
+  } finally {
+    fs.rmSync(scratchFolder, { recursive: true, force: true, maxRetries: 3 });
+  }
+  if (options.jsonFile !== null)
+    fs.writeFileSync(options.jsonFile, `${JSON.stringify({ header, options, reports }, null, 2)}\n`);
+  return reports.some(({ failures }) => failures.length > 0) ? 1 : 0;
+}
+
+function print({ workload, title, sections, failures }: WorkloadReport): void {
+  console.log(`\n## ${workload} ${title}`);
+  for (const section of sections) {
+    console.log(`\n${section.title}\n\n${section.table}`);
+    for (const note of section.notes) console.log(`- ${note}`);
+  }
+  console.log(failures.length === 0 ? "\nAll checks passed." : "\nFAILED:");
+  for (const failure of failures) console.log(`- ${failure}`);
+}
+
+/** Nothing may be left behind, however the bench ends. */
+function endOnSignals(all: ReadonlySet<Children>, scratchFolder: string): void {
+  let ending = false;
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => {
+      if (ending) return;
+      ending = true;
+      console.error("ending");
+      void Promise.allSettled([...all].map((children) => children.stopAll())).then(() => process.exit(130));
+    });
+  }
+  process.on("exit", () => {
+    for (const children of all) children.killAll();
+    fs.rmSync(scratchFolder, { recursive: true, force: true });
+  });
+}

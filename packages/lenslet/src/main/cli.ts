@@ -21,6 +21,14 @@ interface ServerFlags {
 
 /** The `lenslet` command. Every option can also be set in the environment; status goes to stderr, data to stdout. */
 export async function runCli(argv: readonly string[]): Promise<void> {
+  try {
+    await createProgram().parseAsync([...argv]);
+  } catch (error) {
+    failWith(error);
+  }
+}
+
+function createProgram(): Command {
   const program = new Command("lenslet")
     .description("A reactive backend in one process that runs convex/ folders unchanged.")
     .version(packageVersion())
@@ -64,11 +72,7 @@ export async function runCli(argv: readonly string[]): Promise<void> {
       const instance = openDataFolder(data, "lenslet");
       process.stdout.write(`${adminKeyOf(instance.name, instance.secret)}\n`);
     });
-  try {
-    await program.parseAsync([...argv]);
-  } catch (error) {
-    failWith(error);
-  }
+  return program;
 }
 
 function addServerOptions(command: Command): Command {
@@ -128,7 +132,12 @@ function parsePositive(text: string): number {
 
 function envPort(name: string, fallback: number): number {
   const text = process.env[name];
-  return text === undefined || text === "" ? fallback : parsePort(text);
+  if (text === undefined || text === "") return fallback;
+  try {
+    return parsePort(text);
+  } catch (error) {
+    throw new LensletError("BadRequest", "InvalidSetting", `${name}=${text}: ${(error as Error).message}`);
+  }
 }
 
 function packageVersion(): string {

@@ -48,6 +48,8 @@ export function dataFolderExists(folder: string): boolean {
 
 function createInstance(folder: string, file: string, name: string): void {
   fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+  // It lies beside people's sources and holds a secret: git must not pick it up.
+  fs.writeFileSync(path.join(folder, ".gitignore"), "*\n");
   const content = { formatVersion, name, secret: randomBytes(32).toString("hex") };
   const temporary = `${file}.${process.pid}.tmp`;
   fs.writeFileSync(temporary, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 });

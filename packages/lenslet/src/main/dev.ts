@@ -21,11 +21,17 @@ export interface DevOptions {
  */
 export async function runDev(config: ServerConfig, options: DevOptions): Promise<void> {
   const cli = options.push ? findConvexCli(options.projectFolder) : null;
+  refuseCloudDeployment(options.projectFolder);
   const server = await startServer({ ...config, devIssuer: true });
   process.stderr.write(
     `Lenslet is running at ${server.cloudUrl} (data in ${path.relative(process.cwd(), config.dataFolder) || "."})\n`,
   );
-  writeEnvLocal(options.projectFolder, server);
+  try {
+    writeEnvLocal(options.projectFolder, server);
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
   if (cli === null) {
     process.stderr.write(
       "Run `npx convex dev` in another terminal to push your functions. Ctrl-C ends the server.\n",
@@ -39,14 +45,17 @@ export async function runDev(config: ServerConfig, options: DevOptions): Promise
     stdio: "inherit",
     env: cliEnvironment(server),
   });
+  let toldToEnd = false;
   endOnSignals(async () => {
+    toldToEnd = true;
     child.kill("SIGINT");
     await exitOf(child);
     await server.close();
   });
   const code = await exitOf(child);
   await server.close();
-  process.exit(code);
+  // After a signal the exit code is that of `endOnSignals`, not what the CLI makes of its own.
+  if (!toldToEnd) process.exit(code);
 }
 
 /** The CLI must talk to our server, whatever else this machine is set up for. */
@@ -55,9 +64,9 @@ function cliEnvironment(server: RunningServer): NodeJS.ProcessEnv {
   return { ...rest, CONVEX_SELF_HOSTED_URL: server.cloudUrl, CONVEX_SELF_HOSTED_ADMIN_KEY: server.adminKey };
 }
 
-function writeEnvLocal(projectFolder: string, server: RunningServer): void {
-  const file = path.join(projectFolder, ".env.local");
-  const cloudDeployment = getEnvVariable(file, "CONVEX_DEPLOYMENT");
+/** Before anything is started or written. */
+function refuseCloudDeployment(projectFolder: string): void {
+  const cloudDeployment = getEnvVariable(path.join(projectFolder, ".env.local"), "CONVEX_DEPLOYMENT");
   if (cloudDeployment !== null) {
     throw new LensletError(
       "Conflict",
@@ -65,6 +74,10 @@ function writeEnvLocal(projectFolder: string, server: RunningServer): void {
       `.env.local names a cloud deployment (CONVEX_DEPLOYMENT=${cloudDeployment}), which the convex CLI does not accept beside a self-hosted one. Remove or comment out that line, then run lenslet dev again.`,
     );
   }
+}
+
+function writeEnvLocal(projectFolder: string, server: RunningServer): void {
+  const file = path.join(projectFolder, ".env.local");
   const changed = setEnvVariables(file, {
     CONVEX_SELF_HOSTED_URL: server.cloudUrl,
     CONVEX_SELF_HOSTED_ADMIN_KEY: server.adminKey,

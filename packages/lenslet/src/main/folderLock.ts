@@ -1,39 +1,37 @@
 import fs from "node:fs";
 import path from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { LensletError } from "../base/errors.ts";
 
 /**
- * One process per data folder. The lock is a file that names its owner; a file whose owner is gone (kill -9, power
- * loss) is taken over. SQLite's exclusive lock on the store guards the same thing once more.
+ * One process per data folder. Node has no flock, but SQLite takes a real file lock, which the operating system
+ * releases however the process ends; a process id alone would say nothing after a reboot or in a container, where
+ * another process may have it. The id is written beside it for the message.
  */
 export function lockDataFolder(folder: string): () => void {
-  const file = path.join(folder, "lock");
-  for (let attempt = 0; attempt < 2; attempt++) {
-    try {
-      fs.writeFileSync(file, `${process.pid}\n`, { flag: "wx" });
-      return () => fs.rmSync(file, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-      const owner = Number(fs.readFileSync(file, "utf8"));
-      if (isAlive(owner)) {
-        throw new LensletError(
-          "Conflict",
-          "DataFolderLocked",
-          `${folder} is in use by another Lenslet process (pid ${owner}). Stop that one, or choose another folder with --data.`,
-        );
-      }
-      fs.rmSync(file, { force: true });
-    }
+  const pidFile = path.join(folder, "server.pid");
+  const lock = new DatabaseSync(path.join(folder, "server.lock"));
+  try {
+    lock.exec("PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE");
+  } catch {
+    lock.close();
+    throw new LensletError(
+      "Conflict",
+      "DataFolderLocked",
+      `${folder} is in use by another Lenslet process${ownerOf(pidFile)}. Stop that one, or choose another folder with --data.`,
+    );
   }
-  throw new LensletError("Conflict", "DataFolderLocked", `${folder} is being opened by another process.`);
+  fs.writeFileSync(pidFile, `${process.pid}\n`);
+  return () => {
+    fs.rmSync(pidFile, { force: true });
+    lock.close();
+  };
 }
 
-function isAlive(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false;
+function ownerOf(pidFile: string): string {
   try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
+    return ` (pid ${Number(fs.readFileSync(pidFile, "utf8"))})`;
+  } catch {
+    return "";
   }
 }

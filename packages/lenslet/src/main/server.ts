@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import http from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import path from "node:path";
 import { readFileSync } from "node:fs";
 import { adminKeyOf } from "../auth/adminKey.ts";
@@ -48,7 +48,7 @@ export interface RunningServer {
 /** Composition root of the process: opens the data folder and starts log thread, engine thread, sync and HTTP. */
 export async function startServer(config: ServerConfig): Promise<RunningServer> {
   const closers: (() => Promise<unknown> | void)[] = [];
-  const close = async () => {
+  const closeAll = async () => {
     // In reverse order of opening; one that fails must not keep the others open.
     for (const closer of closers.splice(0).reverse()) {
       try {
@@ -58,6 +58,9 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
       }
     }
   };
+  let closed: Promise<void> | null = null;
+  // Whoever asks again waits for the same end: a signal may meet the end of `lenslet dev`.
+  const close = () => (closed ??= closeAll());
   try {
     return await open(config, closers, close);
   } catch (error) {
@@ -171,6 +174,8 @@ async function open(
     await updateEnvironment(engine, realTimers, JSON.stringify({ changes }));
     route = devIssuerRoutes(issuer, handler);
   }
+  api.off("connection", refuse);
+  site.off("connection", refuse);
   api.on("request", route);
   api.on("upgrade", (request, socket, head) => syncServer.handleUpgrade(request, socket, head));
   site.on("request", createSiteHandler());
@@ -186,20 +191,45 @@ async function open(
 
 function listen(host: string, port: number, flag: string): Promise<http.Server> {
   const server = http.createServer(httpServerOptions);
+  server.on("connection", refuse);
   return new Promise((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => {
-      reject(error.code === "EADDRINUSE" ? portInUse(host, port, flag) : error);
-    });
+    server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(error, host, port, flag)));
     server.listen(port, host, () => resolve(server));
   });
 }
 
-function portInUse(host: string, port: number, flag: string): LensletError {
-  return new LensletError(
-    "Conflict",
-    "PortInUse",
-    `Port ${port} on ${host} is in use. Stop the other process, or choose another port with ${flag} (0 takes any free one).`,
-  );
+/**
+ * For connections that come before the engine is ready. They look like a server that is not there yet, which every
+ * client retries; kept open they would wait for an answer for ever, because nobody listens to their request.
+ */
+function refuse(socket: Socket): void {
+  socket.destroy();
+}
+
+function listenError(error: NodeJS.ErrnoException, host: string, port: number, flag: string): Error {
+  switch (error.code) {
+    case "EADDRINUSE":
+      return new LensletError(
+        "Conflict",
+        "PortInUse",
+        `Port ${port} on ${host} is in use. Stop the other process, or choose another port with ${flag} (0 takes any free one).`,
+      );
+    case "EACCES":
+      return new LensletError(
+        "Conflict",
+        "PortForbidden",
+        `This user may not listen on port ${port}. Choose one above 1023 with ${flag}.`,
+      );
+    case "EADDRNOTAVAIL":
+    case "ENOTFOUND":
+      return new LensletError(
+        "Conflict",
+        "HostNotAvailable",
+        `${host} is not an address of this machine. Choose one with --host: 127.0.0.1 for this machine only, 0.0.0.0 for all networks.`,
+      );
+    default:
+      return error;
+  }
 }
 
 function originOf(host: string, server: http.Server): string {

@@ -52,10 +52,11 @@ function createProgram(): Command {
     program.command("start").description("start a server and nothing else, e.g. in production"),
   ).action(async (flags: ServerFlags) => {
     const server = await startServer(configOf(flags));
+    // Before the message: whoever waits for it may send a signal at once.
+    endOnSignals(() => server.close());
     process.stderr.write(
       `Lenslet is running.\n  API   ${server.cloudUrl}\n  HTTP actions  ${server.siteUrl}\n`,
     );
-    endOnSignals(() => server.close());
   });
   program
     .command("admin-key")

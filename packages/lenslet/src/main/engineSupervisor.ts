@@ -6,6 +6,7 @@ import type { EngineOutBatch } from "../engine/wire.ts";
 import type { LocalLogThread } from "../log/local/logThread.ts";
 import { openLocalLog } from "../log/local/localLog.ts";
 import { outOfMemoryText, timedOutText, userTimeMsMax } from "../runner/limits.ts";
+import { failpointOf } from "./failpoints.ts";
 import { realClock } from "./realOs.ts";
 import type { EngineWorkerInit, EngineWorkerMessage } from "./engineWorker.ts";
 
@@ -57,6 +58,8 @@ export class EngineSupervisor {
       this.client.fail(error);
       options.fatal(error);
     });
+    const failpoint = failpointOf(process.env["LENSLET_FAILPOINT"]);
+    log.onDurable(() => failpoint("net.durable"));
     this.client = new EngineClient({
       durability: { durableTs: () => log.durableTs(), onDurable: (listener) => log.onDurable(listener) },
       soon: setImmediate,

@@ -10,6 +10,7 @@ import type { LogConnection } from "../log/local/messages.ts";
 import { Runner } from "../runner/runner.ts";
 import { CatalogState } from "../store/catalogState.ts";
 import { openSqliteStore } from "../store/sqliteStore.ts";
+import { failAround, failpointOf } from "./failpoints.ts";
 import { createRealRandom, realClock, realTimers } from "./realOs.ts";
 
 /** What the engine thread is started with. */
@@ -34,6 +35,12 @@ export type EngineWorkerMessage =
 async function main(init: EngineWorkerInit): Promise<void> {
   const log = openLocalLog(init.log, { clock: realClock });
   const store = openSqliteStore(path.join(init.dataFolder, "store.sqlite"));
+  const failpoint = failpointOf(process.env["LENSLET_FAILPOINT"]);
+  failAround(log, "append", { after: () => failpoint("engine.appended") });
+  failAround(store, "persist", {
+    before: () => failpoint("store.persisting"),
+    after: () => failpoint("store.persisted"),
+  });
   const random = createRealRandom();
   const committer = await Committer.open(
     { store, log, clock: realClock, boot: init.boot },
@@ -54,7 +61,10 @@ async function main(init: EngineWorkerInit): Promise<void> {
     siteUrl: init.siteUrl,
     reportDefect: (error) =>
       process.stderr.write(`lenslet: defect: ${(error as Error)?.stack ?? String(error)}\n`),
-    post: (batch) => init.port.postMessage(batch),
+    post: (batch) => {
+      failpoint("engine.answering");
+      init.port.postMessage(batch);
+    },
     // In a microtask: so no other promise continuation of this thread can run in the middle of a transaction.
     soon: (callback) => setImmediate(() => queueMicrotask(callback)),
   });

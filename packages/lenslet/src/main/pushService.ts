@@ -4,6 +4,7 @@ import { analyzePush } from "../deploy/analysisWorker.ts";
 import type { EngineApi } from "../engine/api.ts";
 import { type AnalysisRequestJson, fromJson } from "../engine/systemOperations.ts";
 import type { JsonBody, PushService } from "../http/services.ts";
+import { failpointOf } from "./failpoints.ts";
 
 /** How often a waiting `wait_for_schema` looks at the state of the push. */
 const schemaPollIntervalMs = 50;
@@ -14,6 +15,7 @@ const schemaWaitMaxMs = 30_000;
  * it can harm nobody, the engine commits.
  */
 export function createPushService(engine: EngineApi, timers: Timers): PushService {
+  const failpoint = failpointOf(process.env["LENSLET_FAILPOINT"]);
   const system = async (operation: string, args: unknown): Promise<JsonBody> =>
     JSON.parse(await engine.system(operation, JSON.stringify(args))) as JsonBody;
 
@@ -32,7 +34,12 @@ export function createPushService(engine: EngineApi, timers: Timers): PushServic
     startPush: (body) => analyzed("push.start", body),
     evaluatePush: (body) => analyzed("push.evaluate", body),
     evaluateSchema: (body) => analyzed("push.evaluateSchema", body),
-    finishPush: (body) => system("push.finish", body),
+    finishPush: async (body) => {
+      failpoint("push.finishing");
+      const finished = await system("push.finish", body);
+      failpoint("push.finished");
+      return finished;
+    },
     reportPushCompleted: () => Promise.resolve(null),
     waitForSchema: async (body) => {
       const timeoutMs = Math.min(Number(body["timeoutMs"] ?? 10_000), schemaWaitMaxMs);

@@ -90,6 +90,7 @@ async function open(
   const logThread = await LocalLogThread.start({
     folder: path.join(config.dataFolder, "log"),
     verify: "tail",
+    ...segmentBytes(process.env["LENSLET_LOG_SEGMENT_BYTES"]),
   });
   closers.push(() => logThread.close());
   const supervisor = await EngineSupervisor.start({
@@ -187,6 +188,12 @@ async function open(
     instanceName: instance.name,
     close,
   };
+}
+
+/** Smaller segments than the log's own choice: the crash tests want to see many of them begin. */
+function segmentBytes(text: string | undefined): { segmentBytesMax?: number } {
+  const bytes = Number(text ?? "");
+  return bytes > 0 ? { segmentBytesMax: bytes } : {};
 }
 
 function listen(host: string, port: number, flag: string): Promise<http.Server> {

@@ -69,6 +69,11 @@ export class Child {
     });
   }
 
+  /** As the list that `cpuTimeUs` takes. */
+  get pids(): readonly number[] {
+    return this.pid === undefined ? [] : [this.pid];
+  }
+
   get running(): boolean {
     return this.#running;
   }

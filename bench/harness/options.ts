@@ -39,7 +39,7 @@ export const usage = `npm run bench -- [W1 W4 W5] [options]
   --json FILE        also write every single measurement to FILE
   --only A,B         only systems whose name contains one of these words, e.g. --only lenslet,limit
   --dir FOLDER       where temporary data goes; must be on a disk (the system's temporary folder)
-  --profile FOLDER   write CPU profiles of our server there (makes it slower)
+  --profile FOLDER   write a CPU profile of each thread of our server there (makes it slower)
   --accounts N       W1: accounts (100000)
   --clients N        W1: clients (64)
   --in-flight A,B    W1: unanswered requests per client (1,40)

@@ -1,3 +1,4 @@
+import { cpuTimeUs } from "./cpuTime.ts";
 import type { Measurement, Series } from "./statistics.ts";
 
 /** Something that can be measured again and again. */
@@ -34,6 +35,17 @@ export async function interleave(
   return series;
 }
 
+/** Adds what the processes of the system under test have spent on it to a measurement. */
+export async function withCpuTime<Result extends Measurement>(
+  pids: readonly number[],
+  measure: () => Promise<Result>,
+): Promise<Result> {
+  const before = cpuTimeUs(pids);
+  const result = await measure();
+  const used = cpuTimeUs(pids) - before;
+  return { ...result, cpuUsEach: pids.length === 0 ? Number.NaN : used / result.completed };
+}
+
 function failedMeasurement(failure: string): Measurement {
   const none = Number.NaN;
   return {
@@ -43,6 +55,8 @@ function failedMeasurement(failure: string): Measurement {
     p99Ms: none,
     maxMs: none,
     loadCpu: none,
+    completed: 0,
+    cpuUsEach: none,
     failures: [failure],
     notes: [],
   };

@@ -7,6 +7,10 @@ export interface Measurement {
   readonly maxMs: number;
   /** Share of its core that the load generator used: near 1, the load generator was the limit. */
   readonly loadCpu: number;
+  /** Everything that was done while the load generator ran, warm-up included. */
+  readonly completed: number;
+  /** CPU time of the system under test for each of them, its database included; NaN if unknown. */
+  readonly cpuUsEach: number;
   /** Empty if every answer and every check was right. */
   readonly failures: readonly string[];
   /** Facts that belong to the figures but are no failures, e.g. messages that were coalesced. */

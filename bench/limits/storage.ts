@@ -81,7 +81,18 @@ function measure(group: number, warmupSeconds: number, seconds: number, commit: 
   }
   const { count, p50Ms, p99Ms, maxMs } = latencies.summary();
   const perSecond = (count * group) / ((now - started) / 1000);
-  return { perSecond, count: count * group, p50Ms, p99Ms, maxMs, loadCpu: 0, failures: [], notes: [] };
+  return {
+    perSecond,
+    count: count * group,
+    p50Ms,
+    p99Ms,
+    maxMs,
+    loadCpu: 0,
+    completed: count * group,
+    cpuUsEach: Number.NaN,
+    failures: [],
+    notes: [],
+  };
 }
 
 serveCalls({ appendAndSync, sqliteGroups });

@@ -224,6 +224,8 @@ function run(load: MessagesLoad): Promise<MessagesResult> {
         p99Ms: unseen > 0 ? Number.POSITIVE_INFINITY : p99Ms,
         maxMs,
         loadCpu: (used.user + used.system) / (elapsedMs * 1000),
+        completed: starts.length,
+        cpuUsEach: Number.NaN,
         failures,
         frameBytes: Math.round((current.frameBytes - bytesBefore) / Math.max(1, frames)),
         unseen,

@@ -51,6 +51,7 @@ function drive(load: TransferLoad, clients: TransferClient[], pairs: Uint32Array
     const failures: string[] = [];
     let failed = 0;
     let measured = 0;
+    let completed = 0;
     let outstanding = 0;
     let drainTimer: NodeJS.Timeout | undefined;
     const begin = performance.now() + load.warmupSeconds * 1000;
@@ -69,6 +70,8 @@ function drive(load: TransferLoad, clients: TransferClient[], pairs: Uint32Array
         p99Ms,
         maxMs,
         loadCpu: cpu / (load.seconds * 1e6),
+        completed,
+        cpuUsEach: Number.NaN,
         failures,
         notes: [],
         deltas,
@@ -97,6 +100,7 @@ function drive(load: TransferLoad, clients: TransferClient[], pairs: Uint32Array
         outstanding--;
         const now = performance.now();
         if (failure === null) {
+          completed++;
           if (from < checkedAccounts) deltas[from] = (deltas[from] ?? 0) - 1;
           if (to < checkedAccounts) deltas[to] = (deltas[to] ?? 0) + 1;
           if (now >= begin && now < end) {

@@ -3,8 +3,10 @@ import path from "node:path";
 import { Children } from "../harness/children.ts";
 import type { Cores } from "../harness/machine.ts";
 import type { Options } from "../harness/options.ts";
-import { Lenslet } from "./lenslet.ts";
+import { Lenslet, profileSwitch } from "./lenslet.ts";
 import { Postgres } from "./postgres.ts";
+
+const profileWriteMs = 3000;
 
 /** What the workloads of one run share. */
 export interface Bench {
@@ -18,6 +20,8 @@ export interface Bench {
   postgres(): Promise<Postgres>;
   /** A fresh server with the bench's convex/ folder pushed. */
   lenslet(): Promise<Lenslet>;
+  /** Runs `measure`, and profiles our server meanwhile if that is wanted. */
+  profiling<Result>(measure: () => Promise<Result>): Promise<Result>;
 }
 
 export function createBench(
@@ -38,6 +42,16 @@ export function createBench(
     },
     postgres: () => (postgres ??= Postgres.start(bench)),
     lenslet: () => Lenslet.start(bench),
+    async profiling(measure) {
+      if (options.profileFolder === null) return measure();
+      const file = profileSwitch(options.profileFolder);
+      fs.writeFileSync(file, "");
+      const result = await measure();
+      fs.rmSync(file);
+      // Its threads look for the file a few times per second, and then write what they have.
+      await new Promise((resolve) => setTimeout(resolve, profileWriteMs));
+      return result;
+    },
   };
   return bench;
 }

@@ -33,19 +33,12 @@ export class Lenslet {
     const bin = path.join(path.dirname(require.resolve("lenslet/package.json")), "bin/lenslet.js");
     const data = path.join(bench.folder("lenslet"), "data");
     const { profileFolder } = bench.options;
-    if (profileFolder !== null) fs.mkdirSync(profileFolder, { recursive: true });
     const server = bench.children.spawn({
       name: "lenslet",
       program: process.execPath,
-      args: [
-        ...(profileFolder === null ? [] : ["--cpu-prof", `--cpu-prof-dir=${path.resolve(profileFolder)}`]),
-        bin,
-        "start",
-        `--data=${data}`,
-        `--port=${port}`,
-        `--site-port=${sitePort}`,
-      ],
+      args: [bin, "start", `--data=${data}`, `--port=${port}`, `--site-port=${sitePort}`],
       core: bench.cores.server,
+      ...(profileFolder === null ? {} : { env: profiledEnvironment(profileFolder) }),
     });
     const lenslet = new Lenslet(port, server);
     await lenslet.#answers();
@@ -76,6 +69,10 @@ export class Lenslet {
     });
     await expectSuccess(push);
     return lenslet;
+  }
+
+  get pids(): readonly number[] {
+    return this.server.pids;
   }
 
   /** Calls a public function. @throws the error text of the function */
@@ -111,6 +108,21 @@ export class Lenslet {
 async function expectSuccess(child: Child): Promise<void> {
   const code = await child.ended();
   if (code !== 0) throw new Error(`${child.name} failed (exit code ${code}):\n${child.output}`);
+}
+
+/** Its existence switches profiling on: `Bench.profiling`. */
+export function profileSwitch(profileFolder: string): string {
+  return path.resolve(profileFolder, "profiling");
+}
+
+function profiledEnvironment(profileFolder: string): NodeJS.ProcessEnv {
+  fs.mkdirSync(profileFolder, { recursive: true });
+  const preload = new URL("profileThread.ts", import.meta.url).href;
+  return {
+    ...process.env,
+    NODE_OPTIONS: `${process.env["NODE_OPTIONS"] ?? ""} --import=${preload}`,
+    LENSLET_BENCH_PROFILE: profileSwitch(profileFolder),
+  };
 }
 
 /** The CLI must see our server only, whatever this machine is set up for. */

@@ -12,6 +12,8 @@ export interface MessageSystem {
 
 export interface MessageServer {
   readonly port: number;
+  /** Its processes, without their children. */
+  readonly pids: readonly number[];
   /** Sets the size of the frames of a limit to that of ours. */
   readonly setFrameBytes?: (bytes: number) => Promise<void>;
 }
@@ -36,7 +38,7 @@ const sqlite: MessageSystem = {
       bench.cores.server,
       { file: path.join(bench.folder("ws-sqlite"), "messages.sqlite") },
     );
-    return { port: await child.call<number>("start") };
+    return { port: await child.call<number>("start"), pids: child.pids };
   },
 };
 
@@ -46,13 +48,14 @@ const postgres: MessageSystem = {
   protocol: "plain",
   durability: "synced",
   async start(bench) {
+    const database = await bench.postgres();
     const child = bench.children.spawnModule(
       this.name,
       new URL("../peers/messagesPostgres.ts", import.meta.url),
       bench.cores.server,
-      { url: await (await bench.postgres()).createDatabase(`messages_${process.hrtime.bigint()}`) },
+      { url: await database.createDatabase("messages") },
     );
-    return { port: await child.call<number>("start") };
+    return { port: await child.call<number>("start"), pids: [...child.pids, ...database.pids] };
   },
 };
 
@@ -71,6 +74,7 @@ function bareServer(name: string, stored: boolean): MessageSystem {
       );
       return {
         port: await child.call<number>("start"),
+        pids: child.pids,
         setFrameBytes: (bytes) => child.call("setFrameBytes", bytes),
       };
     },

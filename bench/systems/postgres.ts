@@ -29,6 +29,10 @@ export class Postgres {
     return new Postgres(child, await child.call("facts"));
   }
 
+  get pids(): readonly number[] {
+    return this.#child.pids;
+  }
+
   /** Returns its connection string. */
   createDatabase(name: string): Promise<string> {
     return this.#child.call("createDatabase", name);

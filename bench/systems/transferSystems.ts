@@ -11,6 +11,8 @@ export interface Balances {
 /** Rows of the W1 table that move money in one store, by one or several transports. */
 export interface TransferStore {
   readonly targets: readonly { readonly name: string; readonly target: TransferTarget }[];
+  /** Its processes, without their children. */
+  readonly pids: readonly number[];
   /** When an answer may be sent, as the table names it. */
   readonly durability: string;
   /** Null: there is no store (a limit of a transport). */
@@ -49,6 +51,7 @@ const lenslet: TransferSystem = {
           target: { kind: "http", port: server.port, path: "/api/mutation", api: "convex" },
         },
       ],
+      pids: server.pids,
       durability: durable,
       async balances(count) {
         let total = 0;
@@ -77,6 +80,7 @@ const sqlite: TransferSystem = {
         { name: `${this.name}, HTTP`, target: { kind: "http", port, path: "/transfer", api: "plain" } },
         { name: `${this.name}, ws`, target: { kind: "ws", port } },
       ],
+      pids: child.pids,
       durability: durable,
       balances: (count) => child.call("balances", { count }),
     };
@@ -88,7 +92,8 @@ const postgres: TransferSystem = {
   name: "PostgreSQL",
   kind: "peer",
   async start(bench, accounts, balance) {
-    const url = await (await bench.postgres()).createDatabase("transfer");
+    const database = await bench.postgres();
+    const url = await database.createDatabase("transfer");
     const child = bench.children.spawnModule(
       "Node + PostgreSQL + Drizzle",
       new URL("../peers/transferPostgres.ts", import.meta.url),
@@ -105,6 +110,7 @@ const postgres: TransferSystem = {
         },
         { name: "PostgreSQL stored procedure, pg", target: { kind: "postgres", url } },
       ],
+      pids: [...child.pids, ...database.pids],
       durability: durable,
       balances: (count) => child.call("balances", { count }),
     };
@@ -129,6 +135,7 @@ const transports: TransferSystem = {
         },
         { name: "limit: ws that stores nothing", target: { kind: "ws", port } },
       ],
+      pids: child.pids,
       durability: "none",
       balances: null,
     };

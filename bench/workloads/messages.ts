@@ -1,5 +1,5 @@
 import type { Child } from "../harness/children.ts";
-import { interleave, type Subject } from "../harness/rounds.ts";
+import { interleave, type Subject, withCpuTime } from "../harness/rounds.ts";
 import { medianOf, medianRatio, type Measurement, type Series } from "../harness/statistics.ts";
 import {
   type Column,
@@ -85,11 +85,12 @@ export class MessagesRun {
         try {
           for (const of of cases) {
             if (last !== null && last.unseen > 0) await this.#reconnect(target);
-            last = await this.#load.call<MessagesResult>("run", {
+            const load = {
               ...of.load,
               warmupSeconds: options.warmupSeconds,
               seconds: options.seconds,
-            });
+            };
+            last = await withCpuTime(started.server.pids, () => this.#load.call<MessagesResult>("run", load));
             const key = keyOf(started.system.name, of);
             results.set(key, [...(results.get(key) ?? []), last]);
             say(`  ${of.title}: ${started.system.name}: p50 ${formatMs(last.p50Ms)} ms`);
@@ -102,7 +103,7 @@ export class MessagesRun {
         return last;
       },
     }));
-    const ended = await interleave(options.rounds, subjects, () => {});
+    const ended = await this.#bench.profiling(() => interleave(options.rounds, subjects, () => {}));
     for (const { system, rounds } of ended) {
       const broken = rounds.findIndex(({ count, failures }) => count === 0 && failures.length > 0);
       if (broken >= 0) this.failures.push(`${system}: ${rounds[broken]?.failures.join("; ")}`);
@@ -167,6 +168,11 @@ export class MessagesRun {
         title: "of limit",
         align: "right",
         cell: (row) => (row === limit ? "-" : formatShare(medianRatio(limit, row, p50))),
+      },
+      {
+        title: "CPU µs each",
+        align: "right",
+        cell: (row) => formatRate(medianOf(row, ({ cpuUsEach }) => cpuUsEach)),
       },
       {
         title: "load CPU",

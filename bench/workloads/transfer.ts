@@ -1,4 +1,4 @@
-import { interleave, type Subject } from "../harness/rounds.ts";
+import { interleave, type Subject, withCpuTime } from "../harness/rounds.ts";
 import { medianOf, medianRatio, type Measurement, type Series } from "../harness/statistics.ts";
 import {
   type Column,
@@ -63,7 +63,9 @@ export async function runTransfer(bench: Bench): Promise<WorkloadReport> {
           durability: store.durability,
           kind: system.kind,
           measure: async (load) => {
-            const result = await loadChild.call<TransferResult>("run", { ...load, target });
+            const result = await withCpuTime(store.pids, () =>
+              loadChild.call<TransferResult>("run", { ...load, target }),
+            );
             result.deltas.forEach((delta, account) => {
               started.deltas[account] = (started.deltas[account] ?? 0) + delta;
             });
@@ -95,8 +97,10 @@ export async function runTransfer(bench: Bench): Promise<WorkloadReport> {
             seed: seedOfRound(round),
           }),
       }));
-      const series = await interleave(options.rounds, subjects, (name, round, { perSecond }) =>
-        say(`  round ${round + 1}: ${name}: ${formatRate(perSecond)}/s`),
+      const series = await bench.profiling(() =>
+        interleave(options.rounds, subjects, (name, round, { perSecond }) =>
+          say(`  round ${round + 1}: ${name}: ${formatRate(perSecond)}/s`),
+        ),
       );
       failures.push(...seriesFailures(title, series));
       sections.push({
@@ -198,6 +202,11 @@ function transferTable(rows: readonly Row[], series: readonly Series[]): string 
       title: "of SQLite limit",
       align: "right",
       cell: ({ system }) => formatShare(ratio(system, sqliteLimit)),
+    },
+    {
+      title: "CPU µs each",
+      align: "right",
+      cell: (row) => formatRate(medianOf(row, ({ cpuUsEach }) => cpuUsEach)),
     },
     {
       title: "load CPU",

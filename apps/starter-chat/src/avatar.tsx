@@ -1,6 +1,16 @@
 import type { CSSProperties } from "react";
 import { hueOf, initials } from "./format.ts";
 
+/** The first letter of a chat's title on a colour of its own. */
+export function ChatAvatar({ chatId, title }: { chatId: string; title: string }) {
+  const style = { "--hue": hueOf(chatId) } as CSSProperties;
+  return (
+    <span className="avatar square" style={style} aria-hidden="true">
+      {initials(title).slice(0, 1)}
+    </span>
+  );
+}
+
 /** A person's picture, or the letters of the name on a colour of their own. Decoration: the name stands beside it. */
 export function Avatar({
   person,

@@ -2,7 +2,8 @@ import { useMutation } from "convex/react";
 import { useState } from "react";
 import { api } from "../convex/_generated/api.js";
 import { limits } from "../convex/model/limits.ts";
-import type { Chat } from "../convex/model/views.ts";
+import type { Account, Chat, Profile } from "../convex/model/views.ts";
+import { Avatar } from "./avatar.tsx";
 import { untitled } from "./chatLists.tsx";
 import { ConfirmDialog, PromptDialog } from "./dialog.tsx";
 import { BackIcon, MoreIcon, ShareIcon } from "./icons.tsx";
@@ -12,7 +13,13 @@ import { openChat } from "./route.ts";
 import { ShareDialog } from "./shareDialog.tsx";
 import { useAttempt, useToast } from "./toasts.tsx";
 
-export function ChatHeader({ chat }: { chat: Chat }) {
+export function ChatHeader({
+  chat,
+  account,
+}: {
+  chat: Chat & { members: readonly Profile[] };
+  account: Account;
+}) {
   const [dialog, setDialog] = useState<"rename" | "share" | "delete" | "leave" | null>(null);
   const updateChat = useMutation(api.functions.mutations.chats.updateChat);
   const leaveChat = useMutation(api.functions.mutations.shares.leaveChat);
@@ -58,12 +65,19 @@ export function ChatHeader({ chat }: { chat: Chat }) {
             title
           )}
         </h1>
-        <p className="muted">{subtitle(chat)}</p>
+        <p className="muted">{subtitle(chat, chat.members, account)}</p>
       </div>
+      {chat.members.length > 1 && (
+        <span className="members" aria-hidden="true">
+          {chat.members.slice(0, 4).map((member) => (
+            <Avatar key={member._id} person={member} size="small" />
+          ))}
+        </span>
+      )}
       {canShare && (
-        <button type="button" className="soft" onClick={() => setDialog("share")}>
+        <button type="button" className="soft" aria-label="Share" onClick={() => setDialog("share")}>
           <ShareIcon />
-          <span>Share</span>
+          <span className="button-text">Share</span>
         </button>
       )}
       <Menu label="Chat options" items={items}>
@@ -116,13 +130,19 @@ export function ChatHeader({ chat }: { chat: Chat }) {
   );
 }
 
-function subtitle(chat: Chat): string {
-  const count = `${chat.messageCount.toLocaleString()} ${chat.messageCount === 1 ? "message" : "messages"}`;
-  const parts = [count];
+function subtitle(chat: Chat, members: readonly Profile[], account: Account): string {
+  const others = members.filter(({ _id }) => _id !== account._id).map(({ name }) => name);
+  const parts = [
+    others.length === 0
+      ? "Only you"
+      : new Intl.ListFormat("en").format([
+          "You",
+          ...others.slice(0, 3),
+          ...(others.length > 3 ? ["others"] : []),
+        ]),
+    `${chat.messageCount.toLocaleString()} ${chat.messageCount === 1 ? "message" : "messages"}`,
+  ];
   if (chat.isArchived) parts.push("archived");
-  if (!chat.access.isOwner) {
-    parts.push(`shared by ${chat.owner?.name ?? "someone"}`);
-    if (!chat.access.canWrite) parts.push("read only");
-  }
+  if (!chat.access.canWrite) parts.push("read only");
   return parts.join(" · ");
 }

@@ -3,7 +3,7 @@ import { useEffect, useId, useRef, useState } from "react";
 import { api } from "../convex/_generated/api.js";
 import type { Id } from "../convex/_generated/dataModel.js";
 import type { Account, Chat } from "../convex/model/views.ts";
-import { Avatar } from "./avatar.tsx";
+import { Avatar, ChatAvatar } from "./avatar.tsx";
 import { listTime } from "./format.ts";
 import { chatHref } from "./route.ts";
 import { useNow } from "./now.ts";
@@ -98,7 +98,6 @@ function ChatEntry({ chat, account, isOpen }: { chat: Chat; account: Account; is
         : lastMessage.author === null
           ? ""
           : `${lastMessage.author.name}: `;
-  const other = chat.access.isOwner ? (lastMessage?.author ?? chat.owner) : chat.owner;
   return (
     <li>
       <a
@@ -106,7 +105,11 @@ function ChatEntry({ chat, account, isOpen }: { chat: Chat; account: Account; is
         href={chatHref(chat._id)}
         aria-current={isOpen ? "page" : undefined}
       >
-        <Avatar person={other} />
+        {chat.access.isOwner ? (
+          <ChatAvatar chatId={chat._id} title={chat.title ?? untitled} />
+        ) : (
+          <Avatar person={chat.owner} />
+        )}
         <span className="chat-entry-text">
           <span className="chat-entry-top">
             <span className="chat-entry-title">{chat.title ?? untitled}</span>

@@ -69,7 +69,7 @@ export function ChatPane({ chatId, account }: { chatId: Id<"chats">; account: Ac
 
   return (
     <div className="chat">
-      <ChatHeader chat={chat} />
+      <ChatHeader chat={chat} account={account} />
       <MessageList
         chatId={chatId}
         account={account}

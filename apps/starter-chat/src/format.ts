@@ -1,9 +1,9 @@
 const minuteMs = 60_000;
 const dayMs = 24 * 60 * minuteMs;
 
-/** "14:05" */
+/** "14:05" or "2:05 PM" */
 export function clockTime(ms: number): string {
-  return new Date(ms).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+  return new Date(ms).toLocaleTimeString(undefined, { hour: "numeric", minute: "2-digit" });
 }
 
 /** "Today", "Yesterday", "Monday", "3 March", "3 March 2024" */

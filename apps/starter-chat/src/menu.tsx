@@ -1,10 +1,20 @@
-import { type KeyboardEvent, type ReactNode, useEffect, useId, useRef, useState } from "react";
+import {
+  type KeyboardEvent,
+  type ReactNode,
+  useEffect,
+  useId,
+  useLayoutEffect,
+  useRef,
+  useState,
+} from "react";
 
 export interface MenuItem {
   readonly label: string;
   readonly isDangerous?: boolean;
   readonly onSelect: () => void;
 }
+
+const menuGapPx = 8;
 
 /** A button that opens a menu. Arrow keys, Home, End and Escape work as in every menu. */
 export function Menu({
@@ -27,18 +37,31 @@ export function Menu({
   const buttonRef = useRef<HTMLButtonElement>(null);
   const listRef = useRef<HTMLDivElement>(null);
   const menuId = useId();
+  const [opens, setOpens] = useState(direction);
 
   useEffect(() => {
     if (!isOpen) return;
-    const list = listRef.current;
-    list?.querySelector<HTMLElement>("[role=menuitem]")?.focus({ preventScroll: true });
-    list?.scrollIntoView({ block: "nearest" });
+    listRef.current?.querySelector<HTMLElement>("[role=menuitem]")?.focus({ preventScroll: true });
     const closeOutside = (event: PointerEvent) => {
       if (event.target instanceof Node && rootRef.current?.contains(event.target) !== true) setOpen(false);
     };
     document.addEventListener("pointerdown", closeOutside);
     return () => document.removeEventListener("pointerdown", closeOutside);
   }, [isOpen]);
+
+  useLayoutEffect(() => {
+    const list = listRef.current;
+    const button = buttonRef.current;
+    if (list === null || button === null) return;
+    // Where there is no room below, the menu goes up, rather than making what scrolls around it longer.
+    const frame =
+      button.closest(".messages")?.getBoundingClientRect() ?? document.body.getBoundingClientRect();
+    const { top, bottom } = button.getBoundingClientRect();
+    const needed = list.offsetHeight + menuGapPx;
+    const fitsBelow = bottom + needed <= frame.bottom;
+    const fitsAbove = top - needed >= frame.top;
+    setOpens(direction === "down" ? (fitsBelow || !fitsAbove ? "down" : "up") : fitsAbove ? "up" : "down");
+  }, [isOpen, direction]);
 
   const close = () => {
     setOpen(false);
@@ -79,7 +102,7 @@ export function Menu({
         <div
           ref={listRef}
           id={menuId}
-          className={`menu ${align} ${direction}`}
+          className={`menu ${align} ${opens}`}
           role="menu"
           aria-label={label}
           onKeyDown={onKeyDown}

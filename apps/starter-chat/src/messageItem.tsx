@@ -97,7 +97,8 @@ export const MessageItem = memo(
     before.isContinued === after.isContinued &&
     before.isEditing === after.isEditing &&
     before.actions === after.actions &&
-    JSON.stringify([before.message, before.access]) === JSON.stringify([after.message, after.access]),
+    (before.message === after.message || JSON.stringify(before.message) === JSON.stringify(after.message)) &&
+    (before.access === after.access || JSON.stringify(before.access) === JSON.stringify(after.access)),
 );
 
 export function nameOf(message: Message): string {

@@ -6,7 +6,7 @@ import type { Chat } from "../convex/model/views.ts";
 import { Avatar } from "./avatar.tsx";
 import { Dialog, FormFailure, useSubmit } from "./dialog.tsx";
 import { CloseIcon } from "./icons.tsx";
-import { useAttempt, useToast } from "./toasts.tsx";
+import { useAttempt } from "./toasts.tsx";
 
 /** With whom a chat is shared, live, and a form to share it with one more person. */
 export function ShareDialog({ chat, onClose }: { chat: Chat; onClose: () => void }) {
@@ -18,10 +18,8 @@ export function ShareDialog({ chat, onClose }: { chat: Chat; onClose: () => void
   const inputRef = useRef<HTMLInputElement>(null);
   const emailId = useId();
   const rightId = useId();
-  const toast = useToast();
   const attempt = useAttempt();
   const { run, failure, isBusy } = useSubmit(() => {
-    toast(`Shared with ${email.trim()}.`);
     setEmail("");
     inputRef.current?.focus();
   });

@@ -6,6 +6,7 @@ import { ErrorBoundary } from "./errorBoundary.tsx";
 import { failureText } from "./failures.ts";
 import { openChat, useOpenChat } from "./route.ts";
 import { Sidebar } from "./sidebar.tsx";
+import { useCreateChat } from "./useCreateChat.ts";
 
 /** The signed-in page: the list on the left, the open chat on the right; on a narrow screen one of the two. */
 export function Shell({ account }: { account: Account }) {
@@ -34,6 +35,7 @@ export function Shell({ account }: { account: Account }) {
 }
 
 function Welcome({ name }: { name: string }) {
+  const createChat = useCreateChat();
   return (
     <div className="empty">
       <img src="/icon.svg" alt="" width="56" height="56" />
@@ -41,6 +43,9 @@ function Welcome({ name }: { name: string }) {
       <p className="muted">
         Choose a chat, or start a new one. Share it, and everyone in it sees each word live.
       </p>
+      <button type="button" className="primary" onClick={createChat}>
+        New chat
+      </button>
       <p className="muted keys">
         <kbd>Ctrl</kbd> <kbd>K</kbd> searches
       </p>

@@ -7,17 +7,16 @@ import { Avatar } from "./avatar.tsx";
 import { Brand } from "./brand.tsx";
 import { ChatLists } from "./chatLists.tsx";
 import { CloseIcon, MoonIcon, PlusIcon, SearchIcon, SunIcon, SystemIcon } from "./icons.tsx";
-import { openChat } from "./route.ts";
 import { SearchResults } from "./searchResults.tsx";
 import { nextTheme, setTheme, useTheme } from "./theme.ts";
 import { useAttempt } from "./toasts.tsx";
+import { useCreateChat } from "./useCreateChat.ts";
 import { UserMenu } from "./userMenu.tsx";
 
 export function Sidebar({ account, openChatId }: { account: Account; openChatId: Id<"chats"> | null }) {
   const [search, setSearch] = useState("");
   const searchRef = useRef<HTMLInputElement>(null);
-  const createChat = useMutation(api.functions.mutations.chats.createChat);
-  const attempt = useAttempt();
+  const createChat = useCreateChat();
 
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
@@ -41,7 +40,7 @@ export function Sidebar({ account, openChatId }: { account: Account; openChatId:
           className="icon-button filled"
           aria-label="New chat"
           title="New chat"
-          onClick={() => attempt(async () => openChat(await createChat({})))}
+          onClick={createChat}
         >
           <PlusIcon />
         </button>

@@ -472,6 +472,8 @@ describe("access: only one's own chats, and those shared with one", () => {
       },
     ]);
     expect((await listMessages(bob, chatId)).page).toHaveLength(1);
+    const { members } = (await bob.query(queries.chats.getChatById, { chatId }))!;
+    expect(members.map(({ name }) => name.split(" ")[0])).toEqual(["Ada", "Bob"]);
     for (const data of await refusals([
       bob.mutation(mutations.messages.sendMessage, { chatId, content: "hi" }),
       bob.mutation(mutations.messages.updateMessage, { messageId, content: "hi" }),

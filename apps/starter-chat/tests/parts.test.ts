@@ -2,7 +2,15 @@ import type { ConvexError } from "convex/values";
 import { describe, expect, it } from "vitest";
 import type { ErrorData } from "../convex/model/errors.ts";
 import { limits } from "../convex/model/limits.ts";
-import { addEdit, checkBody, type Edit, flatten, type MessagePart, preview } from "../convex/model/parts.ts";
+import {
+  addEdit,
+  checkBody,
+  type Edit,
+  flatten,
+  type MessagePart,
+  preview,
+  sameParts,
+} from "../convex/model/parts.ts";
 
 function refusal(input: Parameters<typeof checkBody>[0]): ErrorData {
   try {
@@ -73,6 +81,13 @@ describe("what a message says", () => {
     expect(refusal({ parts: [file] }).code).toBe("not_available");
     expect(flatten([file])).toBe("a");
   });
+});
+
+it("tells whether two bodies are the same, whatever the order of their fields", () => {
+  const one: MessagePart[] = [{ type: "text", text: "a" }];
+  expect(sameParts(one, [{ text: "a", type: "text" }])).toBe(true);
+  expect(sameParts(one, [{ type: "text", text: "b" }])).toBe(false);
+  expect(sameParts(one, [...one, ...one])).toBe(false);
 });
 
 describe("previews", () => {

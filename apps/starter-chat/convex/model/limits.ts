@@ -23,6 +23,7 @@ export const limits = {
   searchResultsMax: 50,
   previewLength: 160,
   sharesPerChatMax: 50,
+  membersShownMax: 10,
   pageItemsMax: 100,
   /** What one step of a cascade may delete, well below what one mutation may write. */
   cascadeDocumentsMax: 400,

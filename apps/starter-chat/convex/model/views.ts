@@ -2,7 +2,8 @@ import { type Infer, v } from "convex/values";
 import type { Doc, Id } from "../_generated/dataModel.js";
 import type { QueryCtx } from "../_generated/server.js";
 import { messagePart, sharePermissions, userPreferences } from "../schema.ts";
-import type { ChatAccess } from "./access.ts";
+import { accessOfShare, type ChatAccess } from "./access.ts";
+import { limits } from "./limits.ts";
 import { preview } from "./parts.ts";
 
 // What clients get to see. Documents themselves never leave the server: each view names its fields.
@@ -142,6 +143,18 @@ export async function toChatView(
       canShare: access.canShare,
     },
   };
+}
+
+/** The owner of a chat and the people it is shared with now, as far as a header has room for them. */
+export async function membersOf(ctx: QueryCtx, people: People, chat: Doc<"chats">): Promise<Profile[]> {
+  const shares = await ctx.db
+    .query("chat_shares")
+    .withIndex("by_chat", (q) => q.eq("chatId", chat._id).eq("isActive", true))
+    .take(limits.membersShownMax - 1);
+  const present = shares.filter((share) => accessOfShare(share) !== null);
+  const ids = [chat.userId, ...present.map(({ sharedWithUserId }) => sharedWithUserId)];
+  const profiles = await Promise.all(ids.map((id) => people.profile(id)));
+  return profiles.filter((profile) => profile !== null);
 }
 
 export async function toMessageView(

@@ -4,7 +4,7 @@ import { query } from "../../_generated/server.js";
 import { chatAccess, requireUser } from "../../model/access.ts";
 import { boundedPage } from "../../model/pages.ts";
 import { chatSettings } from "../../schema.ts";
-import { chatView, People, toChatView } from "../../model/views.ts";
+import { chatView, membersOf, People, profileView, toChatView } from "../../model/views.ts";
 
 /**
  * The caller's own chats with the last message of each, live, page by page.
@@ -50,7 +50,7 @@ export const getUserChats = query({
 });
 
 /**
- * One chat with its settings.
+ * One chat with its settings and the people in it.
  *
  * @returns null if it does not exist or is not shared with the caller.
  * @throws `unauthenticated`, `no_account`
@@ -60,6 +60,8 @@ export const getChatById = query({
   returns: v.union(
     v.object({
       ...chatView.fields,
+      /** Its owner and those it is shared with, at most ten of them. */
+      members: v.array(profileView),
       systemPrompt: v.optional(v.string()),
       settings: v.optional(chatSettings),
     }),
@@ -70,8 +72,10 @@ export const getChatById = query({
     const chat = await ctx.db.get("chats", chatId);
     const access = chat === null ? null : await chatAccess(ctx, user._id, chat);
     if (chat === null || access === null) return null;
+    const people = new People(ctx);
     return {
-      ...(await toChatView(ctx, new People(ctx), chat, access)),
+      ...(await toChatView(ctx, people, chat, access)),
+      members: await membersOf(ctx, people, chat),
       ...(chat.systemPrompt === undefined ? {} : { systemPrompt: chat.systemPrompt }),
       ...(chat.settings === undefined ? {} : { settings: chat.settings }),
     };

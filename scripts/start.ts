@@ -50,6 +50,8 @@ async function start(): Promise<void> {
     [lensletBin, "dev", "--data", ".lenslet", "--port", String(port), "--site-port", String(sitePort)],
     {},
   );
+  // Not before the server has its data folder: a second `npm start` must not build over the page of the first.
+  await until(server, /Lenslet is running/);
   const build = run("build of the page", [viteBin, "build", "--logLevel", "warn"], {
     VITE_CONVEX_URL: serverUrl,
   });

@@ -15,7 +15,7 @@ interface ServerFlags {
   sitePort: number;
   url?: string;
   siteUrl?: string;
-  redact: boolean;
+  redact?: boolean;
   heap: number;
 }
 
@@ -37,12 +37,12 @@ function createProgram(): Command {
     program
       .command("dev")
       .description("start a server for this project and push its convex/ folder on every change")
-      .option("--once", "push once and leave: exit code 1 if that fails", false)
+      .option("--once", "push once and leave: exit code 1 if that fails")
       .option("--no-push", "start the server only; run `npx convex dev` yourself")
       .argument("[convexArgs...]", "arguments for `convex dev`, after --"),
-  ).action(async (convexArgs: string[], flags: ServerFlags & { once: boolean; push: boolean }) => {
+  ).action(async (convexArgs: string[], flags: ServerFlags & { once?: true; push: boolean }) => {
     await runDev(configOf(flags), {
-      once: flags.once,
+      once: flags.once === true,
       push: flags.push,
       convexArgs,
       projectFolder: process.cwd(),
@@ -61,7 +61,7 @@ function createProgram(): Command {
   program
     .command("admin-key")
     .description("print the admin key of a data folder")
-    .option("--data <folder>", "data folder", process.env["LENSLET_DATA"] ?? ".lenslet")
+    .option("--data <folder>", "data folder (LENSLET_DATA)", process.env["LENSLET_DATA"] ?? ".lenslet")
     .action(({ data }: { data: string }) => {
       if (!dataFolderExists(data)) {
         throw new LensletError(
@@ -81,12 +81,17 @@ function addServerOptions(command: Command): Command {
   return command
     .option("--data <folder>", "data folder (LENSLET_DATA)", env["LENSLET_DATA"] ?? ".lenslet")
     .option("--host <address>", "address to listen on (LENSLET_HOST)", env["LENSLET_HOST"] ?? "127.0.0.1")
-    .option("--port <number>", "port of the API (LENSLET_PORT)", parsePort, envPort("LENSLET_PORT", 3210))
+    .option(
+      "--port <number>",
+      "port of the API (LENSLET_PORT)",
+      parsePort,
+      envNumber("LENSLET_PORT", 3210, parsePort),
+    )
     .option(
       "--site-port <number>",
       "port of HTTP actions (LENSLET_SITE_PORT)",
       parsePort,
-      envPort("LENSLET_SITE_PORT", 3211),
+      envNumber("LENSLET_SITE_PORT", 3211, parsePort),
     )
     .option(
       "--url <origin>",
@@ -97,9 +102,14 @@ function addServerOptions(command: Command): Command {
     .option(
       "--redact",
       "hide error texts and logs from clients, as in production (LENSLET_REDACT=1)",
-      env["LENSLET_REDACT"] === "1",
+      env["LENSLET_REDACT"] === "1" || undefined,
     )
-    .option("--heap <MiB>", "memory of the engine thread", parsePositive, 4096);
+    .option(
+      "--heap <MiB>",
+      "memory of the engine thread (LENSLET_HEAP)",
+      parsePositive,
+      envNumber("LENSLET_HEAP", 4096, parsePositive),
+    );
 }
 
 function configOf(flags: ServerFlags): ServerConfig {
@@ -110,7 +120,7 @@ function configOf(flags: ServerFlags): ServerConfig {
     sitePort: flags.sitePort,
     cloudUrl: flags.url ?? null,
     siteUrl: flags.siteUrl ?? null,
-    redactErrors: flags.redact,
+    redactErrors: flags.redact === true,
     heapMaxMib: flags.heap,
     report: (level, message) =>
       process.stderr.write(`lenslet: ${level === "info" ? "" : `${level}: `}${message}\n`),
@@ -131,11 +141,11 @@ function parsePositive(text: string): number {
   return number;
 }
 
-function envPort(name: string, fallback: number): number {
+function envNumber(name: string, fallback: number, parse: (text: string) => number): number {
   const text = process.env[name];
   if (text === undefined || text === "") return fallback;
   try {
-    return parsePort(text);
+    return parse(text);
   } catch (error) {
     throw new LensletError("BadRequest", "InvalidSetting", `${name}=${text}: ${(error as Error).message}`);
   }

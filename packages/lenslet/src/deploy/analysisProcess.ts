@@ -66,14 +66,22 @@ class Watch {
     }
     const module = this.#module;
     // Answered even while the thread loops.
-    const { user } = await this.#worker.cpuUsage();
-    if (module === null || module !== this.#module) return;
-    const userMs = user / 1000;
+    const userMs = await this.#userMs();
+    if (userMs === null || module === null || module !== this.#module) return;
     this.#userMsAtStart ??= userMs;
     this.#ticks += 1;
     const { moduleUserTimeMsMax } = this.#task;
     if (userMs - this.#userMsAtStart > moduleUserTimeMsMax) this.#end(timedOutText(moduleUserTimeMsMax));
     else if (this.#ticks * watchIntervalMs > moduleWaitMsMax) this.#end(timedOutText(moduleWaitMsMax));
+  }
+
+  /** Null for a thread that is not up yet, as on a busy machine, or already gone. */
+  async #userMs(): Promise<number | null> {
+    try {
+      return (await this.#worker.cpuUsage()).user / 1000;
+    } catch {
+      return null;
+    }
   }
 
   #end(text: string): void {

@@ -40,6 +40,13 @@ describe("the analysis process", () => {
     });
   });
 
+  it("waits for a thread that is slow to start because the machine is busy", async () => {
+    const analyses = Array.from({ length: 8 }, () =>
+      analyzePush(request([module("a.js", query)]), { timers }),
+    );
+    expect((await Promise.all(analyses)).map(({ ok }) => ok)).toEqual(analyses.map(() => true));
+  });
+
   it("ends a module that loops at import, names it, and lets the caller go on meanwhile", async () => {
     let turns = 0;
     const interval = setInterval(() => (turns += 1), 10);

@@ -77,7 +77,8 @@ class Analysis<T> {
         this.#reject(error);
       });
     });
-    this.#child.on("exit", () => {
+    // Not "exit": that may come before the last messages have been read.
+    this.#child.on("close", () => {
       this.#processEnded();
     });
     this.#cancelTimer = options.timers.setTimeout(() => {

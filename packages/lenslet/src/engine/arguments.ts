@@ -16,16 +16,22 @@ export class ArgumentError extends Error {
 
 /**
  * Checks a call's arguments in the platform's order: decoding, size, validator (functions.md §4.2).
- * `argsJson` is the JSON text of the positional array.
+ * `argsJson` is the JSON text of the positional array. Only a function that runs in a mutation's transaction may pass
+ * on an unresolved commit timestamp, a client may not.
  */
-export function parseArguments(argsJson: string, info: FunctionInfo, ids: IdContext): readonly Value[] {
+export function parseArguments(
+  argsJson: string,
+  info: FunctionInfo,
+  ids: IdContext,
+  allowCommitTs: boolean,
+): readonly Value[] {
   const path = canonicalPath(info.path);
   let values: readonly Value[];
   try {
     const json = JSON.parse(argsJson) as JsonValue;
     if (!Array.isArray(json))
       throw new LensletError("BadRequest", "InvalidArguments", "Arguments must be an array");
-    values = json.map((argument) => parseValue(argument, { commitTs: true }));
+    values = json.map((argument) => parseValue(argument, { commitTs: allowCommitTs }));
   } catch (error) {
     throw new ArgumentError(`Invalid arguments for ${path}: ${(error as Error).message}`);
   }
@@ -41,11 +47,11 @@ export function parseArguments(argsJson: string, info: FunctionInfo, ids: IdCont
 
 /**
  * Checks what a function returned and gives its canonical text. An unresolved commit timestamp may leave a mutation
- * (it is resolved at commit) but not a top-level query.
+ * (it is resolved at commit) and what is nested in one, but not a top-level query.
  */
 export function parseReturnValue(
   resultJson: string,
-  info: FunctionInfo,
+  info: Pick<FunctionInfo, "path" | "returns">,
   ids: IdContext,
   allowCommitTs: boolean,
 ): string {

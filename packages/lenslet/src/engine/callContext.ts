@@ -1,3 +1,4 @@
+import type { Clock } from "../base/clock.ts";
 import type { LogBuffer } from "../runner/logLines.ts";
 import type { Runner } from "../runner/runner.ts";
 import type { Transaction } from "../transaction/transaction.ts";
@@ -11,6 +12,8 @@ export interface CallContext {
   readonly deployment: LoadedDeployment;
   readonly runner: Runner;
   readonly heartbeat: Heartbeat;
+  /** Its monotonic time is the one the watchdog compares the heartbeat with. */
+  readonly clock: Clock;
   readonly cursorSecret: Uint8Array;
   readonly instanceName: string;
   /** What `ctx.auth.getUserIdentity()` returns; null for anonymous. */

@@ -19,7 +19,6 @@ import { parseValue, resolveCommitTs, stringifyValue, type JsonValue } from "../
 import { newInternalId } from "../values/id.ts";
 import { isValueObject } from "../values/value.ts";
 import type {
-  Deployment,
   ExecutionLogEntry,
   FunctionCall,
   FunctionResult,
@@ -53,6 +52,7 @@ import type { Heartbeat } from "./heartbeat.ts";
 import { resolveFunction } from "./hostSyscalls.ts";
 import { LiveQueries, type QueryRunResult, type QuerySpec } from "./liveQueries.ts";
 import { runSystemOperation } from "./systemOperations.ts";
+import type { EngineOut } from "./wire.ts";
 
 export interface CallsOptions {
   readonly store: Store;
@@ -68,6 +68,9 @@ export interface CallsOptions {
   readonly siteUrl: string;
   readonly reportDefect: (error: unknown) => void;
 }
+
+/** At least the distance of two creation times within a transaction: a double's resolution until the year 2109. */
+const creationStepMs = 2 ** -11;
 
 const pausedMessage =
   "Cannot run functions while this deployment is paused. Resume the deployment in the dashboard settings to allow functions to run.";
@@ -94,6 +97,9 @@ export class Calls {
   /** True until the backfiller has said that it is idle: at the start, and after every commit that may concern it. */
   #backfillPending = true;
   readonly #pendingPushes: PendingPushes;
+  /** `beginMs` of the newest transaction that may write, and the least of the next: creation times follow commits. */
+  #beginMs = 0;
+  #nextBeginMs: number;
 
   constructor(options: CallsOptions) {
     this.#options = options;
@@ -107,6 +113,7 @@ export class Calls {
     );
     this.#backfiller = new Backfiller({ store: options.store });
     this.#pendingPushes = new PendingPushes({ random: options.random });
+    this.#nextBeginMs = Number(options.committer.lastTs / 1000n + 1n) / 1000;
     this.#deployment = this.#loadDeployment(1);
   }
 
@@ -114,9 +121,13 @@ export class Calls {
     this.#options.heartbeat.setCall(seq);
   }
 
-  publicDeployment(): Deployment {
-    const { version, authProviders, environmentVariables, canonicalUrls } = this.#deployment;
-    return { version, authProviders, environmentVariables, canonicalUrls };
+  deploymentMessage(): EngineOut & { readonly type: "deployment" } {
+    const { version, authProviders, environmentVariables, canonicalUrls, components } = this.#deployment;
+    return {
+      type: "deployment",
+      deployment: { version, authProviders, environmentVariables, canonicalUrls },
+      codeId: JSON.stringify([...components.values()].map(({ code }) => code.id)),
+    };
   }
 
   takeDeploymentChange(): boolean {
@@ -153,6 +164,7 @@ export class Calls {
   open(call: FunctionCall & { journal: string | null }, forcedId: LiveQueryId | null): OpenedQuery {
     const spec = this.#specOf(call, call.journal);
     if (spec === null) throw badRequest("InvalidTarget", "Live queries are named by their path");
+    if (forcedId !== null) this.#options.heartbeat.setCall(-Number(forcedId));
     return this.live.open(spec, forcedId);
   }
 
@@ -173,7 +185,7 @@ export class Calls {
     const { component, info } = resolved;
     const tx = this.#transaction(true, null);
     try {
-      parseArguments(call.argsJson, info, tx.idContext(component.namespace));
+      parseArguments(call.argsJson, info, tx.idContext(component.namespace), false);
     } catch (error) {
       if (!(error instanceof ArgumentError)) throw error;
       return { ok: false, error: { message: formatFailure({ message: error.message, frames: [] }) } };
@@ -189,8 +201,8 @@ export class Calls {
   }
 
   lookup(target: FunctionTarget, identity: Identity): UdfType | null {
-    const resolved = this.#resolve(target, identity, null);
-    return resolved.ok ? resolved.info.udfType : null;
+    const found = this.#find(target, identity);
+    return found.ok ? found.info.udfType : null;
   }
 
   /** Runs an operation of the server itself and commits what it wrote. */
@@ -258,7 +270,15 @@ export class Calls {
     const context = this.#context(call, tx);
     const startedMs = this.#options.clock.nowMs();
     const run = this.#guarded(() =>
-      runFunction(context, { component, info, kind: "query", argsJson: call.argsJson, journal, depth: 0 }),
+      runFunction(context, {
+        component,
+        info,
+        kind: "query",
+        inMutation: false,
+        argsJson: call.argsJson,
+        journal,
+        depth: 0,
+      }),
     );
     logWarnings(context);
     const result = resultOf(run, context.logs);
@@ -280,6 +300,7 @@ export class Calls {
         component,
         info,
         kind: "mutation",
+        inMutation: true,
         argsJson: call.argsJson,
         journal: null,
         depth: 0,
@@ -327,6 +348,7 @@ export class Calls {
     const writes = tx.finish(ts);
     if (writes.length === 0) return null;
     this.#options.committer.commit(ts, writes, request, recordCall());
+    this.#nextBeginMs = this.#beginMs + writes.length * creationStepMs;
     this.live.invalidate(writes);
     if (touchesBackfills(writes)) this.#backfillPending = true;
     if (dropsOrChangesIndexes(writes)) this.live.invalidateAll();
@@ -388,10 +410,22 @@ export class Calls {
 
   // ---- shared ------------------------------------------------------------------------------------------------------
 
-  /** Finds the function, checks that the caller may see it and that it is of the wanted kind. */
-  #resolve(target: FunctionTarget, identity: Identity, wanted: UdfType | null): Resolved {
+  /** Finds the function and checks that it may be called now, by this caller, as the wanted kind. */
+  #resolve(target: FunctionTarget, identity: Identity, wanted: UdfType): Resolved {
+    const found = this.#find(target, identity);
+    if (!found.ok) return found;
+    if (this.#deployment.paused) return refused(pausedMessage);
+    const { component, info } = found;
+    if (info.udfType === wanted) return found;
+    const where = inComponent(component.componentPath);
+    return refused(
+      `Trying to execute ${canonicalPath(info.path)}${where} as ${wanted}, but it is defined as ${info.udfType}.`,
+    );
+  }
+
+  #find(target: FunctionTarget, identity: Identity): Resolved {
     const privileged = identity.kind === "admin" || identity.kind === "system";
-    if (target.kind === "reference") return this.#resolveReference(target, wanted);
+    if (target.kind === "reference") return this.#findReference(target);
     const path = parseFunctionPath(target.path);
     const where = inComponent(target.componentPath);
     const component = this.#deployment.components.get(target.componentPath);
@@ -404,15 +438,13 @@ export class Calls {
     if (component === undefined || info === null || !visible || info.udfType === "HttpAction") {
       return refused(`Could not find public function for '${strippedPath(path)}'${where}.`);
     }
-    if (this.#deployment.paused) return refused(pausedMessage);
-    return checkKind(component, info, wanted);
+    return { ok: true, component, info };
   }
 
-  #resolveReference(target: FunctionTarget & { kind: "reference" }, wanted: UdfType | null): Resolved {
+  #findReference(target: FunctionTarget & { kind: "reference" }): Resolved {
     const from = this.#deployment.components.get(target.fromComponentPath);
     if (from === undefined)
       throw badRequest("ComponentPathNotFound", `Component ${target.fromComponentPath} not found`);
-    if (this.#deployment.paused) return refused(pausedMessage);
     try {
       const { name, reference, functionHandle } = target;
       const address = {
@@ -420,8 +452,7 @@ export class Calls {
         reference: reference ?? null,
         functionHandle: functionHandle ?? null,
       };
-      const { component, info } = resolveFunction(address, from, { deployment: this.#deployment });
-      return checkKind(component, info, wanted);
+      return { ok: true, ...resolveFunction(address, from, { deployment: this.#deployment }) };
     } catch (error) {
       if (isDeveloperError(error)) return refused(error.message);
       throw error;
@@ -431,11 +462,13 @@ export class Calls {
   #transaction(readOnly: boolean, undo: TransactionUndo, usage?: TransactionUsage): Transaction {
     const { store, committer, clock, random } = this.#options;
     const nowMs = clock.nowMs();
+    const beginMs = Math.max(nowMs, this.#nextBeginMs);
+    if (!readOnly) this.#beginMs = beginMs;
     return new Transaction({
       store,
       catalog: committer.catalog,
       snapshotTs: committer.lastTs,
-      beginMs: Math.max(nowMs, Number(committer.lastTs / 1000n) / 1000),
+      beginMs,
       newInternalId: () => newInternalId(random, nowMs),
       readOnly,
       ...(undo === null ? {} : { undo }),
@@ -450,6 +483,7 @@ export class Calls {
       deployment: this.#deployment,
       runner,
       heartbeat,
+      clock,
       cursorSecret,
       instanceName,
       userIdentity: attributesOf(call.identity),
@@ -469,13 +503,10 @@ export class Calls {
     try {
       return run();
     } catch (error) {
-      if (isDeveloperError(error))
-        return { ok: false, failure: { message: error.message, frames: [] }, journal: null };
-      if (error instanceof LensletError) {
-        return { ok: false, failure: { message: error.message, frames: [] }, journal: null };
-      }
-      this.#options.reportDefect(error);
-      return { ok: false, failure: { message: internalErrorMessage, frames: [] }, journal: null };
+      const isExpected = error instanceof LensletError;
+      if (!isExpected) this.#options.reportDefect(error);
+      const message = isExpected ? error.message : internalErrorMessage;
+      return { ok: false, failure: { message, frames: [] }, journal: null, hasReturned: false };
     }
   }
 
@@ -544,16 +575,6 @@ function attributesOf(identity: Identity): UserAttributes | null {
 
 function refused(message: string): Resolved {
   return { ok: false, failure: { message, frames: [] } };
-}
-
-function checkKind(component: ComponentCode, info: FunctionInfo, wanted: UdfType | null): Resolved {
-  if (wanted !== null && info.udfType !== wanted) {
-    const where = inComponent(component.componentPath);
-    return refused(
-      `Trying to execute ${canonicalPath(info.path)}${where} as ${wanted}, but it is defined as ${info.udfType}.`,
-    );
-  }
-  return { ok: true, component, info };
 }
 
 function failedBeforeRunning(failure: RunFailure, reads: ReadSet): Outcome {

@@ -3,7 +3,7 @@ import { completeIndex } from "../deploy/backfill.ts";
 import type { Clock } from "../base/clock.ts";
 import { LensletError } from "../base/errors.ts";
 import type { CommitTs, Log, LogRecord } from "../log/log.ts";
-import { applyEffects, type CatalogState } from "../store/catalogState.ts";
+import { applyEffects, type CatalogEffect, type CatalogState } from "../store/catalogState.ts";
 import { makeDocument } from "../store/document.ts";
 import type { DocumentWrite, SessionRequest, Store, StoredDocument } from "../store/store.ts";
 import { decodeId } from "../values/id.ts";
@@ -21,6 +21,9 @@ export const persistIntervalMaxMs = 1000;
 export const persistWritesMax = 50_000;
 /** How long a commit may take to become durable before the engine gives up on its log. */
 export const durableWaitMaxMs = 30_000;
+/** How long a mutation that is sent again finds its answer (limits.md #84). */
+export const sessionRequestAgeMaxMs = 14 * 24 * 3600 * 1000;
+const expiryIntervalMs = 3600 * 1000;
 
 export interface CommitterOptions {
   readonly store: Store;
@@ -28,6 +31,8 @@ export interface CommitterOptions {
   readonly clock: Clock;
   /** Names this run of the server process, for `RecordedCall`. */
   readonly boot: string;
+  /** See `EngineHandover`. */
+  readonly answeredTs?: CommitTs | null;
 }
 
 /**
@@ -41,7 +46,8 @@ export class Committer {
   #unsent: LogRecord[] = [];
   #unpersistedWrites = 0;
   #persistedAtMs: number;
-  /** Calls of this process that were committed by an engine thread that died before answering. */
+  #expiredAtMs = -Infinity;
+  /** Calls of this process that an engine thread committed and died before the answer was out. */
   readonly #recoveredCalls = new Map<number, RecordedCall & { ts: CommitTs }>();
   readonly history: CommitHistory;
 
@@ -64,8 +70,15 @@ export class Committer {
         "The store is newer than the log: log files are missing from the data folder. Restore the folder from a backup, or remove its store file to rebuild it from the log.",
       );
     }
-    for await (const records of log.readAfter(store.appliedTs())) {
-      for (const record of records) committer.#replay(decodeCommitRecord(record));
+    const { answeredTs = null } = options;
+    const appliedTs = store.appliedTs();
+    // Calls may be unanswered whose commits the engine before had made persistent already.
+    const fromTs = answeredTs !== null && answeredTs < appliedTs ? answeredTs : appliedTs;
+    for await (const records of log.readAfter(fromTs)) {
+      for (const record of records.map(decodeCommitRecord)) {
+        if (record.ts > appliedTs) committer.#replay(record);
+        committer.#recoverCall(record);
+      }
     }
     assert(committer.#lastTs === log.lastTs(), "replay ends at the log's last commit");
     return committer;
@@ -98,7 +111,6 @@ export class Committer {
     assert(ts > this.#lastTs, "commitTs must increase");
     this.#unsent.push(encodeCommitRecord(ts, writes, request, call));
     this.#apply(ts, writes, request);
-    this.history.add(ts, this.#options.clock.monotonicMs(), writes);
   }
 
   /** Hands the commits of this tick to the log, as one batch. */
@@ -120,10 +132,18 @@ export class Committer {
       this.#unpersistedWrites > persistWritesMax ||
       clock.monotonicMs() - this.#persistedAtMs > persistIntervalMaxMs;
     if (!due) return;
+    this.#expireRequests();
     log.waitDurableSync(store.appliedTs(), durableWaitMaxMs);
     store.persist();
     this.#unpersistedWrites = 0;
     this.#persistedAtMs = clock.monotonicMs();
+  }
+
+  #expireRequests(): void {
+    const { store, clock } = this.#options;
+    if (clock.monotonicMs() - this.#expiredAtMs < expiryIntervalMs) return;
+    this.#expiredAtMs = clock.monotonicMs();
+    store.expireSessionRequests(BigInt(Math.floor(clock.nowMs() - sessionRequestAgeMaxMs)) * 1_000_000n);
   }
 
   /** Everything to the log and to the store, before a clean end. */
@@ -143,15 +163,18 @@ export class Committer {
     this.#catalog = catalog;
     this.#lastTs = ts;
     this.#unpersistedWrites += writes.length + 1;
+    this.history.add(ts, this.#options.clock.monotonicMs(), writes);
+    if (changesIndexes(effects)) this.history.forgetBefore(ts);
+  }
+
+  #recoverCall({ ts, call }: CommitRecord): void {
+    if (call?.boot === this.#options.boot) this.#recoveredCalls.set(call.callSeq, { ...call, ts });
   }
 
   #replay(record: CommitRecord): void {
     const before = this.#catalog;
     this.#apply(record.ts, this.#resolveWrites(record), record.request);
     if (this.#catalog !== before) this.#completeBackfills(before);
-    if (record.call !== null && record.call.boot === this.#options.boot) {
-      this.#recoveredCalls.set(record.call.callSeq, { ...record.call, ts: record.ts });
-    }
   }
 
   /**
@@ -192,4 +215,15 @@ export class Committer {
       completeIndex(this.#options.store, table, index);
     }
   }
+}
+
+/** Past commits hold the keys of the indexes there were; a table that is gone is not in the catalog any more. */
+function changesIndexes(effects: readonly CatalogEffect[]): boolean {
+  const created = new Set(
+    effects.flatMap((effect) => (effect.kind === "createTablet" ? [effect.tablet] : [])),
+  );
+  return effects.some(
+    (effect) =>
+      effect.kind === "dropTablet" || (effect.kind === "createIndex" && !created.has(effect.tablet)),
+  );
 }

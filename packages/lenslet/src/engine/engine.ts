@@ -6,7 +6,15 @@ import type { LiveQueryId, LiveQueryState } from "./api.ts";
 import { Calls, type CallsOptions } from "./calls.ts";
 import type { Committer } from "./committer.ts";
 import { entriesPerTickMax } from "./executionLog.ts";
-import type { EngineIn, EngineOut, EngineOutBatch, EngineRequest, ReopenedQuery, WireError } from "./wire.ts";
+import type {
+  EngineHandover,
+  EngineIn,
+  EngineOut,
+  EngineOutBatch,
+  EngineRequest,
+  ReopenedQuery,
+  WireError,
+} from "./wire.ts";
 
 /** Mutations run at most this long before the queries they invalidated get their turn, and the other way round. */
 export const turnBudgetMs = 8;
@@ -50,10 +58,14 @@ export class Engine {
     this.#calls = new Calls(options);
   }
 
-  /** Announces the state of the store to the net thread, with the queries that an earlier engine had open. */
-  start(reopen: readonly ReopenedQuery[]): void {
-    this.#out.push({ type: "deployment", deployment: this.#calls.publicDeployment() });
-    this.#reopens.push(...reopen);
+  /**
+   * Announces the state of the store to the net thread, with the queries that an earlier engine had open. These run
+   * here and may run away: whoever watches the heartbeat has to do so by now.
+   */
+  start({ queries, nextLiveQueryId }: EngineHandover): void {
+    this.#calls.live.reserveIds(nextLiveQueryId);
+    this.#out.push(this.#calls.deploymentMessage());
+    this.#reopens.push(...queries);
     this.#publish(this.#reopen());
     this.#post();
     this.#schedule();
@@ -144,7 +156,10 @@ export class Engine {
   #run({ seq, request }: QueuedCall): void {
     try {
       this.#calls.beginCall(seq);
-      this.#out.push({ type: "answer", seq, value: this.#answer(seq, request) });
+      const value = this.#answer(seq, request);
+      const renewed = this.#calls.live.takeRenewed();
+      if (renewed.length > 0) this.#publish(renewed);
+      this.#out.push({ type: "answer", seq, value });
     } catch (error) {
       this.#out.push({ type: "reject", seq, error: this.#wireError(error) });
     }
@@ -180,7 +195,7 @@ export class Engine {
   #refresh(): void {
     const { live } = this.#calls;
     if (this.#calls.takeDeploymentChange()) {
-      this.#out.push({ type: "deployment", deployment: this.#calls.publicDeployment() });
+      this.#out.push(this.#calls.deploymentMessage());
     }
     const newest = this.#options.committer.lastTs;
     if (newest === this.#publishedTs && !live.hasDirty && this.#reopens.length === 0) return;
@@ -188,7 +203,8 @@ export class Engine {
   }
 
   #reopen(): { id: LiveQueryId; state: LiveQueryState }[] {
-    return this.#reopens.splice(0).map(({ id, call }) => this.#calls.open(call, id));
+    const opened = this.#reopens.splice(0).map(({ id, call }) => this.#calls.open(call, id));
+    return [...opened, ...this.#calls.live.takeRenewed()];
   }
 
   #publish(changed: { id: LiveQueryId; state: LiveQueryState }[]): void {

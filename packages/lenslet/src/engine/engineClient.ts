@@ -20,10 +20,19 @@ import type {
   UdfType,
 } from "./api.ts";
 import { localIdsFrom, sameResult } from "./liveQueries.ts";
-import type { EngineIn, EngineOut, EngineOutBatch, EngineRequest, ReopenedQuery } from "./wire.ts";
+import type {
+  EngineHandover,
+  EngineIn,
+  EngineOut,
+  EngineOutBatch,
+  EngineRequest,
+  ReopenedQuery,
+} from "./wire.ts";
 
 /** Calls that may wait for the engine at once; beyond it callers are told to come back. */
 export const callsInFlightMax = 100_000;
+/** When so many live queries of one function have run away, no other of that function is tried with the same code. */
+export const runawaysOfFunctionMax = 3;
 
 export interface EngineClientOptions {
   /** Durability of the log, as the net thread sees it. */
@@ -42,8 +51,9 @@ interface OpenEntry {
   readonly call: FunctionCall & { readonly journal: string | null };
   /** Holders of this id on the net thread. */
   holders: number;
-  /** What the engine counts for this id. */
+  /** What the engine counts for this id; 0: it does not know it. */
   engineWatchers: number;
+  /** Its version is counted here: an engine counts its own from 1. */
   state: LiveQueryState;
   /** Its function ran away and took an engine with it: not run again before new code comes. */
   poisoned: boolean;
@@ -71,6 +81,13 @@ export class EngineClient implements EngineApi {
   #held: EngineOutBatch[] = [];
   #nextSeq = 1;
   #nextLocalId = localIdsFrom;
+  /** Above every id an engine has given out, as far as anybody here was told. */
+  #nextEngineId = 1;
+  #isFirstEngine = true;
+  /** What the engine that is about to connect was told to open. */
+  #handedOver: readonly LiveQueryId[] = [];
+  /** Runaway live queries of the current code, by function. */
+  readonly #runaways = new Map<string, number>();
   #latestTs: CommitTs = 0n;
   #deployment: Deployment = {
     version: 0,
@@ -78,6 +95,7 @@ export class EngineClient implements EngineApi {
     environmentVariables: {},
     canonicalUrls: { convexCloudUrl: "", convexSiteUrl: "" },
   };
+  #codeId: string | null = null;
   #failed: Error | null = null;
 
   constructor(options: EngineClientOptions) {
@@ -87,20 +105,34 @@ export class EngineClient implements EngineApi {
 
   // ---- the side of the engine thread ---------------------------------------------------------------------------
 
-  /** A (new) engine is ready for messages. What was in flight is asked again. */
+  /** What a new engine has to be started with. Until it connects, queries may be closed. */
+  handover(): EngineHandover {
+    const queries = this.#queriesToReopen();
+    this.#handedOver = queries.map(({ id }) => id);
+    const answeredTs = this.#isFirstEngine ? null : this.#latestTs;
+    this.#isFirstEngine = false;
+    return { queries, nextLiveQueryId: this.#nextEngineId, answeredTs };
+  }
+
+  /** A (new) engine, started with the newest handover, is ready for messages. What was in flight is asked again. */
   connect(send: (messages: readonly EngineIn[]) => void): void {
     this.#send = send;
-    const again: EngineIn[] = [];
-    for (const [seq, { request }] of this.#inFlight) again.push({ type: "call", seq, request });
-    this.#unsent = again;
+    this.#unsent = [];
+    const queries = this.#queriesToReopen();
+    if (queries.length > 0) this.#unsent.push({ type: "reopen", queries });
+    for (const id of this.#handedOver) {
+      if (!this.#open.has(id)) this.#unsent.push({ type: "close", id, watchers: 1 });
+    }
+    this.#handedOver = [];
+    for (const [seq, { request }] of this.#inFlight) this.#unsent.push({ type: "call", seq, request });
     this.#flush();
   }
 
-  /** The queries a new engine has to open before it says anything. */
-  queriesToReopen(): ReopenedQuery[] {
+  /** The queries that should be live and that the engine does not know; it is about to be told of them. */
+  #queriesToReopen(): ReopenedQuery[] {
     const queries: ReopenedQuery[] = [];
     for (const [id, entry] of this.#open) {
-      if (entry.poisoned) continue;
+      if (entry.poisoned || entry.engineWatchers > 0) continue;
       entry.engineWatchers = 1;
       queries.push({ id, call: { ...entry.call, journal: entry.state.journal ?? entry.call.journal } });
     }
@@ -112,9 +144,18 @@ export class EngineClient implements EngineApi {
     else this.#held.push(batch);
   }
 
-  /** The engine thread is gone. Messages it had sent are still delivered; then the guilty call is failed. */
+  /**
+   * The engine thread is gone, and its messages must not be received from here on. What it said and nobody was shown
+   * counts as never said: its successor is asked again, and finds in the log what was committed. Log entries are kept.
+   */
   disconnected(loss: EngineLoss): void {
     this.#send = null;
+    this.#handedOver = [];
+    for (const entry of this.#open.values()) entry.engineWatchers = 0;
+    this.#held = this.#held.flatMap(({ gateTs, messages }) => {
+      const kept = messages.filter(({ type }) => type === "executed");
+      return kept.length === 0 ? [] : [{ gateTs, messages: kept }];
+    });
     const { guilty, failure } = loss;
     if (guilty === null) return;
     if (guilty < 0) this.#poison(-guilty, failure);
@@ -232,9 +273,7 @@ export class EngineClient implements EngineApi {
         this.#published(message.ts, message.changed);
         break;
       case "deployment":
-        this.#deployment = message.deployment;
-        this.#retryPoisoned();
-        for (const listener of this.#listeners) listener.deploymentChanged();
+        this.#deploymentLoaded(message.deployment, message.codeId);
         break;
       case "executed":
         for (const listener of this.#listeners) listener.executed(message.entries);
@@ -251,19 +290,21 @@ export class EngineClient implements EngineApi {
   #settle(seq: number, value: unknown): void {
     const call = this.#take(seq);
     if (call === undefined) return;
-    if (call.request.type === "open") this.#opened(call.request.call, value as OpenedQuery);
-    call.resolve(value);
+    const { request } = call;
+    call.resolve(request.type === "open" ? this.#opened(request.call, value as OpenedQuery) : value);
   }
 
-  #opened(call: FunctionCall & { readonly journal: string | null }, { id, state }: OpenedQuery): void {
+  #opened(call: FunctionCall & { readonly journal: string | null }, { id, state }: OpenedQuery): OpenedQuery {
+    if (id < localIdsFrom) this.#nextEngineId = Math.max(this.#nextEngineId, id + 1);
     const entry = this.#open.get(id);
     if (entry === undefined) {
       this.#open.set(id, { call, holders: 1, engineWatchers: 1, state, poisoned: false });
-    } else {
-      entry.holders += 1;
-      entry.engineWatchers += 1;
-      entry.state = state;
+      return { id, state };
     }
+    entry.holders += 1;
+    entry.engineWatchers += 1;
+    assert(sameResult(entry.state.result, state.result), "an open query shows what was published last");
+    return { id, state: entry.state };
   }
 
   #published(
@@ -271,41 +312,63 @@ export class EngineClient implements EngineApi {
     changed: readonly { readonly id: LiveQueryId; readonly state: LiveQueryState }[],
   ): void {
     this.#latestTs = ts;
-    const news = changed.filter(({ id, state }) => {
+    const news: { id: LiveQueryId; state: LiveQueryState }[] = [];
+    for (const { id, state } of changed) {
       const entry = this.#open.get(id);
-      if (entry === undefined) return false;
-      const same = sameResult(entry.state.result, state.result);
-      entry.state = state;
-      return !same;
-    });
+      if (entry === undefined) continue;
+      const { version, result } = entry.state;
+      const same = sameResult(result, state.result);
+      entry.state = { ...state, version: same ? version : version + 1 };
+      if (!same) news.push({ id, state: entry.state });
+    }
     for (const listener of this.#listeners) listener.published(ts, news);
   }
 
-  #poison(id: LiveQueryId, failure: FunctionFailure): void {
-    const entry = this.#open.get(id);
-    if (entry === undefined) return;
-    entry.poisoned = true;
-    entry.engineWatchers = 0;
-    this.#published(this.#latestTs, [
-      {
-        id,
-        state: {
-          version: entry.state.version + 1,
-          result: { ok: false, error: failure, logLines: [] },
-          journal: null,
-        },
-      },
-    ]);
+  #deploymentLoaded(deployment: Deployment, codeId: string): void {
+    const { version } = this.#deployment;
+    // Every engine announces what it has loaded, and counts its versions from 1.
+    const next = { ...deployment, version };
+    if (codeId === this.#codeId && JSON.stringify(next) === JSON.stringify(this.#deployment)) return;
+    this.#deployment = { ...next, version: version + 1 };
+    if (codeId !== this.#codeId) {
+      this.#codeId = codeId;
+      this.#retryPoisoned();
+    }
+    for (const listener of this.#listeners) listener.deploymentChanged();
   }
 
-  /** New code may have mended what ran away: ask the engine for those queries again, under a call of their own. */
-  #retryPoisoned(): void {
-    for (const [id, entry] of this.#open) {
-      if (!entry.poisoned) continue;
-      entry.poisoned = false;
-      this.#enqueue({ type: "reopen", queries: [{ id, call: entry.call }] });
-      entry.engineWatchers = 1;
+  #poison(guilty: LiveQueryId, failure: FunctionFailure): void {
+    const entry = this.#open.get(guilty);
+    if (entry === undefined) return;
+    const functionKey = functionKeyOf(entry.call.target);
+    const runaways = (this.#runaways.get(functionKey) ?? 0) + 1;
+    this.#runaways.set(functionKey, runaways);
+    const poisoned = [guilty];
+    if (runaways >= runawaysOfFunctionMax) {
+      for (const [id, { call }] of this.#open) {
+        if (id !== guilty && functionKeyOf(call.target) === functionKey) poisoned.push(id);
+      }
     }
+    for (const id of poisoned) (this.#open.get(id) as OpenEntry).poisoned = true;
+    const state = {
+      version: 0,
+      result: { ok: false as const, error: failure, logLines: [] },
+      journal: null,
+    };
+    this.#published(
+      this.#latestTs,
+      poisoned.map((id) => ({ id, state })),
+    );
+  }
+
+  /** New code may have mended what ran away: ask the engine for those queries again. */
+  #retryPoisoned(): void {
+    this.#runaways.clear();
+    for (const entry of this.#open.values()) entry.poisoned = false;
+    // Otherwise `connect` finds them.
+    if (this.#send === null) return;
+    const queries = this.#queriesToReopen();
+    if (queries.length > 0) this.#enqueue({ type: "reopen", queries });
   }
 
   #failCall(seq: number, failure: FunctionFailure): void {
@@ -338,4 +401,8 @@ export class EngineClient implements EngineApi {
     this.#open.set(id, { call, holders: 1, engineWatchers: 0, state, poisoned: true });
     this.#take(seq)?.resolve({ id, state });
   }
+}
+
+function functionKeyOf(target: FunctionTarget): string {
+  return JSON.stringify(target);
 }

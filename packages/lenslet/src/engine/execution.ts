@@ -8,7 +8,6 @@ import type { CallContext } from "./callContext.ts";
 import type { ComponentCode, FunctionInfo } from "./deployment.ts";
 import { hostSyscall, type NestedCall } from "./hostSyscalls.ts";
 import { ArgumentError, parseArguments, parseReturnValue } from "./arguments.ts";
-import { sharedMonotonicMs } from "./heartbeat.ts";
 
 export const callDepthMax = 8;
 /** The runner itself fails a function that took longer between two syscalls; the watchdog is for those that never come back. */
@@ -18,6 +17,8 @@ export interface FunctionRun {
   readonly component: ComponentCode;
   readonly info: FunctionInfo;
   readonly kind: "query" | "mutation";
+  /** The top-level function is a mutation: an unresolved commit timestamp may come and go. */
+  readonly inMutation: boolean;
   readonly argsJson: string;
   readonly journal: string | null;
   readonly depth: number;
@@ -25,32 +26,37 @@ export interface FunctionRun {
 
 export type FunctionRunResult =
   | { readonly ok: true; readonly valueJson: string; readonly journal: string | null }
-  | { readonly ok: false; readonly failure: RunFailure; readonly journal: string | null };
+  | {
+      readonly ok: false;
+      readonly failure: RunFailure;
+      readonly journal: string | null;
+      /** It ran to its end and what it returned was refused. */
+      readonly hasReturned: boolean;
+    };
 
 /** Validates arguments, runs a function to its end and validates what it returns. */
 export function runFunction(context: CallContext, run: FunctionRun): FunctionRunResult {
   const ids = context.tx.idContext(run.component.namespace);
   try {
-    parseArguments(run.argsJson, run.info, ids);
+    parseArguments(run.argsJson, run.info, ids, run.inMutation && run.depth > 0);
   } catch (error) {
-    if (error instanceof ArgumentError) return failed(error.message, null);
-    throw error;
+    if (!(error instanceof ArgumentError)) throw error;
+    return { ok: false, failure: { message: error.message, frames: [] }, journal: null, hasReturned: false };
   }
   const host = new FunctionHost(context, run);
   const outcome = host.execute();
-  if (!outcome.ok) return { ok: false, failure: outcome.failure, journal: host.journal() };
+  const journal = host.journal();
+  if (!outcome.ok) return { ok: false, failure: outcome.failure, journal, hasReturned: false };
   try {
-    const allowCommitTs = !context.tx.readOnly;
-    const valueJson = parseReturnValue(outcome.resultJson, run.info, ids, allowCommitTs);
-    return { ok: true, valueJson, journal: host.journal() };
+    return {
+      ok: true,
+      valueJson: parseReturnValue(outcome.resultJson, run.info, ids, run.inMutation),
+      journal,
+    };
   } catch (error) {
-    if (error instanceof ArgumentError) return failed(error.message, host.journal());
-    throw error;
+    if (!(error instanceof ArgumentError)) throw error;
+    return { ok: false, failure: { message: error.message, frames: [] }, journal, hasReturned: true };
   }
-}
-
-function failed(message: string, journal: string | null): FunctionRunResult {
-  return { ok: false, failure: { message, frames: [] }, journal };
 }
 
 /** The host side of one running function: answers its syscalls and keeps its clock. */
@@ -60,6 +66,8 @@ class FunctionHost implements RunHost {
   readonly #database: DatabaseSyscalls;
   /** Start of this function's clock, moved forward by the time spent in syscalls. */
   #startedMs = 0;
+  /** Time of the functions that the syscall in progress has called; each of them has a clock of its own. */
+  #nestedMs = 0;
 
   constructor(context: CallContext, run: FunctionRun) {
     this.#context = context;
@@ -76,9 +84,9 @@ class FunctionHost implements RunHost {
   }
 
   execute(): RunOutcome {
-    const { heartbeat, runner, nowMs } = this.#context;
+    const { clock, heartbeat, runner, nowMs } = this.#context;
     const { component, info, kind, argsJson } = this.#run;
-    this.#startedMs = sharedMonotonicMs();
+    this.#startedMs = clock.monotonicMs();
     heartbeat.startClock(this.#startedMs, watchedUserTimeMs);
     try {
       const outcome = runner.run({
@@ -112,13 +120,14 @@ class FunctionHost implements RunHost {
 
   #timed(op: string, argsJson: string): string {
     const context = this.#context;
-    const enteredMs = sharedMonotonicMs();
+    const enteredMs = context.clock.monotonicMs();
+    this.#nestedMs = 0;
     context.heartbeat.startClock(enteredMs, systemTimeMsMax);
     try {
       return this.#answer(op, argsJson);
     } finally {
-      const spentMs = sharedMonotonicMs() - enteredMs;
-      context.spent.systemMs += spentMs;
+      const spentMs = context.clock.monotonicMs() - enteredMs;
+      context.spent.systemMs += spentMs - this.#nestedMs;
       this.#startedMs += spentMs;
       context.heartbeat.startClock(this.#startedMs, watchedUserTimeMs);
     }
@@ -161,19 +170,23 @@ class FunctionHost implements RunHost {
         : this.#context;
     const restoreLimits = tx.narrowLimits(call.transactionLimits ?? {});
     const savepoint = tx.savepoint();
+    const startedMs = context.clock.monotonicMs();
     try {
       const result = runFunction(context, {
         component: call.component,
         info: call.info,
         kind: call.udfType === "mutation" ? "mutation" : "query",
+        inMutation: this.#run.inMutation,
         argsJson: JSON.stringify([call.args]),
         journal: null,
         depth,
       });
       if (result.ok) return result.valueJson;
-      if (call.udfType === "mutation") tx.rollback(savepoint);
+      // What was refused after the function's end stays written unless the caller fails too (database.md §5.2).
+      if (call.udfType === "mutation" && !result.hasReturned) tx.rollback(savepoint);
       throw nestedError(result.failure);
     } finally {
+      this.#nestedMs = context.clock.monotonicMs() - startedMs;
       restoreLimits();
     }
   }

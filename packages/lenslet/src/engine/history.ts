@@ -30,6 +30,14 @@ export class CommitHistory {
     this.#forget(atMs);
   }
 
+  /** Snapshots before `ts` can no longer be read, e.g. because past commits lack the keys of a new index. */
+  forgetBefore(ts: CommitTs): void {
+    this.#commits = this.#commits.slice(this.#start).filter((commit) => commit.ts > ts);
+    this.#start = 0;
+    this.#writeCount = this.#commits.reduce((sum, { writes }) => sum + writes.length, 0);
+    this.#oldestTs = ts;
+  }
+
   /** The commits after `ts`, newest first, or null when they are not all known any more. */
   undoTo(ts: CommitTs): (readonly DocumentWrite[])[] | null {
     if (ts < this.#oldestTs) return null;

@@ -72,9 +72,10 @@ export function identityKey(identity: Identity): string {
   }
 }
 
-function baseKeyOf(spec: QuerySpec): string {
-  const admin = spec.identity.kind === "admin" || spec.identity.kind === "system" ? "!" : "";
-  return `${admin}${spec.componentPath}\n${spec.path}\n${spec.journal ?? ""}\n${spec.argsJson}`;
+/** All parts are chosen by clients, so none may be able to pass for another: a JSON array ends by itself. */
+function baseKeyOf({ identity, componentPath, path, journal, argsJson }: QuerySpec): string {
+  const isPrivileged = identity.kind === "admin" || identity.kind === "system";
+  return JSON.stringify([isPrivileged, componentPath, path, journal]) + argsJson;
 }
 
 /**
@@ -85,6 +86,8 @@ export class LiveQueries {
   readonly #execute: QueryExecutor;
   readonly #nowMs: () => number;
   readonly #index = new SubscriptionIndex<Computation>();
+  /** Two of them may have become equal by no longer looking at the identity; the maps below hold the newer one then. */
+  readonly #computations = new Set<Computation>();
   /** Computations that did not look at the identity, by base key. */
   readonly #shared = new Map<string, Computation>();
   /** Computations that did, by base key and identity key. */
@@ -94,6 +97,8 @@ export class LiveQueries {
   readonly #dirty = new Set<Computation>();
   /** Unwatched computations, least recently used first. */
   readonly #idle = new Set<Computation>();
+  /** Watched entries that have changed and whose change has not been taken. */
+  #renewed: { id: LiveQueryId; state: LiveQueryState }[] = [];
   #idleBytes = 0;
   #nextId = 1;
 
@@ -106,6 +111,11 @@ export class LiveQueries {
     return this.#entriesById.size;
   }
 
+  /** Ids below `nextId` belong to queries of engines before this one. */
+  reserveIds(nextId: number): void {
+    this.#nextId = Math.max(this.#nextId, nextId);
+  }
+
   /** The current result of a query: from the registry, or by running it. */
   read(spec: QuerySpec): QueryRunResult {
     return this.#computationFor(spec).run;
@@ -114,7 +124,8 @@ export class LiveQueries {
   open(spec: QuerySpec, forcedId: LiveQueryId | null): { id: LiveQueryId; state: LiveQueryState } {
     const key = `${baseKeyOf(spec)}\n${identityKey(spec.identity)}`;
     let entry = forcedId === null ? this.#entriesByKey.get(key) : undefined;
-    if (entry === undefined) {
+    if (entry !== undefined) this.#renewIfOld(entry.computation);
+    else {
       const computation = this.#computationFor(spec, forcedId);
       const id = forcedId ?? this.#nextId;
       if (id >= this.#nextId && id < localIdsFrom) this.#nextId = id + 1;
@@ -144,8 +155,7 @@ export class LiveQueries {
 
   /** New code or configuration: nothing that was computed before holds. */
   invalidateAll(): void {
-    for (const computation of [...this.#shared.values(), ...this.#personal.values()])
-      this.#markDirty(computation);
+    for (const computation of [...this.#computations]) this.#markDirty(computation);
   }
 
   get hasDirty(): boolean {
@@ -154,37 +164,60 @@ export class LiveQueries {
 
   /** Re-runs what is dirty and watched; the entries whose result changed, with their new state. */
   refresh(): { id: LiveQueryId; state: LiveQueryState }[] {
-    const changed: { id: LiveQueryId; state: LiveQueryState }[] = [];
     for (const computation of this.#dirty) {
-      const entries = [...computation.entries];
-      const before = computation.run.result;
-      this.#rerun(computation);
-      const state = computation.run;
-      const same = sameResult(before, state.result);
-      for (const entry of entries) {
-        if (entry.computation === computation && same) continue;
-        if (entry.computation !== computation && sameResult(before, entry.computation.run.result)) continue;
-        entry.version += 1;
-        changed.push({ id: entry.id, state: stateOf(entry) });
-      }
+      const [watcher] = computation.entries;
+      this.#renew(computation, watcher?.id ?? null);
     }
     this.#dirty.clear();
-    return changed;
+    return this.takeRenewed();
   }
 
-  #computationFor(spec: QuerySpec, forId: LiveQueryId | null = null): Computation {
-    const baseKey = baseKeyOf(spec);
-    const found =
-      this.#shared.get(baseKey) ?? this.#personal.get(`${baseKey}\n${identityKey(spec.identity)}`);
-    if (found !== undefined) {
-      const stale = found.run.usedClock && this.#nowMs() - found.atMs > clockResultAgeMaxMs;
-      if (found.entries.size > 0 || !stale) {
-        if (this.#idle.delete(found)) this.#idle.add(found);
-        return found;
-      }
-      this.#drop(found);
+  /** What new callers have changed for those who watch already, in order. */
+  takeRenewed(): { id: LiveQueryId; state: LiveQueryState }[] {
+    const renewed = this.#renewed;
+    this.#renewed = [];
+    return renewed;
+  }
+
+  /** A new caller does not get a result whose clock is long past. Blamed on the call: its watchers did not ask. */
+  #renewIfOld(computation: Computation): void {
+    if (isOld(computation, this.#nowMs())) this.#renew(computation, null);
+  }
+
+  #renew(computation: Computation, forId: LiveQueryId | null): void {
+    const entries = [...computation.entries];
+    const before = computation.run.result;
+    this.#rerun(computation, forId);
+    for (const entry of entries) {
+      if (sameResult(before, entry.computation.run.result)) continue;
+      entry.version += 1;
+      this.#renewed.push({ id: entry.id, state: stateOf(entry) });
     }
-    const run = this.#execute(spec, spec.journal, forId);
+  }
+
+  #find(spec: QuerySpec, baseKey: string): Computation | undefined {
+    return this.#shared.get(baseKey) ?? this.#personal.get(`${baseKey}\n${identityKey(spec.identity)}`);
+  }
+
+  /** `journal`: of the newest run of a computation that this one continues. */
+  #computationFor(
+    spec: QuerySpec,
+    forId: LiveQueryId | null = null,
+    journal: string | null = spec.journal,
+  ): Computation {
+    const baseKey = baseKeyOf(spec);
+    let found = this.#find(spec, baseKey);
+    if (found !== undefined && isOld(found, this.#nowMs())) {
+      if (found.entries.size > 0) this.#renewIfOld(found);
+      else this.#drop(found);
+      // It may have begun to look at the identity.
+      found = this.#find(spec, baseKey);
+    }
+    if (found !== undefined) {
+      if (this.#idle.delete(found)) this.#idle.add(found);
+      return found;
+    }
+    const run = this.#execute(spec, journal, forId);
     const computation: Computation = {
       baseKey,
       spec,
@@ -203,6 +236,7 @@ export class LiveQueries {
 
   #register(computation: Computation): void {
     const { run, baseKey, spec } = computation;
+    this.#computations.add(computation);
     if (run.usedIdentity) this.#personal.set(`${baseKey}\n${identityKey(spec.identity)}`, computation);
     else this.#shared.set(baseKey, computation);
     this.#index.add(computation, run.reads);
@@ -212,6 +246,7 @@ export class LiveQueries {
     const personalKey = `${computation.baseKey}\n${identityKey(computation.spec.identity)}`;
     if (this.#shared.get(computation.baseKey) === computation) this.#shared.delete(computation.baseKey);
     if (this.#personal.get(personalKey) === computation) this.#personal.delete(personalKey);
+    this.#computations.delete(computation);
     this.#index.remove(computation);
   }
 
@@ -228,15 +263,14 @@ export class LiveQueries {
    * Runs a computation again in place. One that has begun to look at the identity serves only those entries whose
    * identity it ran with; the others get computations of their own.
    */
-  #rerun(computation: Computation): void {
+  #rerun(computation: Computation, forId: LiveQueryId | null): void {
     if (computation.entries.size === 0) {
       this.#drop(computation);
       return;
     }
     this.#unregister(computation);
-    const [watcher] = computation.entries;
     const journal = computation.run.journal ?? computation.spec.journal;
-    computation.run = this.#execute(computation.spec, journal, watcher?.id ?? null);
+    computation.run = this.#execute(computation.spec, journal, forId);
     computation.atMs = this.#nowMs();
     computation.bytes = resultBytes(computation.run.result);
     computation.dirty = false;
@@ -246,7 +280,7 @@ export class LiveQueries {
     for (const entry of computation.entries) {
       if (identityKey(entry.spec.identity) === own) continue;
       computation.entries.delete(entry);
-      this.#attach(entry, this.#computationFor(entry.spec, entry.id));
+      this.#attach(entry, this.#computationFor(entry.spec, entry.id, journal));
     }
     if (computation.entries.size === 0) this.#drop(computation);
   }
@@ -282,6 +316,10 @@ export class LiveQueries {
       if (oldest !== keep) this.#drop(oldest);
     }
   }
+}
+
+function isOld({ run, atMs }: Computation, nowMs: number): boolean {
+  return run.usedClock && nowMs - atMs > clockResultAgeMaxMs;
 }
 
 function stateOf(entry: Entry): LiveQueryState {

@@ -38,6 +38,15 @@ export interface ReopenedQuery {
   readonly call: FunctionCall & { readonly journal: string | null };
 }
 
+/** What an engine has to know of the ones before it in the same process. */
+export interface EngineHandover {
+  readonly queries: readonly ReopenedQuery[];
+  /** Ids below this have been given out: none of them may come to name another query. */
+  readonly nextLiveQueryId: number;
+  /** Every call that was committed at or before this has been answered; null for the first engine of a process. */
+  readonly answeredTs: CommitTs | null;
+}
+
 export interface WireError {
   readonly category: ErrorCategory;
   readonly code: string;
@@ -53,7 +62,12 @@ export type EngineOut =
       readonly ts: CommitTs;
       readonly changed: readonly { readonly id: LiveQueryId; readonly state: LiveQueryState }[];
     }
-  | { readonly type: "deployment"; readonly deployment: Deployment }
+  | {
+      readonly type: "deployment";
+      readonly deployment: Deployment;
+      /** Equal ids mean equal code and environment, whichever engine says so. */
+      readonly codeId: string;
+    }
   | { readonly type: "executed"; readonly entries: readonly ExecutionLogEntry[] };
 
 /** Nothing in a batch may be shown to anyone before the log is durable up to `gateTs`. */

@@ -1,4 +1,4 @@
-import { MessageChannel, Worker } from "node:worker_threads";
+import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import { LensletError } from "../base/errors.ts";
 import { EngineClient, type EngineLoss } from "../engine/engineClient.ts";
 import { Heartbeat, sharedMonotonicMs } from "../engine/heartbeat.ts";
@@ -17,7 +17,10 @@ const watchdogIntervalMs = 25;
  * counts too, and far below what would make V8 give up on the whole process.
  */
 const callHeapGrowthBytesMax = 512 * 1024 * 1024;
-/** More replacements of the engine thread than this within the window end the process. */
+/**
+ * More losses of the engine thread within the window, for which no function is to blame, end the process. The others
+ * are not counted: each settles the call to blame, so they come to an end, and whoever calls may not end the process.
+ */
 const restartsMax = 30;
 const restartWindowMs = 60_000;
 
@@ -26,7 +29,7 @@ const memoryMessage = `${outOfMemoryText}\n`;
 
 export interface EngineSupervisorOptions extends Omit<
   EngineWorkerInit,
-  "port" | "log" | "heartbeat" | "reopen"
+  "port" | "log" | "heartbeat" | "handover"
 > {
   readonly logThread: LocalLogThread;
   /** Old-space limit of the engine's heap, MiB. */
@@ -46,6 +49,8 @@ export class EngineSupervisor {
   readonly #heartbeat = new Heartbeat();
   readonly #restarts: number[] = [];
   #worker: Worker | null = null;
+  /** To the worker. */
+  #port: MessagePort | null = null;
   #watchdog: NodeJS.Timeout | null = null;
   #watched: { readonly call: number; heapBytes: number | null } | null = null;
   #closing = false;
@@ -77,12 +82,14 @@ export class EngineSupervisor {
   /** Lets the engine finish what it has received, persists the store and ends the thread. */
   async close(): Promise<void> {
     this.#closing = true;
-    if (this.#watchdog !== null) clearInterval(this.#watchdog);
     const worker = this.#worker;
-    if (worker === null) return;
-    const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
-    worker.postMessage({ type: "close" });
-    await exited;
+    if (worker !== null) {
+      const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
+      worker.postMessage({ type: "close" });
+      await exited;
+    }
+    // A function may run away until the very end.
+    if (this.#watchdog !== null) clearInterval(this.#watchdog);
   }
 
   #watch(): void {
@@ -133,7 +140,7 @@ export class EngineSupervisor {
       port: port2,
       log: connection,
       heartbeat: this.#heartbeat.buffer,
-      reopen: this.client.queriesToReopen(),
+      handover: this.client.handover(),
     };
     const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
     const worker = new Worker(new URL(`./engineWorker.${extension}`, import.meta.url), {
@@ -143,7 +150,11 @@ export class EngineSupervisor {
       resourceLimits: { maxOldGenerationSizeMb: heapMaxMib },
     });
     this.#worker = worker;
-    port1.on("message", (batch: EngineOutBatch) => this.client.receive(batch));
+    this.#port = port1;
+    port1.on("message", (batch: EngineOutBatch) => {
+      // What a thread has posted may arrive after its end.
+      if (this.#port === port1) this.client.receive(batch);
+    });
     await this.#ready(worker);
     worker.on("exit", () => this.#exited(worker));
     worker.on("error", (error) => this.#crashed(error));
@@ -162,8 +173,7 @@ export class EngineSupervisor {
       };
       worker.once("message", onMessage);
       worker.once("error", reject);
-      // A query that is opened again may run away before the engine ever becomes ready.
-      worker.once("exit", () => resolve());
+      worker.once("exit", () => reject(new Error("the engine thread ended while it started")));
     });
   }
 
@@ -181,12 +191,10 @@ export class EngineSupervisor {
 
   async #lost(loss: EngineLoss): Promise<void> {
     this.#worker = null;
+    this.#port?.close();
+    this.#port = null;
     if (this.#closing) return;
-    const nowMs = sharedMonotonicMs();
-    this.#restarts.push(nowMs);
-    while (this.#restarts.length > 0 && nowMs - (this.#restarts[0] as number) > restartWindowMs)
-      this.#restarts.shift();
-    if (this.#restarts.length > restartsMax) {
+    if (loss.guilty === null && this.#restartedTooOften()) {
       this.#options.fatal(
         new Error(`the engine thread was replaced more than ${restartsMax} times in a minute`),
       );
@@ -199,5 +207,12 @@ export class EngineSupervisor {
     } catch (error) {
       this.#options.fatal(error as Error);
     }
+  }
+
+  #restartedTooOften(): boolean {
+    const nowMs = sharedMonotonicMs();
+    this.#restarts.push(nowMs);
+    while (nowMs - (this.#restarts[0] as number) > restartWindowMs) this.#restarts.shift();
+    return this.#restarts.length > restartsMax;
   }
 }

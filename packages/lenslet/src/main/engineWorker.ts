@@ -4,7 +4,7 @@ import { LensletError } from "../base/errors.ts";
 import { Committer } from "../engine/committer.ts";
 import { Engine } from "../engine/engine.ts";
 import { Heartbeat } from "../engine/heartbeat.ts";
-import type { EngineIn, ReopenedQuery, WireError } from "../engine/wire.ts";
+import type { EngineHandover, EngineIn, WireError } from "../engine/wire.ts";
 import { openLocalLog } from "../log/local/localLog.ts";
 import type { LogConnection } from "../log/local/messages.ts";
 import { Runner } from "../runner/runner.ts";
@@ -25,7 +25,7 @@ export interface EngineWorkerInit {
   readonly siteUrl: string;
   /** Names this run of the process. */
   readonly boot: string;
-  readonly reopen: readonly ReopenedQuery[];
+  readonly handover: EngineHandover;
 }
 
 export type EngineWorkerMessage =
@@ -43,7 +43,7 @@ async function main(init: EngineWorkerInit): Promise<void> {
   });
   const random = createRealRandom();
   const committer = await Committer.open(
-    { store, log, clock: realClock, boot: init.boot },
+    { store, log, clock: realClock, boot: init.boot, answeredTs: init.handover.answeredTs },
     CatalogState.load(store),
   );
   const engine = new Engine({
@@ -70,10 +70,12 @@ async function main(init: EngineWorkerInit): Promise<void> {
   });
   init.port.on("message", (messages: readonly EngineIn[]) => engine.receive(messages));
   parentPort?.on("message", (message: { type: string }) => {
-    if (message.type === "close") void close(engine, store, log, init.port);
+    // In a microtask, like every other turn of the engine.
+    if (message.type === "close") queueMicrotask(() => void close(engine, store, log, init.port));
   });
-  engine.start(init.reopen);
+  // First, so that the watchdog looks on when the queries that are opened again run.
   parentPort?.postMessage({ type: "ready" } satisfies EngineWorkerMessage);
+  engine.start(init.handover);
 }
 
 async function close(

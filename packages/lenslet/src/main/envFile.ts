@@ -25,7 +25,9 @@ export function getEnvVariable(file: string, name: string): string | null {
   if (!fs.existsSync(file)) return null;
   for (const line of fs.readFileSync(file, "utf8").split("\n")) {
     const match = /^\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$/.exec(line);
-    if (match?.[1] === name) return (match[2] ?? "").replace(/^(['"])(.*)\1$/, "$2");
+    if (match?.[1] !== name) continue;
+    const value = match[2] ?? "";
+    return /^(['"])(.*?)\1/.exec(value)?.[2] ?? value.replace(/\s+#.*$/, "");
   }
   return null;
 }

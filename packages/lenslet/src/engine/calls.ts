@@ -19,7 +19,6 @@ import { parseValue, resolveCommitTs, stringifyValue, type JsonValue } from "../
 import { newInternalId } from "../values/id.ts";
 import { isValueObject } from "../values/value.ts";
 import type {
-  ExecutionLogEntry,
   FunctionCall,
   FunctionResult,
   FunctionTarget,
@@ -46,7 +45,7 @@ import {
 } from "./deploymentLoader.ts";
 import type { CallContext } from "./callContext.ts";
 import { runFunction } from "./execution.ts";
-import { completionEntry, type Execution, noUsage, type UsageNumbers } from "./executionLog.ts";
+import { type Execution, noUsage, type UsageNumbers } from "./executionLog.ts";
 import { canonicalPath, inComponent, parseFunctionPath, strippedPath } from "./functionPath.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import { resolveFunction } from "./hostSyscalls.ts";
@@ -92,7 +91,7 @@ export class Calls {
   readonly #options: CallsOptions;
   #deployment: LoadedDeployment;
   #deploymentChanged = false;
-  #executions: ExecutionLogEntry[] = [];
+  #executions: Execution[] = [];
   readonly #backfiller: Backfiller;
   /** True until the backfiller has said that it is idle: at the start, and after every commit that may concern it. */
   #backfillPending = true;
@@ -136,7 +135,7 @@ export class Calls {
     return changed;
   }
 
-  takeExecutions(): ExecutionLogEntry[] {
+  takeExecutions(): Execution[] {
     const executions = this.#executions;
     this.#executions = [];
     return executions;
@@ -525,15 +524,16 @@ export class Calls {
       caller: call.caller,
       requestId: call.requestId,
       executionId: call.requestId,
-      identity: call.identity,
+      identityKind: call.identity.kind,
       startedMs,
       durationMs: Math.max(0, this.#options.clock.nowMs() - startedMs),
       cached: false,
-      result,
+      error: result.ok ? null : result.error.message,
+      returnBytes: result.ok ? result.valueJson.length : null,
       lines: context.logs.lines,
       usage: usageOf(context.tx),
     };
-    this.#executions.push(completionEntry(execution));
+    this.#executions.push(execution);
   }
 
   #loadDeployment(version: number): LoadedDeployment {

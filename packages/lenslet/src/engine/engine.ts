@@ -5,7 +5,7 @@ import type { CommitTs } from "../log/log.ts";
 import type { LiveQueryId, LiveQueryState } from "./api.ts";
 import { Calls, type CallsOptions } from "./calls.ts";
 import type { Committer } from "./committer.ts";
-import { entriesPerTickMax } from "./executionLog.ts";
+import { encodeExecutions } from "./executionLog.ts";
 import type {
   EngineHandover,
   EngineIn,
@@ -216,7 +216,7 @@ export class Engine {
 
   #post(): void {
     const entries = this.#calls.takeExecutions();
-    if (entries.length > 0) this.#out.push({ type: "executed", entries: entries.slice(-entriesPerTickMax) });
+    if (entries.length > 0) this.#out.push({ type: "executed", executionsJson: encodeExecutions(entries) });
     if (this.#out.length === 0) return;
     const messages = this.#out;
     this.#out = [];

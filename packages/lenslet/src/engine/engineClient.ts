@@ -19,6 +19,7 @@ import type {
   QueryResult,
   UdfType,
 } from "./api.ts";
+import { decodeExecutions } from "./executionLog.ts";
 import { localIdsFrom, sameResult } from "./liveQueries.ts";
 import type {
   EngineHandover,
@@ -275,9 +276,11 @@ export class EngineClient implements EngineApi {
       case "deployment":
         this.#deploymentLoaded(message.deployment, message.codeId);
         break;
-      case "executed":
-        for (const listener of this.#listeners) listener.executed(message.entries);
+      case "executed": {
+        const entries = decodeExecutions(message.executionsJson);
+        for (const listener of this.#listeners) listener.executed(entries);
         break;
+      }
     }
   }
 

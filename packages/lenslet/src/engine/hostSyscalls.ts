@@ -29,7 +29,8 @@ type Handler = (args: JsonObject, scope: HostSyscallScope) => string;
 /** Every syscall of queries and mutations that is not a database operation. Results are JSON texts. */
 const handlers: Readonly<Record<string, Handler>> = {
   "1.0/runUdf": runUdf,
-  "1.0/createFunctionHandle": createFunctionHandle,
+  "1.0/createFunctionHandle": (args, { component, context }) =>
+    JSON.stringify(handleOf(args, component, context)),
   "1.0/getUserIdentity": (_args, { context }) => {
     context.observed.identity = true;
     return JSON.stringify(context.userIdentity);
@@ -168,10 +169,15 @@ function handleId(component: ComponentCode, info: FunctionInfo): string {
   return createHash("sha256").update(address).digest("hex").slice(0, 32);
 }
 
-function createFunctionHandle(args: JsonObject, scope: HostSyscallScope): string {
-  if (typeof args["functionHandle"] === "string") return JSON.stringify(args["functionHandle"]);
-  const { component, info } = resolveFunction(args, scope.component, scope.context);
-  return JSON.stringify(`function://${handleId(component, info)}#${strippedPath(info.path)}`);
+/** `1.0/createFunctionHandle` as seen from a component: the handle's text. */
+export function handleOf(
+  address: JsonObject,
+  from: ComponentCode,
+  context: Pick<CallContext, "deployment">,
+): string {
+  if (typeof address["functionHandle"] === "string") return address["functionHandle"];
+  const { component, info } = resolveFunction(address, from, context);
+  return `function://${handleId(component, info)}#${strippedPath(info.path)}`;
 }
 
 function resolveHandle(handle: string, context: Pick<CallContext, "deployment">) {

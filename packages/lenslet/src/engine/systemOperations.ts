@@ -21,9 +21,13 @@ import type { ModuleSource } from "../runner/types.ts";
 import type { Namespace } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import type { JsonValue } from "../values/json.ts";
+import { parseReturnsValidator } from "../values/validator.ts";
 import { describeIndexes, describeTables } from "./adminViews.ts";
-import type { LoadedDeployment } from "./deployment.ts";
+import { ArgumentError, parseReturnValue } from "./arguments.ts";
+import type { ComponentCode, LoadedDeployment } from "./deployment.ts";
 import { canonicalUrlKeys, pausedKey } from "./deploymentLoader.ts";
+import { parseFunctionPath } from "./functionPath.ts";
+import { handleOf } from "./hostSyscalls.ts";
 
 /** What operations of the server itself work with. Each runs in one transaction, which is committed when it returns. */
 export interface SystemOperationScope {
@@ -53,6 +57,10 @@ export interface CodeVersionJson {
   readonly importSeed: string;
   readonly importTimestampMs: number;
 }
+
+/** Answer of "action.checkReturns": the value in its canonical text, or what is wrong with it. */
+export type ReturnCheck =
+  { readonly ok: true; readonly valueJson: string } | { readonly ok: false; readonly message: string };
 
 interface AnalyzedPush {
   readonly body: JsonValue;
@@ -97,9 +105,7 @@ const operations: Readonly<Record<string, Operation>> = {
   },
   "code.load": (args, { deployment }): CodeVersionJson => {
     const { componentPath } = z.object({ componentPath: z.string() }).parse(args);
-    const code = deployment.components.get(componentPath)?.code;
-    if (code === undefined) throw badRequest("ComponentPathNotFound", `Component ${componentPath} not found`);
-    const { id, modules, env, importSeed, importTimestampMs } = code;
+    const { id, modules, env, importSeed, importTimestampMs } = componentOf(deployment, componentPath).code;
     return {
       id,
       modules: [...modules.values()],
@@ -107,6 +113,31 @@ const operations: Readonly<Record<string, Operation>> = {
       importSeed: Buffer.from(importSeed).toString("hex"),
       importTimestampMs,
     };
+  },
+  // What actions need of the catalog and of the functions; they run on the net thread's side.
+  "action.functionHandle": (args, { deployment }) => {
+    const { componentPath, address } = z
+      .object({ componentPath: z.string(), address: z.record(z.string(), z.json()) })
+      .parse(args);
+    return handleOf(address, componentOf(deployment, componentPath), { deployment });
+  },
+  "action.checkReturns": (args, { tx, deployment }): ReturnCheck => {
+    const { componentPath, functionPath, returnsJson, resultJson } = z
+      .object({
+        componentPath: z.string(),
+        functionPath: z.string(),
+        returnsJson: z.string().nullable(),
+        resultJson: z.string(),
+      })
+      .parse(args);
+    const info = { path: parseFunctionPath(functionPath), returns: parseReturnsValidator(returnsJson) };
+    const ids = tx.idContext(componentOf(deployment, componentPath).namespace);
+    try {
+      return { ok: true, valueJson: parseReturnValue(resultJson, info, ids, false) };
+    } catch (error) {
+      if (error instanceof ArgumentError) return { ok: false, message: error.message };
+      throw error;
+    }
   },
   "push.configHashes": (_args, { tx }) => configHashes(tx),
   "push.prepare": (args, { tx, deployment, clock, random }) => {
@@ -130,6 +161,14 @@ const operations: Readonly<Record<string, Operation>> = {
   },
   "push.finish": (args, { tx, pendingPushes }) => finishPush(tx, parseFinishPushRequest(args), pendingPushes),
 };
+
+function componentOf(deployment: LoadedDeployment, componentPath: string): ComponentCode {
+  const component = deployment.components.get(componentPath);
+  if (component === undefined) {
+    throw badRequest("ComponentPathNotFound", `Component ${componentPath} not found`);
+  }
+  return component;
+}
 
 /** Runs a named operation. Throws LensletError; nothing is committed then. */
 export function runSystemOperation(name: string, args: JsonValue, scope: SystemOperationScope): unknown {

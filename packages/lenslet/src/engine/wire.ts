@@ -2,7 +2,6 @@ import type { ErrorCategory } from "../base/errors.ts";
 import type { CommitTs } from "../log/log.ts";
 import type {
   Deployment,
-  ExecutionLogEntry,
   FunctionCall,
   FunctionTarget,
   Identity,
@@ -68,7 +67,8 @@ export type EngineOut =
       /** Equal ids mean equal code and environment, whichever engine says so. */
       readonly codeId: string;
     }
-  | { readonly type: "executed"; readonly entries: readonly ExecutionLogEntry[] };
+  /** See encodeExecutions. */
+  | { readonly type: "executed"; readonly executionsJson: string };
 
 /** Nothing in a batch may be shown to anyone before the log is durable up to `gateTs`. */
 export interface EngineOutBatch {

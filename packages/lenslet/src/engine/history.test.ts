@@ -1,0 +1,58 @@
+import { describe, expect, it } from "vitest";
+import type { DocumentWrite } from "../store/store.ts";
+import { CommitHistory, historyAgeMaxMs, historyWritesMax } from "./history.ts";
+
+function writes(name: string, count = 1): readonly DocumentWrite[] {
+  return Array.from({ length: count }, () => ({ idText: name }) as DocumentWrite);
+}
+function namesBack(history: CommitHistory, ts: bigint): string[] | null {
+  return history.undoTo(ts)?.map((commit) => commit[0]?.idText ?? "") ?? null;
+}
+
+describe("commit history", () => {
+  it("gives the commits after a timestamp, newest first", () => {
+    const history = new CommitHistory(10n);
+    for (const ts of [12n, 14n, 16n]) history.add(ts, 0, writes(`c${ts}`));
+    expect(namesBack(history, 16n)).toEqual([]);
+    expect(namesBack(history, 15n)).toEqual(["c16"]);
+    expect(namesBack(history, 14n)).toEqual(["c16"]);
+    expect(namesBack(history, 10n)).toEqual(["c16", "c14", "c12"]);
+    expect(namesBack(history, 9n)).toBeNull();
+  });
+
+  it("forgets what is too old", () => {
+    const history = new CommitHistory(0n);
+    history.add(1n, 0, writes("a"));
+    history.add(2n, 10, writes("b"));
+    history.add(3n, historyAgeMaxMs + 5, writes("c"));
+    expect(namesBack(history, 0n)).toBeNull();
+    expect(namesBack(history, 1n)).toEqual(["c", "b"]);
+    history.add(4n, historyAgeMaxMs + 11, writes("d"));
+    expect(namesBack(history, 1n)).toBeNull();
+    expect(namesBack(history, 2n)).toEqual(["d", "c"]);
+  });
+
+  it("forgets when it holds too many writes, and keeps counting right after it was cut", () => {
+    const history = new CommitHistory(0n);
+    for (let ts = 1n; ts <= 3000n; ts++) history.add(ts, Number(ts) * 20, writes(`c${ts}`));
+    const oldest = 3000n - BigInt(historyAgeMaxMs / 20);
+    expect(namesBack(history, oldest - 2n)).toBeNull();
+    expect(namesBack(history, oldest)).toHaveLength(historyAgeMaxMs / 20);
+    history.add(3001n, 60_000, writes("big", historyWritesMax));
+    expect(namesBack(history, 3000n)).toEqual(["big"]);
+    expect(namesBack(history, 2999n)).toBeNull();
+    history.add(3002n, 60_000, writes("d"));
+    expect(namesBack(history, 3000n)).toBeNull();
+    expect(namesBack(history, 3001n)).toEqual(["d"]);
+  });
+
+  it("forgets on demand", () => {
+    const history = new CommitHistory(0n);
+    for (const ts of [1n, 2n, 3n]) history.add(ts, 0, writes(`c${ts}`));
+    history.forgetBefore(2n);
+    expect(namesBack(history, 1n)).toBeNull();
+    expect(namesBack(history, 2n)).toEqual(["c3"]);
+    history.add(4n, 0, writes("c4"));
+    expect(namesBack(history, 2n)).toEqual(["c4", "c3"]);
+  });
+});

@@ -196,7 +196,7 @@ export class TestEngine {
       store: this.store,
       log: this.log,
       clock: this.clock,
-      timers: this.clock,
+      timers: { setTimeout: (callback, delayMs) => this.clock.setTimeout(current(callback), delayMs) },
       random: this.random,
       heartbeat: this.heartbeat,
       boot: this.#boot,

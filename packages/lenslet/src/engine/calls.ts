@@ -20,6 +20,7 @@ import { newInternalId } from "../values/id.ts";
 import { isValueObject } from "../values/value.ts";
 import type {
   FunctionCall,
+  FunctionFailure,
   FunctionResult,
   FunctionTarget,
   Identity,
@@ -35,7 +36,7 @@ import type {
 } from "./api.ts";
 import { ArgumentError, parseArguments } from "./arguments.ts";
 import type { Committer } from "./committer.ts";
-import type { RecordedCall } from "./commitRecord.ts";
+import { recordedAnswer, type RecordedCall } from "./commitRecord.ts";
 import { type ComponentCode, type FunctionInfo, functionOf, type LoadedDeployment } from "./deployment.ts";
 import {
   dropsOrChangesIndexes,
@@ -167,7 +168,7 @@ export class Calls {
     return this.live.open(spec, forcedId);
   }
 
-  mutation(seq: number, call: MutationCall): MutationResult {
+  mutation(seq: number, call: MutationCall, condemned: FunctionFailure | null = null): MutationResult {
     const { committer, store } = this.#options;
     const recovered = committer.recoveredCall(seq);
     if (recovered !== null) return recordedAnswer(recovered.resultJson, recovered.logLinesJson, recovered.ts);
@@ -175,6 +176,7 @@ export class Calls {
       const known = store.sessionRequest(call.session.sessionId, call.session.requestId);
       if (known !== null) return recordedAnswer(known.resultJson, known.logLinesJson, known.ts);
     }
+    if (condemned !== null) return { ok: false, error: condemned, logLines: [], ts: null };
     return this.#runMutation(seq, call);
   }
 
@@ -205,9 +207,10 @@ export class Calls {
   }
 
   /** Runs an operation of the server itself and commits what it wrote. */
-  system(seq: number, operation: string, argsJson: string): string {
+  system(seq: number, operation: string, argsJson: string, condemned: FunctionFailure | null = null): string {
     const recovered = this.#options.committer.recoveredCall(seq);
     if (recovered !== null) return recovered.resultJson;
+    if (condemned !== null) throw new LensletError("Internal", "InternalServerError", condemned.message);
     const tx = this.#transaction(false, null);
     const result = runSystemOperation(operation, JSON.parse(argsJson) as JsonValue, {
       tx,
@@ -588,8 +591,4 @@ function resultOf(run: FunctionRunOutcome, logs: LogBuffer): FunctionResult {
   const { dataJson } = run.failure;
   const message = formatFailure(run.failure);
   return { ok: false, error: dataJson === undefined ? { message } : { message, dataJson }, logLines };
-}
-
-function recordedAnswer(resultJson: string, logLinesJson: string, ts: CommitTs): MutationResult {
-  return { ok: true, valueJson: resultJson, logLines: JSON.parse(logLinesJson) as string[], ts };
 }

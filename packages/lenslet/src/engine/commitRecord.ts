@@ -1,6 +1,7 @@
 import { assert } from "../base/assert.ts";
 import type { CommitTs, LogRecord } from "../log/log.ts";
 import type { DocumentWrite, SessionRequest, TabletId } from "../store/store.ts";
+import type { MutationResult } from "./api.ts";
 import { decodeValue, stringifyValue } from "../values/json.ts";
 
 /**
@@ -80,4 +81,9 @@ export function decodeCommitRecord(record: LogRecord): CommitRecord {
         ? null
         : { boot: payload.c[0], callSeq: payload.c[1], resultJson, logLinesJson },
   };
+}
+
+/** The answer of a mutation as it was given when it was committed. */
+export function recordedAnswer(resultJson: string, logLinesJson: string, ts: CommitTs): MutationResult {
+  return { ok: true, valueJson: resultJson, logLines: JSON.parse(logLinesJson) as string[], ts };
 }

@@ -92,6 +92,13 @@ export class Committer {
     return this.#lastTs;
   }
 
+  /** Those of which nobody can have been told, oldest first. */
+  unansweredCalls(): (RecordedCall & { ts: CommitTs })[] {
+    const { answeredTs = null } = this.#options;
+    if (answeredTs === null) return [];
+    return [...this.#recoveredCalls.values()].filter(({ ts }) => ts > answeredTs);
+  }
+
   recoveredCall(callSeq: number): (RecordedCall & { ts: CommitTs }) | null {
     return this.#recoveredCalls.get(callSeq) ?? null;
   }

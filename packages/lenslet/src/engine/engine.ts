@@ -2,7 +2,7 @@ import { assert } from "../base/assert.ts";
 import type { Clock, Timers } from "../base/clock.ts";
 import { LensletError, internalErrorMessage } from "../base/errors.ts";
 import type { CommitTs } from "../log/log.ts";
-import type { LiveQueryId, LiveQueryState } from "./api.ts";
+import type { FunctionFailure, LiveQueryId, LiveQueryState } from "./api.ts";
 import { Calls, type CallsOptions } from "./calls.ts";
 import type { Committer } from "./committer.ts";
 import { encodeExecutions } from "./executionLog.ts";
@@ -30,10 +30,7 @@ export interface EngineOptions extends Omit<CallsOptions, "committer"> {
   readonly soon: (callback: () => void) => void;
 }
 
-interface QueuedCall {
-  readonly seq: number;
-  readonly request: EngineRequest;
-}
+type QueuedCall = EngineIn & { readonly type: "call" };
 
 /**
  * The engine thread's loop. A tick: mutations one after another, their commits to the log as one batch, the live
@@ -65,6 +62,9 @@ export class Engine {
   start({ queries, nextLiveQueryId }: EngineHandover): void {
     this.#calls.live.reserveIds(nextLiveQueryId);
     this.#out.push(this.#calls.deploymentMessage());
+    // Before the publication that shows them, as if the engine that committed them had said it.
+    for (const { callSeq: seq, resultJson, logLinesJson, ts } of this.#options.committer.unansweredCalls())
+      this.#out.push({ type: "recovered", seq, resultJson, logLinesJson, ts });
     this.#reopens.push(...queries);
     this.#publish(this.#reopen());
     this.#post();
@@ -76,9 +76,8 @@ export class Engine {
       if (message.type === "close") this.#closes.push(message);
       else if (message.type === "reopen") this.#reopens.push(...message.queries);
       else {
-        const { seq, request } = message;
-        const writes = request.type === "mutation" || request.type === "system";
-        (writes ? this.#writes : this.#reads).push({ seq, request });
+        const writes = message.request.type === "mutation" || message.request.type === "system";
+        (writes ? this.#writes : this.#reads).push(message);
       }
     }
     this.#schedule();
@@ -153,10 +152,10 @@ export class Engine {
     this.#calls.backfillStep();
   }
 
-  #run({ seq, request }: QueuedCall): void {
+  #run({ seq, request, condemned }: QueuedCall): void {
     try {
       this.#calls.beginCall(seq);
-      const value = this.#answer(seq, request);
+      const value = this.#answer(seq, request, condemned ?? null);
       const renewed = this.#calls.live.takeRenewed();
       if (renewed.length > 0) this.#publish(renewed);
       this.#out.push({ type: "answer", seq, value });
@@ -165,13 +164,13 @@ export class Engine {
     }
   }
 
-  #answer(seq: number, request: EngineRequest): unknown {
+  #answer(seq: number, request: EngineRequest, condemned: FunctionFailure | null): unknown {
     const calls = this.#calls;
     switch (request.type) {
       case "query":
         return calls.query(request.call);
       case "mutation":
-        return calls.mutation(seq, request.call);
+        return calls.mutation(seq, request.call, condemned);
       case "prepareAction":
         return calls.prepareAction(request.call);
       case "lookup":
@@ -179,7 +178,7 @@ export class Engine {
       case "open":
         return calls.open(request.call, null);
       case "system":
-        return calls.system(seq, request.operation, request.argsJson);
+        return calls.system(seq, request.operation, request.argsJson, condemned);
     }
   }
 

@@ -19,6 +19,7 @@ import type {
   QueryResult,
   UdfType,
 } from "./api.ts";
+import { recordedAnswer } from "./commitRecord.ts";
 import { decodeExecutions } from "./executionLog.ts";
 import { localIdsFrom, sameResult } from "./liveQueries.ts";
 import type {
@@ -46,6 +47,8 @@ interface InFlight {
   readonly request: EngineRequest;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
+  /** Set when the call took an engine with it; the next engine knows whether it had been committed all the same. */
+  condemned: FunctionFailure | null;
 }
 
 interface OpenEntry {
@@ -125,7 +128,10 @@ export class EngineClient implements EngineApi {
       if (!this.#open.has(id)) this.#unsent.push({ type: "close", id, watchers: 1 });
     }
     this.#handedOver = [];
-    for (const [seq, { request }] of this.#inFlight) this.#unsent.push({ type: "call", seq, request });
+    for (const [seq, { request, condemned }] of this.#inFlight) {
+      const message = { type: "call" as const, seq, request };
+      this.#unsent.push(condemned === null ? message : { ...message, condemned });
+    }
     this.#flush();
   }
 
@@ -226,7 +232,7 @@ export class EngineClient implements EngineApi {
     }
     const seq = this.#nextSeq++;
     return new Promise((resolve, reject) => {
-      this.#inFlight.set(seq, { request, resolve, reject });
+      this.#inFlight.set(seq, { request, resolve, reject, condemned: null });
       this.#enqueue({ type: "call", seq, request });
     });
   }
@@ -264,6 +270,12 @@ export class EngineClient implements EngineApi {
       case "answer":
         this.#settle(message.seq, message.value);
         break;
+      case "recovered": {
+        const { resultJson, logLinesJson, ts } = message;
+        const isSystem = this.#inFlight.get(message.seq)?.request.type === "system";
+        this.#settle(message.seq, isSystem ? resultJson : recordedAnswer(resultJson, logLinesJson, ts));
+        break;
+      }
       case "reject": {
         const call = this.#take(message.seq);
         const { category, code, message: text, data } = message.error;
@@ -383,7 +395,8 @@ export class EngineClient implements EngineApi {
         this.#settle(seq, { ...result, ts: this.#latestTs, journal: null });
         break;
       case "mutation":
-        this.#settle(seq, { ...result, ts: null });
+      case "system":
+        call.condemned = failure;
         break;
       case "open":
         this.#openLocally(seq, call.request.call, result);

@@ -3,6 +3,7 @@ import type { CommitTs } from "../log/log.ts";
 import type {
   Deployment,
   FunctionCall,
+  FunctionFailure,
   FunctionTarget,
   Identity,
   LiveQueryId,
@@ -25,7 +26,13 @@ export type EngineRequest =
   | { readonly type: "system"; readonly operation: string; readonly argsJson: string };
 
 export type EngineIn =
-  | { readonly type: "call"; readonly seq: CallSeq; readonly request: EngineRequest }
+  | {
+      readonly type: "call";
+      readonly seq: CallSeq;
+      readonly request: EngineRequest;
+      /** It ran away and took an engine with it: not run again, but answered thus unless it had been committed. */
+      readonly condemned?: FunctionFailure;
+    }
   /** Opens queries under ids that the net thread already knows; their states come with the next publication. */
   | { readonly type: "reopen"; readonly queries: readonly ReopenedQuery[] }
   /** Takes back `watchers` openings of one live query. */
@@ -54,6 +61,14 @@ export interface WireError {
 }
 
 export type EngineOut =
+  /** What an earlier engine committed as the answer to a call, and may not have lived to say. */
+  | {
+      readonly type: "recovered";
+      readonly seq: CallSeq;
+      readonly resultJson: string;
+      readonly logLinesJson: string;
+      readonly ts: CommitTs;
+    }
   | { readonly type: "answer"; readonly seq: CallSeq; readonly value: unknown }
   | { readonly type: "reject"; readonly seq: CallSeq; readonly error: WireError }
   | {

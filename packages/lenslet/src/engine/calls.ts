@@ -340,7 +340,10 @@ export class Calls {
     return { result: { ...result, valueJson }, ts: committedTs ?? committer.lastTs };
   }
 
-  /** Commits what the transaction wrote, if anything. Returns the commit's ts or null. */
+  /**
+   * Commits what the transaction wrote, if anything. Returns the commit's ts or null. A session's mutation is recorded
+   * even if it wrote nothing: sent again, it might now find something to write, after its client was told otherwise.
+   */
   #commit(
     tx: Transaction,
     request: SessionRequest | null,
@@ -348,7 +351,7 @@ export class Calls {
     ts: CommitTs = this.#options.committer.nextTs(),
   ): CommitTs | null {
     const writes = tx.finish(ts);
-    if (writes.length === 0) return null;
+    if (writes.length === 0 && request === null) return null;
     this.#options.committer.commit(ts, writes, request, recordCall());
     this.#nextBeginMs = this.#beginMs + writes.length * creationStepMs;
     this.live.invalidate(writes);

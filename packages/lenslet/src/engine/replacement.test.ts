@@ -8,6 +8,11 @@ const files = {
       await ctx.db.insert("notes", {});
       return (await ctx.db.query("notes").collect()).length;
     });
+    export const addUnlessEmpty = mutationGeneric(async (ctx) => {
+      const isEmpty = (await ctx.db.query("notes").first()) === null;
+      if (!isEmpty) await ctx.db.insert("notes", {});
+      return isEmpty ? "empty" : "added";
+    });
     export const count = queryGeneric(async (ctx) => (await ctx.db.query("notes").collect()).length);`,
 };
 const failure = { message: "Function execution timed out (maximum duration: 1s)\n" };
@@ -74,5 +79,26 @@ describe("a commit whose answer was lost with its engine", () => {
     await server.replaceEngine({ guilty: seq, failure });
     expect(await answer).toEqual({ ok: false, error: failure, logLines: [], ts: null });
     expect(await server.query("notes:count")).toMatchObject({ valueJson: "0" });
+  });
+});
+
+describe("a mutation that a session sends again", () => {
+  it("is answered as before, also if it had nothing to write then and would have now", async () => {
+    const server = await TestEngine.start(files);
+    try {
+      const session = { sessionId: "9a0c2f6e-1111-4222-8333-444455556666", requestId: 0 };
+      const first = await server.mutation("notes:addUnlessEmpty", {}, { session });
+      await server.mutation("notes:add");
+      expect(await server.mutation("notes:addUnlessEmpty", {}, { session })).toEqual(first);
+      await server.replaceEngine();
+      expect(await server.mutation("notes:addUnlessEmpty", {}, { session })).toEqual(first);
+      expect(await server.query("notes:count")).toMatchObject({ valueJson: "1" });
+      const next = { ...session, requestId: 1 };
+      expect(await server.mutation("notes:addUnlessEmpty", {}, { session: next })).toMatchObject({
+        valueJson: '"added"',
+      });
+    } finally {
+      server.dispose();
+    }
   });
 });

@@ -127,9 +127,17 @@ async function open(
       executed: (entries) => logStream.append(entries),
     }),
   );
-  const actions = createActionRunner({ engine, report: config.report });
-  closers.push(() => actions.close());
   const random = createRealRandom();
+  const actions = createActionRunner({
+    engine,
+    clock: realClock,
+    timers: realTimers,
+    random,
+    instanceName: instance.name,
+    executed: (entries) => logStream.append(entries),
+    report: config.report,
+  });
+  closers.push(() => actions.close());
   const syncServer = createSyncServer({
     engine,
     authenticator,

@@ -46,8 +46,11 @@ export interface Frame {
 
 const packageImplementation = /(^|\/)convex\/(src|dist\/[\w-]+)\/server\/impl\//;
 
+/** Where frames are looked up: the uploaded modules, and how their transformed code differs from them. */
+export type FrameModules = Pick<CodeModules, "code" | "positions">;
+
 /** Frames of user code, the npm package's implementation cut off at both ends, the server's own left out. */
-export function formatFrames(sites: readonly NodeJS.CallSite[], modules: CodeModules): string[] {
+export function formatFrames(sites: readonly NodeJS.CallSite[], modules: FrameModules): string[] {
   const frames: Frame[] = [];
   /** Built-in functions belong to whoever called them, which is the next frame. */
   let builtins: Frame[] = [];
@@ -73,7 +76,7 @@ export function formatFrames(sites: readonly NodeJS.CallSite[], modules: CodeMod
   return frames.slice(start, Math.min(end, start + framesMax)).map((frame) => `    ${frame.text}`);
 }
 
-function formatFrame(site: NodeJS.CallSite, modules: CodeModules): Frame | null {
+function formatFrame(site: NodeJS.CallSite, modules: FrameModules): Frame | null {
   const promise = promiseFrame(site);
   if (promise !== null) return { text: `at async ${promise}`, kind: "builtin" };
   const file = site.getFileName();
@@ -95,7 +98,7 @@ function formatFrame(site: NodeJS.CallSite, modules: CodeModules): Frame | null 
 }
 
 /** Line (1-based) and column (0-based) are V8's, in the transformed code. */
-function positionIn(modules: CodeModules, path: string, line: number, column: number): SourcePosition {
+function positionIn(modules: FrameModules, path: string, line: number, column: number): SourcePosition {
   const at = modules.positions(path)?.toSource(line, column) ?? { line, column };
   const module = modules.code.modules.get(path);
   return module ? originalPosition(module, at.line, at.column) : { source: path, ...at };

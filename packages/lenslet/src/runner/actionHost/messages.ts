@@ -1,0 +1,82 @@
+import type { LogLine, ModuleSource, RunFailure } from "../types.ts";
+
+/**
+ * What the server and an action host process tell each other. Both sides send arrays of messages, in order. Nothing
+ * here is parsed on arrival: the two are the same build of the same program.
+ */
+
+/** One process runs either default-runtime actions or "use node" actions of one code version. */
+export type HostKind = "isolate" | "node";
+
+export interface HostSettings {
+  readonly kind: HostKind;
+  /** An action that keeps the event loop to itself for so long is ended. */
+  readonly unresponsiveMsMax: number;
+  /** Old-space limit of the heap; named in error texts of Node actions. */
+  readonly heapMebibytesMax: number;
+  /** Resident set of the whole process: buffers are outside the heap and have no limit of their own. */
+  readonly residentMebibytesMax: number;
+  /** For "use node" modules: an existing folder of this process alone, removed by the server when the process ends. */
+  readonly moduleFolder: string | null;
+}
+
+/** A code version, reduced to the modules of the host's kind. */
+export interface HostCode {
+  readonly id: string;
+  readonly modules: readonly ModuleSource[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Hex. */
+  readonly importSeed: string;
+  readonly importTimestampMs: number;
+}
+
+export interface ActionRun {
+  /** Names this execution; unique in the server. */
+  readonly id: number;
+  readonly codeId: string;
+  /** e.g. "dir/messages.js" */
+  readonly modulePath: string;
+  readonly exportName: string;
+  /** JSON text of the positional argument array. */
+  readonly argsJson: string;
+  /** Opaque for user code, which passes it back in its syscalls. */
+  readonly requestId: string;
+  readonly timeMsMax: number;
+}
+
+/** The answer to an operation; a failure becomes an Error that user code may catch. */
+export type OperationOutcome =
+  | { readonly ok: true; readonly resultJson: string }
+  | { readonly ok: false; readonly message: string; readonly dataJson?: string };
+
+export type ActionOutcome =
+  { readonly ok: true; readonly resultJson: string } | { readonly ok: false; readonly failure: RunFailure };
+
+export type ServerMessage =
+  | { readonly type: "code"; readonly code: HostCode }
+  | { readonly type: "forget"; readonly codeId: string }
+  | { readonly type: "run"; readonly run: ActionRun }
+  | {
+      readonly type: "answer";
+      readonly action: number;
+      readonly operation: number;
+      readonly outcome: OperationOutcome;
+    };
+
+export type HostMessage =
+  | { readonly type: "ready" }
+  /** Sent while actions run, so that the server notices a process that hangs. */
+  | { readonly type: "alive" }
+  | {
+      readonly type: "operation";
+      readonly action: number;
+      readonly operation: number;
+      readonly op: string;
+      readonly argsJson: string;
+    }
+  | { readonly type: "lines"; readonly action: number; readonly lines: readonly LogLine[] }
+  | { readonly type: "done"; readonly action: number; readonly outcome: ActionOutcome }
+  /** The process should get no new work: something in it has been broken off. */
+  | { readonly type: "tainted"; readonly reason: string }
+  /** Something failed that belongs to no running action. */
+  | { readonly type: "stray"; readonly text: string };

@@ -1,0 +1,148 @@
+import { owners, type Owner } from "./owner.ts";
+import type { RealmIntrinsics } from "./actionGlobals.ts";
+
+/** An owner whose user code lives in a realm of its own. */
+export interface RealmOwner extends Owner {
+  readonly intrinsics: RealmIntrinsics;
+  /** Also for errors that the platform creates in its name. */
+  formatStack(error: unknown, sites: readonly NodeJS.CallSite[]): string;
+}
+
+export function realmOfCaller(): RealmOwner | null {
+  const owner = owners.getStore();
+  return owner !== undefined && "intrinsics" in owner ? (owner as RealmOwner) : null;
+}
+
+const platformNames = [
+  "URL",
+  "URLSearchParams",
+  "crypto",
+  "Crypto",
+  "CryptoKey",
+  "SubtleCrypto",
+  "DOMException",
+  "Event",
+  "EventTarget",
+  "AbortController",
+  "AbortSignal",
+  "ReadableStream",
+  "ReadableStreamDefaultReader",
+  "ReadableStreamBYOBReader",
+  "ReadableStreamDefaultController",
+  "ReadableByteStreamController",
+  "ReadableStreamBYOBRequest",
+  "WritableStream",
+  "WritableStreamDefaultWriter",
+  "WritableStreamDefaultController",
+  "TransformStream",
+  "TransformStreamDefaultController",
+  "ByteLengthQueuingStrategy",
+  "CountQueuingStrategy",
+  "TextEncoderStream",
+  "TextDecoderStream",
+  "CompressionStream",
+  "DecompressionStream",
+  "Blob",
+  "File",
+  "FormData",
+  "Headers",
+  "Request",
+  "Response",
+  "queueMicrotask",
+] as const;
+
+const builtinNames = [
+  "Object",
+  "Function",
+  "Array",
+  "Promise",
+  "Map",
+  "Set",
+  "Date",
+  "RegExp",
+  "Error",
+  "TypeError",
+  "RangeError",
+  "SyntaxError",
+  "AggregateError",
+  "ArrayBuffer",
+  "DataView",
+  "Uint8Array",
+  "Int8Array",
+  "Uint8ClampedArray",
+  "Uint16Array",
+  "Int16Array",
+  "Uint32Array",
+  "Int32Array",
+  "Float32Array",
+  "Float64Array",
+  "BigInt64Array",
+  "BigUint64Array",
+] as const;
+
+const here = globalThis as unknown as Readonly<Record<string, unknown>>;
+
+function pick(names: readonly string[]): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    names.map((name) => [name, here[name]]).filter(([, value]) => value !== undefined),
+  );
+}
+
+/** Globals that the realms of actions share with this process. */
+export const platform = pick(platformNames);
+export const builtins = pick(builtinNames);
+
+type Reader<T> = (this: unknown) => Promise<T>;
+
+/**
+ * Bodies hand out JSON values and buffers. They are made to belong to the realm of the code that reads them: libraries
+ * compare prototypes, and `convex/values` asks for `instanceof ArrayBuffer`.
+ */
+export function installRealmAwareBodies(): void {
+  for (const owner of [Response.prototype, Request.prototype, Blob.prototype]) {
+    const prototype = owner as unknown as Record<string, unknown>;
+    for (const name of ["arrayBuffer", "bytes"]) {
+      const read = prototype[name] as Reader<object> | undefined;
+      if (read === undefined) continue;
+      replace(prototype, name, async function (this: unknown) {
+        const intrinsics = realmOfCaller()?.intrinsics ?? null;
+        const value = await Reflect.apply(read, this, []);
+        return intrinsics === null ? value : intrinsics.adopt(value);
+      });
+    }
+    if (!("json" in prototype)) continue;
+    const text = prototype["text"] as Reader<string>;
+    replace(prototype, "json", async function (this: unknown) {
+      const intrinsics = realmOfCaller()?.intrinsics ?? null;
+      const body = await Reflect.apply(text, this, []);
+      return intrinsics === null ? (JSON.parse(body) as unknown) : intrinsics.parseJson(body);
+    });
+  }
+}
+
+function replace(prototype: object, name: string, value: unknown): void {
+  Object.defineProperty(prototype, name, { value, writable: true, configurable: true, enumerable: true });
+}
+
+/** `fetch` of the default runtime: http and https only, redirects counted, ended with the action (functions.md §5.2). */
+export async function fetchFor(input: unknown, init: unknown, signal: AbortSignal): Promise<unknown> {
+  const url = new URL(input instanceof Request ? input.url : String(input));
+  if (url.protocol !== "http:" && url.protocol !== "https:") {
+    throw new TypeError(
+      `Unsupported URL scheme -- http and https are supported (scheme was ${url.protocol.slice(0, -1)})`,
+    );
+  }
+  const options = (init ?? {}) as RequestInit;
+  const own = options.signal ?? (input instanceof Request ? input.signal : null);
+  try {
+    return await fetch(input as string | Request, {
+      ...options,
+      signal: own ? AbortSignal.any([own, signal]) : signal,
+    });
+  } catch (error) {
+    const { cause } = error as { cause?: { message?: string } };
+    if (cause?.message === "redirect count exceeded")
+      throw new TypeError("fetch too many redirects", { cause: error });
+    throw error;
+  }
+}

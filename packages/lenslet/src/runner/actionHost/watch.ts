@@ -1,0 +1,29 @@
+/** Shared between the thread that runs user code and the thread that watches it. */
+export const watchCell = {
+  /** Counts up while the event loop turns. */
+  beat: 0,
+  /** Actions running; nothing is watched at 0. */
+  running: 1,
+  /** 1 while the heap is so full that it may be exhausted before the next look. */
+  heapHigh: 2,
+} as const;
+export const watchCellCount = 3;
+
+export interface WatchSettings {
+  readonly cells: SharedArrayBuffer;
+  readonly unresponsiveMsMax: number;
+  readonly residentMebibytesMax: number;
+  /** Process id of the server: without it there is nothing to do. */
+  readonly serverPid: number;
+  /** Removed when the server is gone. */
+  readonly moduleFolder: string | null;
+}
+
+/** `action` 0: it cannot be told whose doing it was, or that action has ended. */
+export interface BrokenOff {
+  readonly action: number;
+  readonly reason: "unresponsive" | "memory";
+}
+
+/** A global function of the watched thread: the id of the action whose code is running, or 0. */
+export const runningActionGlobal = "__lensletRunningAction";

@@ -236,6 +236,17 @@ describe("lenslet start", () => {
     expect(await refused(["start"], { LENSLET_PORT: "http" })).toBe(
       "lenslet: LENSLET_PORT=http: a port is a number from 0 (any free one) to 65535.\n",
     );
+    expect(await refused(["start", "--url", "api.example.com"])).toContain(
+      "an origin like https://api.example.com is needed, without a path.",
+    );
+    expect(await refused(["start"], { LENSLET_HEAP: "1" })).toBe(
+      "lenslet: LENSLET_HEAP=1: a whole number of at least 128 is needed.\n",
+    );
+    const file = path.join(tempFolder("cwd"), "file");
+    fs.writeFileSync(file, "");
+    expect(await refused(["start", "--data", file])).toBe(
+      `lenslet: ${file} cannot be used as data folder (EEXIST: file already exists, mkdir '${file}'). Choose another with --data.\n`,
+    );
     expect(await refused(["start", "--colour"])).toContain("error: unknown option '--colour'");
     expect(await refused(["begin"])).toContain("error: unknown command 'begin'");
   });

@@ -85,20 +85,26 @@ function addServerOptions(command: Command): Command {
       "--port <number>",
       "port of the API (LENSLET_PORT)",
       parsePort,
-      envNumber("LENSLET_PORT", 3210, parsePort),
+      envOption("LENSLET_PORT", 3210, parsePort),
     )
     .option(
       "--site-port <number>",
       "port of HTTP actions (LENSLET_SITE_PORT)",
       parsePort,
-      envNumber("LENSLET_SITE_PORT", 3211, parsePort),
+      envOption("LENSLET_SITE_PORT", 3211, parsePort),
     )
     .option(
       "--url <origin>",
       "address clients use, if not http://<host>:<port> (LENSLET_URL)",
-      env["LENSLET_URL"],
+      parseOrigin,
+      envOption<string | undefined>("LENSLET_URL", undefined, parseOrigin),
     )
-    .option("--site-url <origin>", "the same for HTTP actions (LENSLET_SITE_URL)", env["LENSLET_SITE_URL"])
+    .option(
+      "--site-url <origin>",
+      "the same for HTTP actions (LENSLET_SITE_URL)",
+      parseOrigin,
+      envOption<string | undefined>("LENSLET_SITE_URL", undefined, parseOrigin),
+    )
     .option(
       "--redact",
       "hide error texts and logs from clients, as in production (LENSLET_REDACT=1)",
@@ -107,8 +113,8 @@ function addServerOptions(command: Command): Command {
     .option(
       "--heap <MiB>",
       "memory of the engine thread (LENSLET_HEAP)",
-      parsePositive,
-      envNumber("LENSLET_HEAP", 4096, parsePositive),
+      parseHeap,
+      envOption("LENSLET_HEAP", 4096, parseHeap),
     );
 }
 
@@ -134,14 +140,25 @@ function parsePort(text: string): number {
   return port;
 }
 
-function parsePositive(text: string): number {
+/** Below this Node cannot even start a thread. */
+const heapMibMin = 128;
+
+function parseHeap(text: string): number {
   const number = Number(text);
-  if (!Number.isInteger(number) || number <= 0)
-    throw new InvalidArgumentError("a whole number above 0 is needed.");
+  if (!Number.isInteger(number) || number < heapMibMin)
+    throw new InvalidArgumentError(`a whole number of at least ${heapMibMin} is needed.`);
   return number;
 }
 
-function envNumber(name: string, fallback: number, parse: (text: string) => number): number {
+/** The CLI and the clients append paths to it; behind a path of its own the API is not served. */
+function parseOrigin(text: string): string {
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol) || url.pathname !== "/" || url.search || url.hash)
+    throw new InvalidArgumentError("an origin like https://api.example.com is needed, without a path.");
+  return url.origin;
+}
+
+function envOption<T>(name: string, fallback: T, parse: (text: string) => T): T {
   const text = process.env[name];
   if (text === undefined || text === "") return fallback;
   try {

@@ -22,7 +22,16 @@ const instanceFile = z.object({
 /** Reads the folder's `instance.json`, creating folder and file the first time. */
 export function openDataFolder(folder: string, defaultName: string): Instance {
   const file = path.join(folder, "instance.json");
-  if (!fs.existsSync(file)) createInstance(folder, file, defaultName);
+  try {
+    if (!fs.existsSync(file)) createInstance(folder, file, defaultName);
+    fs.accessSync(folder, fs.constants.R_OK | fs.constants.W_OK);
+  } catch (error) {
+    throw new LensletError(
+      "Internal",
+      "DataFolderUnusable",
+      `${folder} cannot be used as data folder (${(error as Error).message}). Choose another with --data.`,
+    );
+  }
   const parsed = instanceFile.safeParse(readJson(file));
   if (!parsed.success) {
     throw new LensletError(

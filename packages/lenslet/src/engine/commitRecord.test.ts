@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { makeDocument } from "../store/document.ts";
 import type { DocumentWrite, SessionRequest, TabletId } from "../store/store.ts";
-import { encodeId, type InternalId } from "../values/id.ts";
+import { encodeId } from "../values/id.ts";
 import { stringifyValue } from "../values/json.ts";
 import { valueArbitrary } from "../values/valueArbitrary.ts";
 import { type RecordedCall, decodeCommitRecord, encodeCommitRecord } from "./commitRecord.ts";
@@ -11,8 +11,8 @@ const id = "\0".repeat(15) + "\x07";
 const idText = encodeId(10_001, id);
 
 function write(json: string | null, tablet: TabletId = 2000): DocumentWrite {
-  const after = json === null ? null : makeDocument(id as InternalId, idText, json);
-  return { tablet, id: id as InternalId, idText, before: null, after, keys: [] };
+  const after = json === null ? null : makeDocument(id, idText, json);
+  return { tablet, id: id, idText, before: null, after, keys: [] };
 }
 function roundTrip(json: string): string | null | undefined {
   return decodeCommitRecord(encodeCommitRecord(5n, [write(json)], null, null)).writes[0]?.json;
@@ -41,7 +41,7 @@ describe("commit records", () => {
     ],
     ['{"a":1e+21,"b":5e-324,"c":0.1,"d":-1.7976931348623157e+308}', "numbers at the edges"],
   ])("keep %s (%s)", (json) => {
-    const canonical = stringifyValue(makeDocument(id as InternalId, idText, json).value);
+    const canonical = stringifyValue(makeDocument(id, idText, json).value);
     expect(roundTrip(canonical)).toBe(canonical);
     expect(JSON.parse(canonical)).toEqual(JSON.parse(json));
   });

@@ -155,7 +155,7 @@ export class LiveQueries {
 
   /** New code or configuration: nothing that was computed before holds. */
   invalidateAll(): void {
-    for (const computation of [...this.#computations]) this.#markDirty(computation);
+    for (const computation of this.#computations) this.#markDirty(computation);
   }
 
   get hasDirty(): boolean {

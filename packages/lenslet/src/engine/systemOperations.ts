@@ -191,7 +191,8 @@ function toJson(request: AnalysisRequest | null): AnalysisRequestJson | null {
 }
 
 export function fromJson(request: AnalysisRequestJson): AnalysisRequest {
-  return { ...request, importSeed: Buffer.from(request.importSeed, "hex") };
+  // A copy of its own: the buffer of a small Buffer is a pool of other people's bytes.
+  return { ...request, importSeed: new Uint8Array(Buffer.from(request.importSeed, "hex")) };
 }
 
 function namespaceOf(args: JsonValue): Namespace {

@@ -5,7 +5,7 @@ import { assert } from "../base/assert.ts";
 import type { Clock, Timers } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import { analyze } from "../deploy/analyze.ts";
-import { bundleApp, pushBody } from "../deploy/testing/testBundle.ts";
+import { type BundledApp, bundleApp, pushBody } from "../deploy/testing/testBundle.ts";
 import type { CommitTs, Log } from "../log/log.ts";
 import { MemoryLog, type MemoryLogOptions } from "../log/memory.ts";
 import { seededRandom } from "../log/testSupport.ts";
@@ -308,7 +308,7 @@ export class TestEngine {
   }
 
   async startPush(files: Readonly<Record<string, string>>): Promise<{ startPush: StartedPush }> {
-    const body = pushBody(await bundleApp(files));
+    const body = pushBody(await bundled(files));
     const input = (await this.system("push.prepare", body)) as AnalysisRequestJson;
     const result = await analyze(fromJson(input), { clock: this.clock, onModule: () => {} });
     if (!result.ok) throw new Error(result.message);
@@ -323,6 +323,16 @@ export class TestEngine {
   async pushState({ schemaChange }: StartedPush): Promise<unknown> {
     return this.system("push.schemaState", { schemaChange, dryRun: false });
   }
+}
+
+const bundles = new Map<string, Promise<BundledApp>>();
+
+/** Bundling takes longer than everything else a test does. */
+function bundled(files: Readonly<Record<string, string>>): Promise<BundledApp> {
+  const key = JSON.stringify(files);
+  const bundle = bundles.get(key) ?? bundleApp(files);
+  bundles.set(key, bundle);
+  return bundle;
 }
 
 export interface StartedPush {

@@ -14,9 +14,7 @@ export const failpointNames = [
   /** The store is about to be persisted up to what the log holds. */
   "store.persisting",
   "store.persisted",
-  /** A push is about to be committed as a whole. */
-  "push.finishing",
-  /** It is committed and durable; the CLI has not been told. */
+  /** A push is committed as a whole, and durable; the CLI has not been told. */
   "push.finished",
 ] as const;
 export type FailpointName = (typeof failpointNames)[number];
@@ -56,5 +54,5 @@ export function failAround<K extends string>(
     moments.after?.();
     return result;
   };
-  object[method] = replaced as (typeof object)[K];
+  object[method] = replaced;
 }

@@ -35,7 +35,6 @@ export function createPushService(engine: EngineApi, timers: Timers): PushServic
     evaluatePush: (body) => analyzed("push.evaluate", body),
     evaluateSchema: (body) => analyzed("push.evaluateSchema", body),
     finishPush: async (body) => {
-      failpoint("push.finishing");
       const finished = await system("push.finish", body);
       failpoint("push.finished");
       return finished;

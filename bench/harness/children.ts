@@ -123,8 +123,11 @@ export class Child {
 /** Every process the bench has started; all of them end with it. */
 export class Children {
   readonly #children: Child[] = [];
+  #ended = false;
 
+  /** @throws once `stopAll` has been called */
   spawn(options: SpawnOptions): Child {
+    if (this.#ended) throw new Error(`${options.name} is not started: the bench is ending`);
     const child = new Child(options);
     this.#children.push(child);
     return child;
@@ -142,6 +145,7 @@ export class Children {
 
   /** In reverse order of starting: what was started first (a database) is what others need. */
   async stopAll(): Promise<void> {
+    this.#ended = true;
     for (const child of this.#children.splice(0).reverse()) await child.stop();
   }
 

@@ -48,7 +48,7 @@ export class Lenslet {
       args: [bin, "admin-key", "--data", data],
       core: bench.cores.load,
     });
-    await expectSuccess(key);
+    await expectSuccess(key, server);
     const push = bench.children.spawn({
       name: "convex deploy",
       program: process.execPath,
@@ -67,7 +67,7 @@ export class Lenslet {
         CONVEX_SELF_HOSTED_ADMIN_KEY: key.output.trim(),
       },
     });
-    await expectSuccess(push);
+    await expectSuccess(push, server);
     return lenslet;
   }
 
@@ -105,9 +105,12 @@ export class Lenslet {
   }
 }
 
-async function expectSuccess(child: Child): Promise<void> {
+async function expectSuccess(child: Child, server: Child): Promise<void> {
   const code = await child.ended();
-  if (code !== 0) throw new Error(`${child.name} failed (exit code ${code}):\n${child.output}`);
+  if (code !== 0)
+    throw new Error(
+      `${child.name} failed (exit code ${code}):\n${child.output}\nThe server says:\n${server.output}`,
+    );
 }
 
 /** Its existence switches profiling on: `Bench.profiling`. */

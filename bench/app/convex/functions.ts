@@ -5,7 +5,7 @@ import {
   type QueryBuilder,
   queryGeneric,
 } from "convex/server";
-import type { schema } from "./schema.ts";
+import type schema from "./schema.ts";
 
 // What `convex codegen` would write to _generated/server: the bench pushes without leaving files in the repository.
 

@@ -1,7 +1,7 @@
 import { defineSchema, defineTable } from "convex/server";
 import { v } from "convex/values";
 
-export const schema = defineSchema({
+const schema = defineSchema({
   accounts: defineTable({ number: v.number(), balance: v.number() }).index("by_number", ["number"]),
   messages: defineTable({ channel: v.string(), seq: v.number(), body: v.string() }).index("by_channel", [
     "channel",

@@ -97,9 +97,8 @@ export class Calls {
   /** True until the backfiller has said that it is idle: at the start, and after every commit that may concern it. */
   #backfillPending = true;
   readonly #pendingPushes: PendingPushes;
-  /** `beginMs` of the newest transaction that may write, and the least of the next: creation times follow commits. */
+  /** `beginMs` of the newest transaction that may write. */
   #beginMs = 0;
-  #nextBeginMs: number;
 
   constructor(options: CallsOptions) {
     this.#options = options;
@@ -113,7 +112,6 @@ export class Calls {
     );
     this.#backfiller = new Backfiller({ store: options.store });
     this.#pendingPushes = new PendingPushes({ random: options.random });
-    this.#nextBeginMs = Number(options.committer.lastTs / 1000n + 1n) / 1000;
     this.#deployment = this.#loadDeployment(1);
   }
 
@@ -327,7 +325,7 @@ export class Calls {
     result: FunctionResult & { ok: true },
   ): { result: FunctionResult; ts: CommitTs } {
     const { committer } = this.#options;
-    const ts = committer.nextTs();
+    const ts = this.#nextTs(tx);
     const valueJson = result.valueJson.includes('"$commitTs"')
       ? stringifyValue(
           resolveCommitTs(parseValue(JSON.parse(result.valueJson) as JsonValue, { commitTs: true }), ts),
@@ -348,12 +346,11 @@ export class Calls {
     tx: Transaction,
     request: SessionRequest | null,
     recordCall: () => RecordedCall | null,
-    ts: CommitTs = this.#options.committer.nextTs(),
+    ts: CommitTs = this.#nextTs(tx),
   ): CommitTs | null {
     const writes = tx.finish(ts);
     if (writes.length === 0 && request === null) return null;
     this.#options.committer.commit(ts, writes, request, recordCall());
-    this.#nextBeginMs = this.#beginMs + writes.length * creationStepMs;
     this.live.invalidate(writes);
     if (touchesBackfills(writes)) this.#backfillPending = true;
     if (dropsOrChangesIndexes(writes)) this.live.invalidateAll();
@@ -467,7 +464,7 @@ export class Calls {
   #transaction(readOnly: boolean, undo: TransactionUndo, usage?: TransactionUsage): Transaction {
     const { store, committer, clock, random } = this.#options;
     const nowMs = clock.nowMs();
-    const beginMs = Math.max(nowMs, this.#nextBeginMs);
+    const beginMs = Math.max(nowMs, Number(committer.lastTs / 1000n + 1n) / 1000);
     if (!readOnly) this.#beginMs = beginMs;
     return new Transaction({
       store,
@@ -479,6 +476,17 @@ export class Calls {
       ...(undo === null ? {} : { undo }),
       ...(usage === undefined ? {} : { usage }),
     });
+  }
+
+  /**
+   * A commit is not before the creation times it gives, and the next transaction begins after it: so creation times
+   * grow from commit to commit whatever the clock does, and whoever carries on after a restart.
+   */
+  #nextTs({ usage }: Transaction): CommitTs {
+    const written = usage.documentsWritten + usage.systemDocumentsWritten;
+    const leastUs = Math.ceil((this.#beginMs + (written + 1) * creationStepMs) * 1000);
+    const [least, next] = [BigInt(leastUs) * 1000n, this.#options.committer.nextTs()];
+    return next > least ? next : least;
   }
 
   #context(call: FunctionCall, tx: Transaction): CallContext {

@@ -232,6 +232,16 @@ describe("live queries", () => {
     expect(rig.take()).toEqual([{ type: "close", id: 4, watchers: 1 }]);
   });
 
+  it("have greater versions when their id is closed and given again", async () => {
+    await rig.open("m:a", 4);
+    for (const value of ["w", "x"]) rig.say(0n, published(1n, [4, state(value, 1)]));
+    const promise = rig.client.openQuery({ ...callOf("m:a"), journal: null });
+    const seq = rig.newestSeq();
+    rig.client.closeQuery(4);
+    rig.say(0n, { type: "answer", seq, value: { id: 4, state: state("x", 1) } });
+    expect((await promise).state.version).toBe(4);
+  });
+
   it("have one version for all who hold them", async () => {
     await rig.open("m:a", 4);
     rig.say(0n, published(1n, [4, state("w", 2)]));
@@ -392,7 +402,7 @@ describe("a live query that runs away", () => {
     await rig.open("m:a", 3);
     await rig.open("m:b", 4);
     rig.lose(-3);
-    expect(await rig.heard()).toEqual([`published 0 3=${failure.message}#2`]);
+    expect(await rig.heard()).toEqual([`published 0 3=${failure.message}#3`]);
     const handover = rig.connect();
     expect(handover.queries.map(({ id }) => id)).toEqual([4]);
     expect(handover.nextLiveQueryId).toBe(5);

@@ -57,7 +57,7 @@ interface OpenEntry {
   holders: number;
   /** What the engine counts for this id; 0: it does not know it. */
   engineWatchers: number;
-  /** Its version is counted here: an engine counts its own from 1. */
+  /** With a version of `#newestVersion`. */
   state: LiveQueryState;
   /** Its function ran away and took an engine with it: not run again before new code comes. */
   poisoned: boolean;
@@ -87,6 +87,11 @@ export class EngineClient implements EngineApi {
   #nextLocalId = localIdsFrom;
   /** Above every id an engine has given out, as far as anybody here was told. */
   #nextEngineId = 1;
+  /**
+   * Versions of all states ever shown come from one sequence: those of an engine start anew with it, and an id may be
+   * closed and opened again while older news of it are on the way.
+   */
+  #newestVersion = 0;
   #isFirstEngine = true;
   /** What the engine that is about to connect was told to open. */
   #handedOver: readonly LiveQueryId[] = [];
@@ -313,8 +318,9 @@ export class EngineClient implements EngineApi {
     if (id < localIdsFrom) this.#nextEngineId = Math.max(this.#nextEngineId, id + 1);
     const entry = this.#open.get(id);
     if (entry === undefined) {
-      this.#open.set(id, { call, holders: 1, engineWatchers: 1, state, poisoned: false });
-      return { id, state };
+      const shown = { ...state, version: ++this.#newestVersion };
+      this.#open.set(id, { call, holders: 1, engineWatchers: 1, state: shown, poisoned: false });
+      return { id, state: shown };
     }
     entry.holders += 1;
     entry.engineWatchers += 1;
@@ -333,7 +339,7 @@ export class EngineClient implements EngineApi {
       if (entry === undefined) continue;
       const { version, result } = entry.state;
       const same = sameResult(result, state.result);
-      entry.state = { ...state, version: same ? version : version + 1 };
+      entry.state = { ...state, version: same ? version : ++this.#newestVersion };
       if (!same) news.push({ id, state: entry.state });
     }
     for (const listener of this.#listeners) listener.published(ts, news);
@@ -413,7 +419,7 @@ export class EngineClient implements EngineApi {
     result: LiveQueryState["result"],
   ): void {
     const id = this.#nextLocalId++ as LiveQueryId;
-    const state: LiveQueryState = { version: 1, result, journal: null };
+    const state: LiveQueryState = { version: ++this.#newestVersion, result, journal: null };
     this.#open.set(id, { call, holders: 1, engineWatchers: 0, state, poisoned: true });
     this.#take(seq)?.resolve({ id, state });
   }

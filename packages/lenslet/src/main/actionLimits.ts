@@ -3,7 +3,7 @@ export interface ActionLimits {
   /** limits.md #19 and #21. */
   readonly isolateTimeMsMax: number;
   readonly nodeTimeMsMax: number;
-  /** An action that keeps its process from doing anything else for so long is ended. */
+  /** An action that keeps its process from doing anything else for so long is ended; twice as long if it only blocks. */
   readonly unresponsiveMsMax: number;
   /** A process that is silent for longer than that plus this is killed, whatever it runs. */
   readonly killGraceMs: number;
@@ -37,7 +37,7 @@ export const defaultActionLimits: ActionLimits = {
   heapMebibytesMax: 512,
   residentMebibytesMax: 1536,
   processesMax: 3,
-  actionsPerProcess: 100,
+  actionsPerProcess: 256,
   concurrentMax: 512,
   queueWaitMs: 10_000,
   queueLengthMax: 2_000,

@@ -16,6 +16,7 @@ import type {
   OperationOutcome,
   ServerMessage,
 } from "../runner/actionHost/messages.ts";
+import { idleHangFactor } from "../runner/actionHost/watch.ts";
 import { hostFailure } from "../runner/failure.ts";
 import { outOfMemoryText } from "../runner/limits.ts";
 import type { LogLine } from "../runner/types.ts";
@@ -263,7 +264,7 @@ export class ActionProcess {
     // Counted in looks as well: when this process itself was held up, everybody seems to have been silent.
     this.#looksSinceHeard++;
     const { unresponsiveMsMax, killGraceMs } = this.#options.limits;
-    const limitMs = this.#isReady ? unresponsiveMsMax + killGraceMs : startMsMax;
+    const limitMs = this.#isReady ? unresponsiveMsMax * idleHangFactor + killGraceMs : startMsMax;
     if (this.#silentMs() <= limitMs || this.#looksSinceHeard * lookIntervalMs <= limitMs) return;
     this.#wasSilent = true;
     this.#options.report("warn", `an action host does not answer and is killed; it runs ${this.#names()}`);

@@ -20,6 +20,9 @@ function main(): void {
     send(messages, undefined, undefined, () => undefined);
   });
   process.on("message", (messages) => host.receive(messages as readonly ServerMessage[]));
+  // Ctrl-C reaches the whole process group: the server decides when its action hosts end.
+  process.on("SIGINT", () => undefined);
+  process.on("SIGTERM", () => undefined);
   process.on("disconnect", () => {
     if (settings.moduleFolder !== null) rmSync(settings.moduleFolder, { recursive: true, force: true });
     exit(0);

@@ -19,6 +19,9 @@ export interface WatchSettings {
   readonly moduleFolder: string | null;
 }
 
+/** Silence without computing (a call that blocks, or a machine that is busy with others) may last so many times as long. */
+export const idleHangFactor = 2;
+
 /** `action` 0: it cannot be told whose doing it was, or that action has ended. */
 export interface BrokenOff {
   readonly action: number;

@@ -2,7 +2,13 @@ import { rmSync } from "node:fs";
 import { Session } from "node:inspector";
 import { parentPort, workerData } from "node:worker_threads";
 import { assert } from "../../base/assert.ts";
-import { type BrokenOff, runningActionGlobal, watchCell, type WatchSettings } from "./watch.ts";
+import {
+  type BrokenOff,
+  idleHangFactor,
+  runningActionGlobal,
+  watchCell,
+  type WatchSettings,
+} from "./watch.ts";
 
 const lookIntervalMs = 20;
 /** Silence after which the debugger is attached, ready for an exhausted heap. */
@@ -30,6 +36,7 @@ class Watch {
   #beatAtMs = performance.now();
   #pauseAskedAtMs = -Infinity;
   #reason: BrokenOff["reason"] | null = null;
+  #cpuMsAtBeat = 0;
   #looks = 0;
   #lookedAtMs = performance.now();
   #memoryReports = 0;
@@ -60,13 +67,23 @@ class Watch {
     if (isIdle || beat !== this.#beat || nowMs - this.#lookedAtMs > stoppedMs) {
       this.#beat = beat;
       this.#beatAtMs = nowMs;
+      this.#cpuMsAtBeat = cpuMs();
     }
     this.#lookedAtMs = nowMs;
     const silentMs = nowMs - this.#beatAtMs;
     const heapHigh = Atomics.load(this.#cells, watchCell.heapHigh) === 1;
     this.#arm(!isIdle && (heapHigh || silentMs > suspicionMs));
     if (!isIdle && this.#looks % 4 === 0) this.#lookAtMemory(silentMs, nowMs);
-    if (silentMs > this.#settings.unresponsiveMsMax) this.#breakOff("unresponsive", nowMs);
+    if (this.#isUnresponsive(silentMs)) this.#breakOff("unresponsive", nowMs);
+  }
+
+  /** On a machine with too much to do an innocent action may be silent as well: it has not had the time that it wants. */
+  #isUnresponsive(silentMs: number): boolean {
+    const { unresponsiveMsMax } = this.#settings;
+    if (silentMs <= unresponsiveMsMax) return false;
+    return (
+      silentMs > unresponsiveMsMax * idleHangFactor || cpuMs() - this.#cpuMsAtBeat > unresponsiveMsMax / 2
+    );
   }
 
   /** Buffers are outside the heap. Only when one action holds the thread can they be laid at its door. */
@@ -117,6 +134,12 @@ class Watch {
   #resume(): void {
     this.#session.post("Debugger.resume");
   }
+}
+
+/** Of all threads of the process. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }
 
 const port = parentPort;

@@ -5,7 +5,7 @@ export default defineConfig({
     include: [
       "packages/*/src/**/*.test.ts",
       "packages/*/{crash,fuzz,sim}/**/*.test.ts",
-      "conformance/**/*.test.ts",
+      "conformance/**/*.test.{ts,tsx}",
       "apps/*/tests/**/*.test.ts",
     ],
     pool: "forks",

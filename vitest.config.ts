@@ -1,16 +1,33 @@
 import { defineConfig } from "vitest/config";
 
+/** Tests that start servers, browsers or processes that run wild. One file at a time: they share the machine. */
+const servers = [
+  "packages/lenslet/src/main/**/*.test.ts",
+  "packages/lenslet/{crash,fuzz}/**/*.test.ts",
+  "conformance/**/*.test.{ts,tsx}",
+  "apps/*/tests/**/*.test.ts",
+];
+
 export default defineConfig({
   test: {
-    include: [
-      "packages/*/src/**/*.test.ts",
-      "packages/*/{crash,fuzz,sim}/**/*.test.ts",
-      "conformance/**/*.test.{ts,tsx}",
-      "apps/*/tests/**/*.test.ts",
-    ],
     pool: "forks",
     execArgv: ["--experimental-vm-modules", "--disable-warning=ExperimentalWarning"],
     testTimeout: 60_000,
-    hookTimeout: 60_000,
+    hookTimeout: 120_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "rooms",
+          include: ["packages/lenslet/{src,sim}/**/*.test.ts"],
+          exclude: servers,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: { name: "servers", include: servers, maxWorkers: 1, sequence: { groupOrder: 1 } },
+      },
+    ],
   },
 });

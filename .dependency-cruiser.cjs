@@ -5,6 +5,7 @@ const rooms = [
   "protocol",
   "log",
   "store",
+  "search",
   "transaction",
   "subscription",
   "runner",

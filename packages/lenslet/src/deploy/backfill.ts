@@ -1,4 +1,6 @@
-import type { DatabaseIndex, Table } from "../store/catalog.ts";
+import { searchEntryOf } from "../search/entry.ts";
+import type { DatabaseIndex, SearchIndex, Table } from "../store/catalog.ts";
+import type { SearchEntry } from "../store/searchReader.ts";
 import type { IndexId, Namespace, ScanRow, Store, StoredDocument } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { encodeId, type InternalId } from "../values/id.ts";
@@ -73,7 +75,7 @@ export class Backfiller {
   #indexSlice(tx: Transaction, row: SystemRow<IndexRow>): void {
     const { tablet, index: indexId } = row.value;
     const table = tx.catalog().tableByTablet(tablet);
-    const index = table?.indexes.find((candidate) => candidate.id === indexId);
+    const index = table === null ? undefined : indexOf(table, indexId);
     const key = `index ${indexId}`;
     if (table === null || index === undefined) {
       // The table was deleted in the same commit that left this row; there is nothing to build.
@@ -82,7 +84,7 @@ export class Backfiller {
       return;
     }
     const slice = this.#nextSlice(table, key, key);
-    this.#store.backfillIndex(indexId, entriesOf(index, slice));
+    addToIndex(this.#store, index, slice);
     if (slice.length === this.#sliceDocumentsMax) return;
     this.#finish(key);
     replaceRow(tx, indexRows, row.id, { ...row.value, state: "backfilled" });
@@ -156,24 +158,41 @@ function userFields(document: StoredDocument): ValueObject {
   return fields;
 }
 
-function entriesOf(index: DatabaseIndex, slice: readonly ScanRow[]): { key: IndexKey; id: InternalId }[] {
-  return slice.map(({ document }) => ({
-    key: indexKeyOf(document.value, index.fields, document.id),
-    id: document.id,
-  }));
+type AnyIndex = DatabaseIndex | SearchIndex;
+
+function indexOf(table: Table, id: IndexId): AnyIndex | undefined {
+  const indexes: readonly AnyIndex[] = [...table.indexes, ...table.searchIndexes];
+  return indexes.find((candidate) => candidate.id === id);
+}
+
+function addToIndex(store: Store, index: AnyIndex, slice: readonly ScanRow[]): void {
+  if ("fields" in index) {
+    const entries = slice.map(({ document }) => ({
+      key: indexKeyOf(document.value, index.fields, document.id),
+      id: document.id,
+    }));
+    store.backfillIndex(index.id, entries);
+    return;
+  }
+  const documents: { id: InternalId; entry: SearchEntry }[] = [];
+  for (const { document } of slice) {
+    const entry = searchEntryOf(index, document);
+    if (entry !== null) documents.push({ id: document.id, entry });
+  }
+  store.backfillSearchIndex(index.id, documents);
 }
 
 /**
- * Adds every document of the table to an index. For the replay of the log: a commit that moves an index out of
- * "backfilling" says that it is complete, but the entries themselves are in no record and may be lost with the store's
- * unpersisted tail (or never have been made, on a replica). So whoever replays such a commit calls this after
+ * Adds every document of the table to an index of either kind. For the replay of the log: a commit that moves an index
+ * out of "backfilling" says that it is complete, but the entries themselves are in no record and may be lost with the
+ * store's unpersisted tail (or never have been made, on a replica). So whoever replays such a commit calls this after
  * applying it.
  */
-export function completeIndex(store: Store, table: Table, index: DatabaseIndex): void {
+export function completeIndex(store: Store, table: Table, index: AnyIndex): void {
   let lower: IndexKey = "";
   for (;;) {
     const slice = store.scan(table.byId.id, table.tablet, lower, null, "asc", backfillSliceDocumentsMax);
-    store.backfillIndex(index.id, entriesOf(index, slice));
+    addToIndex(store, index, slice);
     const last = slice.at(-1);
     if (last === undefined || slice.length < backfillSliceDocumentsMax) return;
     lower = `${last.document.id}\0`;

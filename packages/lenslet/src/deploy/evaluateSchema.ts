@@ -79,9 +79,24 @@ function documentsIn(tx: Transaction, tableName: string): number {
 }
 
 function needsBackfill(tx: Transaction, index: DeveloperIndex, numDocs: number): boolean {
-  if (index.type !== "database" || numDocs === 0) return false;
+  if (numDocs === 0) return false;
   const [table = "", name = ""] = index.name.split(".");
-  return !isBuilt(tx, rootNamespace, { table, name, fields: index.fields });
+  switch (index.type) {
+    case "database":
+      return !isBuilt(tx, rootNamespace, { table, name, fields: index.fields });
+    case "search": {
+      const { searchField, filterFields } = index;
+      return !isBuilt(tx, rootNamespace, {
+        table,
+        name,
+        kind: "search",
+        fields: [searchField],
+        filterFields,
+      });
+    }
+    case "vector":
+      return false;
+  }
 }
 
 function estimateSize(tx: Transaction, tableName: string, numDocs: number): number {

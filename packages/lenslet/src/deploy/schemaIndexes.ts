@@ -1,7 +1,7 @@
 import { assert } from "../base/assert.ts";
 import type { Namespace } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
-import type { SchemaJson } from "./schemaTypes.ts";
+import type { SchemaJson, SearchIndexJson } from "./schemaTypes.ts";
 import {
   deleteRow,
   indexRows,
@@ -14,19 +14,16 @@ import {
 
 /*
  * The indexes that exist (rows of `_indexes`) against those that schemas declare. A row belongs to a declaration when
- * table, name and fields are equal; a changed index is a second row beside the first until the push is finished.
- * Search and vector indexes have no rows yet: they are only part of schemas.
+ * table, name, kind and fields are equal; a changed index is a second row beside the first until the push is finished.
+ * Vector indexes have no rows yet: they are only part of schemas.
  */
 
-interface DeclaredIndex {
-  readonly table: string;
-  readonly name: string;
-  readonly fields: readonly string[];
-  readonly staged: boolean;
-}
+/** The definition of an index, as far as rows have it. */
+type IndexSpec = Pick<IndexRow, "table" | "name" | "fields" | "kind" | "filterFields">;
+type DeclaredIndex = IndexSpec & { readonly staged: boolean };
 
-function keyOf(index: Pick<IndexRow, "table" | "name" | "fields">): string {
-  return JSON.stringify([index.table, index.name, index.fields]);
+function keyOf({ table, name, fields, kind, filterFields }: IndexSpec): string {
+  return JSON.stringify([table, name, kind ?? "database", fields, filterFields?.toSorted() ?? []]);
 }
 
 function declared(schema: SchemaJson | null): ReadonlyMap<string, DeclaredIndex> {
@@ -37,9 +34,20 @@ function declared(schema: SchemaJson | null): ReadonlyMap<string, DeclaredIndex>
         const index = { table: table.tableName, name: indexDescriptor, fields, staged };
         result.set(keyOf(index), index);
       }
+      for (const search of staged ? table.stagedSearchIndexes : table.searchIndexes) {
+        const index = { ...searchSpec(table.tableName, search), staged };
+        result.set(keyOf(index), index);
+      }
     }
   }
   return result;
+}
+
+function searchSpec(
+  table: string,
+  { indexDescriptor, searchField, filterFields }: SearchIndexJson,
+): IndexSpec {
+  return { table, name: indexDescriptor, kind: "search", fields: [searchField], filterFields };
 }
 
 function rowsIn(tx: Transaction, namespace: Namespace): readonly SystemRow<IndexRow>[] {
@@ -71,14 +79,11 @@ export function prepareIndexes(
     const table = tx.table(namespace, index.table);
     assert(table !== null, "the tables of the schema were created above");
     insertRow(tx, indexRows, {
+      ...index,
       namespace,
-      table: index.table,
       tablet: table.tablet,
-      name: index.name,
       index: tx.nextPhysicalId(),
-      fields: index.fields,
       state: tx.count(table) === 0 ? "backfilled" : "backfilling",
-      staged: index.staged,
     });
   }
 }
@@ -118,11 +123,7 @@ export function settleIndexes(tx: Transaction, namespace: Namespace, schema: Sch
 }
 
 /** Whether an index like this exists and is complete, for predictions. */
-export function isBuilt(
-  tx: Transaction,
-  namespace: Namespace,
-  index: { readonly table: string; readonly name: string; readonly fields: readonly string[] },
-): boolean {
+export function isBuilt(tx: Transaction, namespace: Namespace, index: IndexSpec): boolean {
   const row = rowsIn(tx, namespace).find((candidate) => keyOf(candidate.value) === keyOf(index));
   return row !== undefined && row.value.state !== "backfilling";
 }

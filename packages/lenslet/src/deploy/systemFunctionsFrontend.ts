@@ -1,5 +1,5 @@
 import { badRequest } from "../base/errors.ts";
-import type { DatabaseIndex } from "../store/catalog.ts";
+import type { DatabaseIndex, SearchIndex } from "../store/catalog.ts";
 import type { Namespace } from "../store/store.ts";
 import { reservedTableNumbers } from "../store/systemTables.ts";
 import type { Transaction } from "../transaction/transaction.ts";
@@ -79,9 +79,8 @@ export const frontendFunctions: Readonly<Record<string, SystemFunction>> = {
     const tableName = optionalStringArgument(args, "tableName");
     const table = tableName === null ? null : tx.table(namespace, tableName);
     if (table === null) return null;
-    return table.indexes
-      .filter((index) => index !== table.byId && index !== table.byCreationTime)
-      .map(describeIndex);
+    const own = table.indexes.filter((index) => index !== table.byId && index !== table.byCreationTime);
+    return [...own, ...table.searchIndexes].map(describeIndex);
   },
   "getById:default": (tx, _context, args) =>
     documentById(tx, namespaceOfArgument(args), stringArgument(args, "id")),
@@ -137,9 +136,15 @@ function tableMapping(tx: Transaction, namespace: Namespace): Value {
   return mapping;
 }
 
-function describeIndex(index: DatabaseIndex): Value {
+function describeIndex(index: DatabaseIndex | SearchIndex): Value {
   const state = index.state === "enabled" ? "done" : index.state;
-  const fields = index.fields.slice(0, -1).map((path) => path.join("."));
+  const fields =
+    "fields" in index
+      ? index.fields.slice(0, -1).map((path) => path.join("."))
+      : {
+          searchField: index.searchField.join("."),
+          filterFields: index.filterFields.map((path) => path.join(".")),
+        };
   return { name: index.name, staged: index.staged, fields, backfill: { state } };
 }
 

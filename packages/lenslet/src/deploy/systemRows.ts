@@ -43,7 +43,12 @@ export interface IndexRow {
   readonly tablet: number;
   readonly name: string;
   readonly index: number;
+  /** Of a text search index: the search field alone. */
   readonly fields: readonly string[];
+  /** Absent for database indexes. */
+  readonly kind?: "search";
+  /** Of a text search index. */
+  readonly filterFields?: readonly string[];
   readonly state: "backfilling" | "backfilled" | "enabled";
   readonly staged: boolean;
 }

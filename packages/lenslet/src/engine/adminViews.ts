@@ -1,3 +1,4 @@
+import type { DatabaseIndex, SearchIndex } from "../store/catalog.ts";
 import type { Namespace } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 
@@ -15,16 +16,22 @@ export function describeIndexes(tx: Transaction, namespace: Namespace): { indexe
   const indexes: unknown[] = [];
   for (const table of tx.catalog().tables(namespace)) {
     if (table.system) continue;
-    for (const index of table.indexes) {
+    for (const index of [...table.indexes, ...table.searchIndexes]) {
       if (index === table.byId || index === table.byCreationTime) continue;
       indexes.push({
         table: table.name,
         name: index.name,
-        fields: index.fields.map((path) => path.join(".")),
+        fields: fieldsOf(index),
         backfill: { state: index.state === "backfilling" ? "in_progress" : "done" },
         staged: index.staged,
       });
     }
   }
   return { indexes };
+}
+
+function fieldsOf(index: DatabaseIndex | SearchIndex): unknown {
+  if ("fields" in index) return index.fields.map((path) => path.join("."));
+  const { searchField, filterFields } = index;
+  return { searchField: searchField.join("."), filterFields: filterFields.map((path) => path.join(".")) };
 }

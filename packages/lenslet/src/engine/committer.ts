@@ -3,9 +3,11 @@ import { completeIndex } from "../deploy/backfill.ts";
 import type { Clock } from "../base/clock.ts";
 import { LensletError } from "../base/errors.ts";
 import type { CommitTs, Log, LogRecord } from "../log/log.ts";
+import { searchChangesOf } from "../search/entry.ts";
+import type { IndexState } from "../store/catalog.ts";
 import { applyEffects, type CatalogEffect, type CatalogState } from "../store/catalogState.ts";
 import { makeDocument } from "../store/document.ts";
-import type { DocumentWrite, SessionRequest, Store, StoredDocument } from "../store/store.ts";
+import type { DocumentWrite, IndexId, SessionRequest, Store, StoredDocument } from "../store/store.ts";
 import { decodeId } from "../values/id.ts";
 import { indexKeyOf } from "../values/key.ts";
 import {
@@ -208,20 +210,35 @@ export class Committer {
         before: before === null ? null : indexKeyOf(before.value, index.fields, id),
         after: after === null ? null : indexKeyOf(after.value, index.fields, id),
       }));
-      resolved.push({ tablet: write.tablet, id, idText: write.idText, before, after, keys });
+      const base = { tablet: write.tablet, id, idText: write.idText, before, after, keys };
+      const search = searchChangesOf(table, before, after);
+      resolved.push(search === undefined ? base : { ...base, search });
     }
     return resolved;
   }
 
   /** An index that a replayed commit declares complete is filled on the spot: its backfill is not in the log. */
   #completeBackfills(before: CatalogState): void {
-    for (const index of this.#catalog.databaseIndexes()) {
-      if (index.state === "backfilling" || before.indexById(index.id)?.state !== "backfilling") continue;
+    const completed = [
+      ...completedOf(this.#catalog.databaseIndexes(), (index) => before.indexById(index)),
+      ...completedOf(this.#catalog.searchIndexes(), (index) => before.searchIndexById(index)),
+    ];
+    for (const index of completed) {
       const table = this.#catalog.tableByTablet(index.tablet);
       assert(table !== null, "an index belongs to a table");
       completeIndex(this.#options.store, table, index);
     }
   }
+}
+
+/** The indexes that were being built and are not any more. */
+function completedOf<T extends { readonly id: IndexId; readonly state: IndexState }>(
+  indexes: Iterable<T>,
+  before: (index: IndexId) => { readonly state: IndexState } | null,
+): T[] {
+  return [...indexes].filter(
+    ({ id, state }) => state !== "backfilling" && before(id)?.state === "backfilling",
+  );
 }
 
 /** Past commits hold the keys of the indexes there were; a table that is gone is not in the catalog any more. */

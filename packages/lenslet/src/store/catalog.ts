@@ -19,6 +19,18 @@ export interface DatabaseIndex {
   readonly staged: boolean;
 }
 
+/** A text search index. Its `id` is of the same sequence as those of database indexes. */
+export interface SearchIndex {
+  readonly id: IndexId;
+  readonly name: string;
+  readonly tablet: TabletId;
+  /** Field paths as arrays of segments. */
+  readonly searchField: readonly string[];
+  readonly filterFields: readonly (readonly string[])[];
+  readonly state: IndexState;
+  readonly staged: boolean;
+}
+
 export interface Table {
   readonly namespace: Namespace;
   readonly name: string;
@@ -26,8 +38,10 @@ export interface Table {
   readonly tablet: TabletId;
   readonly byId: DatabaseIndex;
   readonly byCreationTime: DatabaseIndex;
-  /** Every index of the table, by_id and by_creation_time first. The same name may occur twice while a changed index is rebuilt. */
+  /** Every database index of the table, by_id and by_creation_time first. The same name may occur twice while a changed index is rebuilt. */
   readonly indexes: readonly DatabaseIndex[];
+  /** Here too a name may occur twice. */
+  readonly searchIndexes: readonly SearchIndex[];
   /** System tables (names start with "_"): hidden from user code, not schema-checked, counted apart. */
   readonly system: boolean;
 }

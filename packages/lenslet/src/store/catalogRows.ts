@@ -1,4 +1,4 @@
-import { assert } from "../base/assert.ts";
+import { assert, AssertionError } from "../base/assert.ts";
 import { parseValidator, type Validator } from "../values/validator.ts";
 import type { ValueObject } from "../values/value.ts";
 import type { EnforcedSchema, IndexState } from "./catalog.ts";
@@ -17,14 +17,26 @@ export interface TableRow {
   readonly byCreationTime: IndexId;
 }
 
-export interface IndexRow {
+interface IndexRowBase {
   readonly tablet: TabletId;
   readonly name: string;
   readonly index: IndexId;
-  readonly fields: readonly string[];
   readonly state: IndexState;
   readonly staged: boolean;
 }
+
+export interface DatabaseIndexRow extends IndexRowBase {
+  readonly kind: "database";
+  readonly fields: readonly string[];
+}
+
+export interface SearchIndexRow extends IndexRowBase {
+  readonly kind: "search";
+  readonly searchField: string;
+  readonly filterFields: readonly string[];
+}
+
+export type IndexRow = DatabaseIndexRow | SearchIndexRow;
 
 export interface SchemaRow {
   readonly namespace: Namespace;
@@ -43,19 +55,29 @@ export function decodeTableRow(value: ValueObject): TableRow {
   };
 }
 
+/** A row without `kind` is a database index: there were no others when it was written. */
 export function decodeIndexRow(value: ValueObject): IndexRow {
   const state = stringField(value, "state");
   assert(isIndexState(state), "an _indexes document has a known state");
-  const fields: unknown = value["fields"];
-  assert(Array.isArray(fields) && fields.every((path) => typeof path === "string"), "index fields are paths");
-  return {
+  const fields = pathsField(value, "fields");
+  const base = {
     tablet: integerField(value, "tablet"),
     name: stringField(value, "name"),
     index: integerField(value, "index"),
-    fields,
     state,
     staged: value["staged"] === true,
   };
+  switch (value["kind"]) {
+    case undefined:
+      return { ...base, kind: "database", fields };
+    case "search": {
+      const [searchField, ...others] = fields;
+      assert(searchField !== undefined && others.length === 0, "a search index has one search field");
+      return { ...base, kind: "search", searchField, filterFields: pathsField(value, "filterFields") };
+    }
+    default:
+      throw new AssertionError("an _indexes document is of a known kind");
+  }
 }
 
 /** Null for a schema that is no longer, or never became, of any effect. */
@@ -112,6 +134,15 @@ function stringField(value: ValueObject, name: string): string {
   const field = value[name];
   assert(typeof field === "string", `a metadata document has the string field ${name}`);
   return field;
+}
+
+function pathsField(value: ValueObject, name: string): readonly string[] {
+  const paths: unknown = value[name];
+  assert(
+    Array.isArray(paths) && paths.every((path) => typeof path === "string"),
+    `a metadata document has the paths ${name}`,
+  );
+  return paths;
 }
 
 function integerField(value: ValueObject, name: string): number {

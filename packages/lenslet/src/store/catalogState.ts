@@ -1,12 +1,14 @@
 import { assert } from "../base/assert.ts";
 import type { InternalId } from "../values/id.ts";
-import type { Catalog, DatabaseIndex, EnforcedSchema, Table } from "./catalog.ts";
+import type { Catalog, DatabaseIndex, EnforcedSchema, SearchIndex, Table } from "./catalog.ts";
 import {
   decodeIndexRow,
   decodeSchemaRow,
   decodeTableRow,
+  type DatabaseIndexRow,
   type IndexRow,
   type SchemaRow,
+  type SearchIndexRow,
 } from "./catalogRows.ts";
 import type { DocumentWrite, IndexId, Namespace, Store, StoredDocument, TabletId } from "./store.ts";
 import {
@@ -23,6 +25,7 @@ export type CatalogEffect =
   | { readonly kind: "createTablet"; readonly tablet: TabletId; readonly byId: IndexId }
   | { readonly kind: "dropTablet"; readonly tablet: TabletId }
   | { readonly kind: "createIndex"; readonly index: IndexId; readonly tablet: TabletId }
+  | { readonly kind: "createSearchIndex"; readonly index: IndexId; readonly tablet: TabletId }
   | { readonly kind: "dropIndex"; readonly index: IndexId };
 
 /** Carries out effects in order. */
@@ -37,6 +40,9 @@ export function applyEffects(store: Store, effects: readonly CatalogEffect[]): v
         break;
       case "createIndex":
         store.createIndex(effect.index, effect.tablet);
+        break;
+      case "createSearchIndex":
+        store.createSearchIndex(effect.index, effect.tablet);
         break;
       case "dropIndex":
         store.dropIndex(effect.index);
@@ -54,8 +60,9 @@ interface Parts {
   readonly tables: ReadonlyMap<TabletId, Table>;
   readonly namespaces: ReadonlyMap<Namespace, NamespaceTables>;
   readonly indexes: ReadonlyMap<IndexId, DatabaseIndex>;
+  readonly searchIndexes: ReadonlyMap<IndexId, SearchIndex>;
   /** User indexes of each tablet, keyed by their `_indexes` document; also those whose table is gone. */
-  readonly indexRows: ReadonlyMap<TabletId, ReadonlyMap<InternalId, DatabaseIndex>>;
+  readonly indexRows: ReadonlyMap<TabletId, ReadonlyMap<InternalId, IndexRow>>;
   /** `_schemas` documents that are active, pending or validated. */
   readonly schemaRows: ReadonlyMap<InternalId, SchemaRow>;
   readonly nextPhysicalId: number;
@@ -80,6 +87,7 @@ export class CatalogState implements Catalog {
       tables: new Map(),
       namespaces: new Map(),
       indexes: new Map(),
+      searchIndexes: new Map(),
       indexRows: new Map(),
       schemaRows: new Map(),
       nextPhysicalId: firstUserPhysicalId,
@@ -134,6 +142,15 @@ export class CatalogState implements Catalog {
     return this.#parts.indexes.values();
   }
 
+  searchIndexById(index: IndexId): SearchIndex | null {
+    return this.#parts.searchIndexes.get(index) ?? null;
+  }
+
+  /** Every text search index of every table. */
+  searchIndexes(): Iterable<SearchIndex> {
+    return this.#parts.searchIndexes.values();
+  }
+
   /**
    * Lowest physical id that was never used; tables and indexes draw from one sequence. Asking does not take it: who
    * needs several counts on from here, and they are taken by the commit whose documents name them.
@@ -168,9 +185,10 @@ function isMetadata(tablet: TabletId): boolean {
 class Draft {
   readonly #tables: Map<TabletId, Table>;
   readonly #namespaces: Map<Namespace, NamespaceTables>;
-  readonly #indexRows: Map<TabletId, ReadonlyMap<InternalId, DatabaseIndex>>;
+  readonly #indexRows: Map<TabletId, ReadonlyMap<InternalId, IndexRow>>;
   readonly #schemaRows: Map<InternalId, SchemaRow>;
   readonly #indexes: Map<IndexId, DatabaseIndex>;
+  readonly #searchIndexes: Map<IndexId, SearchIndex>;
   /** Tables as they are to be, without their final list of indexes. */
   readonly #changed = new Map<TabletId, Table>();
   readonly #removed = new Map<TabletId, Table>();
@@ -181,6 +199,7 @@ class Draft {
     this.#tables = new Map(parts.tables);
     this.#namespaces = new Map(parts.namespaces);
     this.#indexes = new Map(parts.indexes);
+    this.#searchIndexes = new Map(parts.searchIndexes);
     this.#indexRows = new Map(parts.indexRows);
     this.#schemaRows = new Map(parts.schemaRows);
     this.#nextPhysicalId = parts.nextPhysicalId;
@@ -205,7 +224,7 @@ class Draft {
     } else if (tablet === indexesTable.tablet) {
       const row = decodeIndexRow(after.value);
       this.#raisePhysicalId(row.index);
-      this.#changeIndexRows(row.tablet, (rows) => rows.set(id, databaseIndex(row)));
+      this.#changeIndexRows(row.tablet, (rows) => rows.set(id, row));
     } else {
       const row = decodeSchemaRow(after.value);
       if (row !== null) this.#schemaRows.set(id, row);
@@ -224,25 +243,27 @@ class Draft {
       const table = this.#tables.get(tablet);
       if (table !== undefined && !this.#removed.has(tablet) && !this.#changed.has(tablet)) {
         this.#removed.set(tablet, table);
-        this.#changed.set(tablet, { ...table, indexes: [table.byId, table.byCreationTime] });
+        const indexes = [table.byId, table.byCreationTime];
+        this.#changed.set(tablet, { ...table, indexes, searchIndexes: [] });
       }
     }
     const byNamespace = this.#openNamespaces();
     for (const table of this.#removed.values()) {
       this.#tables.delete(table.tablet);
       for (const index of table.indexes) this.#indexes.delete(index.id);
+      for (const index of table.searchIndexes) this.#searchIndexes.delete(index.id);
       byNamespace(table.namespace).byName.delete(table.name);
       byNamespace(table.namespace).byNumber.delete(table.number);
     }
     for (const base of this.#changed.values()) {
-      const own = this.#indexRows.get(base.tablet)?.values() ?? [];
-      const table: Table = { ...base, indexes: [...base.indexes, ...own] };
+      const table = withIndexes(base, this.#indexRows.get(base.tablet)?.values() ?? []);
       const { byName, byNumber } = byNamespace(table.namespace);
       assert(!this.#tables.has(table.tablet), "a tablet belongs to one table");
       assert(!byName.has(table.name), "a table name occurs once in a namespace");
       assert(!byNumber.has(table.number), "a table number occurs once in a namespace");
       this.#tables.set(table.tablet, table);
       for (const index of table.indexes) this.#indexes.set(index.id, index);
+      for (const index of table.searchIndexes) this.#searchIndexes.set(index.id, index);
       byName.set(table.name, table);
       byNumber.set(table.number, table);
     }
@@ -250,6 +271,7 @@ class Draft {
       tables: this.#tables,
       namespaces: this.#namespaces,
       indexes: this.#indexes,
+      searchIndexes: this.#searchIndexes,
       indexRows: this.#indexRows,
       schemaRows: this.#schemaRows,
       nextPhysicalId: this.#nextPhysicalId,
@@ -270,7 +292,7 @@ class Draft {
     };
   }
 
-  #changeIndexRows(tablet: TabletId, change: (rows: Map<InternalId, DatabaseIndex>) => void): void {
+  #changeIndexRows(tablet: TabletId, change: (rows: Map<InternalId, IndexRow>) => void): void {
     const rows = new Map(this.#indexRows.get(tablet));
     change(rows);
     if (rows.size === 0) this.#indexRows.delete(tablet);
@@ -293,6 +315,9 @@ function effectsBetween(before: Parts, after: Parts): CatalogEffect[] {
       for (const { id } of table.indexes) {
         if (after.indexes.get(id)?.tablet !== table.tablet) effects.push({ kind: "dropIndex", index: id });
       }
+      for (const { id } of table.searchIndexes) {
+        if (!after.searchIndexes.has(id)) effects.push({ kind: "dropIndex", index: id });
+      }
     }
   }
   for (const table of after.tables.values()) {
@@ -304,16 +329,21 @@ function effectsBetween(before: Parts, after: Parts): CatalogEffect[] {
       for (const { id } of table.indexes) {
         if (!before.indexes.has(id)) effects.push({ kind: "createIndex", index: id, tablet: table.tablet });
       }
+      for (const { id } of table.searchIndexes) {
+        if (!before.searchIndexes.has(id))
+          effects.push({ kind: "createSearchIndex", index: id, tablet: table.tablet });
+      }
     }
   }
   return effects;
 }
 
-function creationOf({ tablet, byId, indexes }: Table): CatalogEffect[] {
+function creationOf({ tablet, byId, indexes, searchIndexes }: Table): CatalogEffect[] {
   const stored = indexes.filter(({ id }) => id !== byId.id);
   return [
     { kind: "createTablet", tablet, byId: byId.id },
     ...stored.map(({ id }): CatalogEffect => ({ kind: "createIndex", index: id, tablet })),
+    ...searchIndexes.map(({ id }): CatalogEffect => ({ kind: "createSearchIndex", index: id, tablet })),
   ];
 }
 
@@ -321,16 +351,26 @@ function systemTable(definition: SystemTableDefinition): Table {
   const { name, number, tablet } = definition;
   const { byId, byCreationTime } = ownIndexes(tablet, definition.byId, definition.byCreationTime);
   const others = definition.indexes.map((index) =>
-    databaseIndex({ ...index, index: index.id, tablet, state: "enabled", staged: false }),
+    databaseIndex({ ...index, kind: "database", index: index.id, tablet, state: "enabled", staged: false }),
   );
   const indexes = [byId, byCreationTime, ...others];
-  return { namespace: "", name, number, tablet, byId, byCreationTime, indexes, system: true };
+  return {
+    namespace: "",
+    name,
+    number,
+    tablet,
+    byId,
+    byCreationTime,
+    indexes,
+    searchIndexes: [],
+    system: true,
+  };
 }
 
 function userTable(row: ReturnType<typeof decodeTableRow>): Table {
   const { byId, byCreationTime } = ownIndexes(row.tablet, row.byId, row.byCreationTime);
   const system = row.name.startsWith("_");
-  return { ...row, byId, byCreationTime, indexes: [byId, byCreationTime], system };
+  return { ...row, byId, byCreationTime, indexes: [byId, byCreationTime], searchIndexes: [], system };
 }
 
 function ownIndexes(tablet: TabletId, byId: IndexId, byCreationTime: IndexId) {
@@ -346,7 +386,24 @@ function ownIndexes(tablet: TabletId, byId: IndexId, byCreationTime: IndexId) {
   };
 }
 
-function databaseIndex(row: IndexRow): DatabaseIndex {
+/** A table that has only its own two indexes, with those that `_indexes` lists for it. */
+function withIndexes(table: Table, rows: Iterable<IndexRow>): Table {
+  const indexes = [...table.indexes];
+  const searchIndexes: SearchIndex[] = [];
+  for (const row of rows) {
+    if (row.kind === "database") indexes.push(databaseIndex(row));
+    else searchIndexes.push(searchIndex(row));
+  }
+  return { ...table, indexes, searchIndexes };
+}
+
+function searchIndex(row: SearchIndexRow): SearchIndex {
+  const { index, name, tablet, state, staged } = row;
+  const filterFields = row.filterFields.map((path) => path.split("."));
+  return { id: index, name, tablet, searchField: row.searchField.split("."), filterFields, state, staged };
+}
+
+function databaseIndex(row: DatabaseIndexRow): DatabaseIndex {
   const fields = [...row.fields.map((path) => path.split(".")), ["_creationTime"]];
   return { id: row.index, name: row.name, tablet: row.tablet, fields, state: row.state, staged: row.staged };
 }

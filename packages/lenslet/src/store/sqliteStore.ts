@@ -17,6 +17,8 @@ import type {
   StoredDocument,
   TabletId,
 } from "./store.ts";
+import type { SearchEntry, SearchReader } from "./searchReader.ts";
+import { SearchTable } from "./text/searchTable.ts";
 import { WriteBuffer } from "./writeBuffer.ts";
 
 export const defaultCacheBytesMax = 128 * 1024 * 1024;
@@ -64,6 +66,7 @@ class OpenSqliteStore implements SqliteStore {
   readonly #requests: SessionRequests;
   readonly #tables = new Map<TabletId, DocumentTable>();
   readonly #indexes = new Map<IndexId, IndexTable>();
+  readonly #searchIndexes = new Map<IndexId, SearchTable>();
   /** Physical ids dropped since opening: the commit that drops something may still mention it. */
   readonly #dropped = new Set<TabletId | IndexId>();
   readonly #recounted = new Set<DocumentTable>();
@@ -79,6 +82,7 @@ class OpenSqliteStore implements SqliteStore {
     database.exec(`
       CREATE TABLE IF NOT EXISTS tablets (tablet INTEGER PRIMARY KEY, by_id INTEGER NOT NULL, count INTEGER NOT NULL);
       CREATE TABLE IF NOT EXISTS indexes (id INTEGER PRIMARY KEY, tablet INTEGER NOT NULL);`);
+    SearchTable.createList(database);
     this.#requests = new SessionRequests(database, this.#buffer);
     this.#appliedTs = BigInt(database.getMeta("appliedTs") ?? 0);
     this.#greatestPhysicalId = Number(database.getMeta("greatestPhysicalId") ?? 0);
@@ -87,6 +91,9 @@ class OpenSqliteStore implements SqliteStore {
     }
     for (const [id, tablet] of this.#rows("SELECT id, tablet FROM indexes")) {
       this.#addIndex(Number(id), Number(tablet));
+    }
+    for (const [id, tablet, state] of this.#rows("SELECT id, tablet, state FROM search_indexes")) {
+      this.#addSearchIndex(Number(id), Number(tablet), String(state));
     }
   }
 
@@ -115,7 +122,9 @@ class OpenSqliteStore implements SqliteStore {
   dropTablet(tablet: TabletId): void {
     const table = this.#tables.get(tablet);
     if (table === undefined) return;
-    for (const index of this.#indexes.values()) if (index.tablet === tablet) this.dropIndex(index.id);
+    for (const index of [...this.#indexes.values(), ...this.#searchIndexes.values()]) {
+      if (index.tablet === tablet) this.dropIndex(index.id);
+    }
     this.#change(() => {
       this.#buffer.forget(table);
       DocumentTable.drop(this.#database, tablet);
@@ -142,15 +151,33 @@ class OpenSqliteStore implements SqliteStore {
     this.#addIndex(index, tablet);
   }
 
+  createSearchIndex(index: IndexId, tablet: TabletId): void {
+    const existing = this.#searchIndexes.get(index);
+    if (existing !== undefined) {
+      assert(existing.tablet === tablet, "an index keeps its tablet");
+      return;
+    }
+    let state = "";
+    this.#change(() => {
+      state = SearchTable.create(this.#database, index, tablet);
+      this.#raisePhysicalId(index);
+    });
+    this.#addSearchIndex(index, tablet, state);
+  }
+
   dropIndex(index: IndexId): void {
-    const table = this.#indexes.get(index);
+    const table = this.#indexes.get(index) ?? this.#searchIndexes.get(index);
     if (table === undefined) return;
     this.#change(() => {
       this.#buffer.forget(table);
-      IndexTable.drop(this.#database, index);
-      this.#database.prepare("DELETE FROM indexes WHERE id = ?").run(index);
+      if (table instanceof SearchTable) SearchTable.drop(this.#database, index);
+      else {
+        IndexTable.drop(this.#database, index);
+        this.#database.prepare("DELETE FROM indexes WHERE id = ?").run(index);
+      }
     });
     this.#indexes.delete(index);
+    this.#searchIndexes.delete(index);
     this.#dropped.add(index);
   }
 
@@ -171,6 +198,16 @@ class OpenSqliteStore implements SqliteStore {
     const table = this.#indexes.get(index);
     assert(table !== undefined, "an index is created before it is backfilled");
     this.#change(() => table.backfill(entries.map(({ key }) => key)));
+  }
+
+  backfillSearchIndex(
+    index: IndexId,
+    documents: readonly { readonly id: InternalId; readonly entry: SearchEntry }[],
+  ): void {
+    this.#change(() => {
+      this.#searchTable(index).backfill(documents);
+      if (this.#buffer.isFull) this.#buffer.flush();
+    });
   }
 
   get(tablet: TabletId, id: InternalId): StoredDocument | null {
@@ -204,6 +241,11 @@ class OpenSqliteStore implements SqliteStore {
       assert(document !== null, "an index entry has its document");
       return { key, document };
     });
+  }
+
+  searchReader(index: IndexId): SearchReader {
+    this.#assertUsable();
+    return this.#searchTable(index).reader();
   }
 
   count(tablet: TabletId): number {
@@ -252,7 +294,7 @@ class OpenSqliteStore implements SqliteStore {
     this.#change(() => this.#database.setMeta(key, value));
   }
 
-  #applyWrite({ tablet, id, before, after, keys }: DocumentWrite): void {
+  #applyWrite({ tablet, id, before, after, keys, search }: DocumentWrite): void {
     const table = this.#tables.get(tablet);
     if (table === undefined) {
       assert(this.#dropped.has(tablet), "a commit writes to tablets that exist");
@@ -264,6 +306,12 @@ class OpenSqliteStore implements SqliteStore {
       if (change.before === change.after || change.index === table.byId) continue;
       const index = this.#indexes.get(change.index);
       if (index !== undefined) index.change(change.before, change.after);
+      else assert(this.#dropped.has(change.index), "a commit changes indexes that exist");
+    }
+    if (search === undefined) return;
+    for (const change of search) {
+      const index = this.#searchIndexes.get(change.index);
+      if (index !== undefined) index.change(id, change.before, change.after);
       else assert(this.#dropped.has(change.index), "a commit changes indexes that exist");
     }
   }
@@ -296,6 +344,16 @@ class OpenSqliteStore implements SqliteStore {
 
   #addIndex(index: IndexId, tablet: TabletId): void {
     this.#indexes.set(index, new IndexTable(this.#database, this.#buffer, index, tablet));
+  }
+
+  #addSearchIndex(index: IndexId, tablet: TabletId, state: string): void {
+    this.#searchIndexes.set(index, new SearchTable(this.#database, this.#buffer, index, tablet, state));
+  }
+
+  #searchTable(index: IndexId): SearchTable {
+    const table = this.#searchIndexes.get(index);
+    assert(table !== undefined, "a search index is created before it is used");
+    return table;
   }
 
   #raisePhysicalId(id: number): void {

@@ -2,6 +2,7 @@ import type { CommitTs } from "../log/log.ts";
 import type { InternalId } from "../values/id.ts";
 import type { IndexKey } from "../values/key.ts";
 import type { ValueObject } from "../values/value.ts";
+import type { SearchEntry, SearchEntryChange, SearchReader } from "./searchReader.ts";
 
 /** Physical number of a table in the store; unique across namespaces and never reused. */
 export type TabletId = number & { readonly __tabletId?: true };
@@ -32,6 +33,8 @@ export interface DocumentWrite {
   readonly after: StoredDocument | null;
   /** One entry for each index whose key exists before or after; equal keys are listed too (before === after). */
   readonly keys: readonly IndexKeyChange[];
+  /** One for each text search index of the table; absent when it has none. */
+  readonly search?: readonly SearchEntryChange[];
 }
 
 /** Every key ends with the 16 bytes of the document's internal id; by_id's key is nothing else. */
@@ -72,6 +75,8 @@ export interface Store {
   createTablet(tablet: TabletId, byId: IndexId): void;
   dropTablet(tablet: TabletId): void;
   createIndex(index: IndexId, tablet: TabletId): void;
+  createSearchIndex(index: IndexId, tablet: TabletId): void;
+  /** Of either kind. */
   dropIndex(index: IndexId): void;
   /** Greatest TabletId or IndexId ever created here, dropped ones included; 0 when empty. Physical ids are never reused. */
   greatestPhysicalId(): number;
@@ -82,6 +87,11 @@ export interface Store {
   backfillIndex(
     index: IndexId,
     entries: readonly { readonly key: IndexKey; readonly id: InternalId }[],
+  ): void;
+  /** The same for a text search index; documents that it has already are left alone. */
+  backfillSearchIndex(
+    index: IndexId,
+    documents: readonly { readonly id: InternalId; readonly entry: SearchEntry }[],
   ): void;
 
   get(tablet: TabletId, id: InternalId): StoredDocument | null;
@@ -96,6 +106,8 @@ export interface Store {
     order: "asc" | "desc",
     limit: number,
   ): ScanRow[];
+  /** A text search index, to be read before the next change. */
+  searchReader(index: IndexId): SearchReader;
   count(tablet: TabletId): number;
   sessionRequest(sessionId: string, requestId: number): SessionRequest | null;
   /** Deletes dedup records with ts < before. */

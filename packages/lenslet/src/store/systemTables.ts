@@ -47,7 +47,10 @@ function define(
 
 /** `{name, namespace, number, tablet, byId, byCreationTime}`: one document for each user table. Numbers are float64. */
 export const tablesTable = define(513, "_tables");
-/** `{namespace, table, tablet, name, index, fields: ["a.b"], state, staged}`: one document for each user index. */
+/**
+ * `{namespace, table, tablet, name, index, fields: ["a.b"], state, staged}`: one document for each user index. Text
+ * search indexes have `kind: "search"` and `filterFields`, and one field, the search field.
+ */
 export const indexesTable = define(514, "_indexes");
 /** `{namespace, state: "pending"|"validated"|"active"|"failed"|"overwritten", schema: <SchemaJson text>, error?, tableName?}`. */
 export const schemasTable = define(515, "_schemas");

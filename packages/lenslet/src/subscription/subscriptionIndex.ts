@@ -1,9 +1,12 @@
 import { assert } from "../base/assert.ts";
+import type { SearchRead } from "../search/searchRead.ts";
+import type { SearchEntryChange } from "../store/searchReader.ts";
 import type { DocumentWrite, IndexId } from "../store/store.ts";
 import { type KeyInterval, type ReadSet, isPointInterval } from "../transaction/readSet.ts";
 import type { IndexKey } from "../values/key.ts";
 import { IntervalTree } from "./intervalTree.ts";
 import { PrefixMap, isPrefixInterval } from "./prefixMap.ts";
+import { SearchReaders } from "./searchReaders.ts";
 
 /** Who reads what in one index, by the shape of the interval. */
 interface IndexReaders<T> {
@@ -22,13 +25,19 @@ interface Registration {
   readonly shape: Shape;
 }
 
+interface Subscription {
+  readonly intervals: readonly Registration[];
+  readonly searches: readonly SearchRead[];
+}
+
 /**
  * Finds the subscriptions whose read sets a commit touches. The cost of a commit grows with the keys it writes and
  * the subscriptions it hits, and only logarithmically with those it does not hit.
  */
 export class SubscriptionIndex<T> {
   readonly #indexes = new Map<IndexId, IndexReaders<T>>();
-  readonly #subscriptions = new Map<T, readonly Registration[]>();
+  readonly #searches = new Map<IndexId, SearchReaders<T>>();
+  readonly #subscriptions = new Map<T, Subscription>();
 
   /** Number of subscriptions. */
   get size(): number {
@@ -44,21 +53,25 @@ export class SubscriptionIndex<T> {
         registrations.push({ index, interval, shape: this.#register(index, interval, token) });
       }
     }
-    this.#subscriptions.set(token, registrations);
+    const searches = [...reads.searches()];
+    for (const search of searches) this.#registerSearch(search, token);
+    this.#subscriptions.set(token, { intervals: registrations, searches });
   }
 
   /** Forgets a token; one that is not registered is ignored. */
   remove(token: T): void {
-    const registrations = this.#subscriptions.get(token);
-    if (registrations === undefined) return;
+    const subscription = this.#subscriptions.get(token);
+    if (subscription === undefined) return;
     this.#subscriptions.delete(token);
-    for (const registration of registrations) this.#unregister(registration, token);
+    for (const registration of subscription.intervals) this.#unregister(registration, token);
+    for (const search of subscription.searches) this.#unregisterSearch(search, token);
   }
 
-  /** The tokens that read a key which one of the writes had before or has now. */
+  /** The tokens that read a key, or made a search, which one of the written documents fitted before or fits now. */
   affected(writes: readonly DocumentWrite[]): Set<T> {
     const found = new Set<T>();
-    for (const { keys } of writes) {
+    for (const { keys, search } of writes) {
+      if (search !== undefined) this.#stabSearches(search, found);
       for (const { index, before, after } of keys) {
         const readers = this.#indexes.get(index);
         if (readers === undefined) continue;
@@ -67,6 +80,30 @@ export class SubscriptionIndex<T> {
       }
     }
     return found;
+  }
+
+  #stabSearches(changes: readonly SearchEntryChange[], found: Set<T>): void {
+    for (const { index, before, after } of changes) {
+      const readers = this.#searches.get(index);
+      if (readers === undefined) continue;
+      if (before !== null) readers.stab(before, found);
+      if (after !== null) readers.stab(after, found);
+    }
+  }
+
+  #registerSearch(search: SearchRead, token: T): void {
+    let readers = this.#searches.get(search.index);
+    if (readers === undefined) {
+      readers = new SearchReaders();
+      this.#searches.set(search.index, readers);
+    }
+    readers.add(search, token);
+  }
+
+  #unregisterSearch(search: SearchRead, token: T): void {
+    const readers = this.#searches.get(search.index);
+    readers?.remove(search, token);
+    if (readers?.isEmpty() === true) this.#searches.delete(search.index);
   }
 
   #register(index: IndexId, interval: KeyInterval, token: T): Shape {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { encodeId } from "../values/id.ts";
 import type { JsonValue } from "../values/json.ts";
-import { type Syscalls, TestDatabase, fullScan, indexRange } from "./testDatabase.ts";
+import { type Syscalls, TestDatabase, fullScan, indexRange, searchQuery } from "./testDatabase.ts";
 
 const internal = "\x01".repeat(16);
 const unknownTableId = encodeId(10_777, internal);
@@ -316,14 +316,9 @@ describe("query streams", () => {
 describe("index resolution", () => {
   const searchTable = {
     tableName: "t",
-    searchIndexes: [{ indexDescriptor: "by_text", searchField: "s", filterFields: [] }],
-    stagedSearchIndexes: [{ indexDescriptor: "by_staged_text", searchField: "s", filterFields: [] }],
     vectorIndexes: [{ indexDescriptor: "by_vector", vectorField: "v", dimensions: 2, filterFields: [] }],
   };
-  const search = (indexName: string): JsonValue => ({
-    source: { type: "Search", indexName, filters: [] },
-    operators: [],
-  });
+  const search = (indexName: string): JsonValue => searchQuery(indexName, []);
 
   it.each<[string, string, (name: string) => JsonValue, string]>([
     ["nothing.by_id", "IndexNotFoundError", (name) => indexRange(name, []), "Index nothing.by_id not found."],
@@ -364,16 +359,19 @@ describe("index resolution", () => {
       "Index t.by_staged_text is currently staged and not available to query until it is enabled.",
     ],
     [
-      "t.by_text",
-      "SearchNotAvailable",
+      "t.filling_text",
+      "IndexBackfillingError",
       search,
-      "Index t.by_text is a text search index: text search is not available in this version of Lenslet yet. See docs/compatibility.md for what is.",
+      "Index t.filling_text is currently backfilling and not available to query yet.",
     ],
   ])("%s fails with %s", (name, code, query, message) => {
     const db = new TestDatabase();
     db.addIndex("t", "good", ["a"]);
     db.addIndex("t", "filling", ["b"], { state: "backfilling" });
     db.addIndex("t", "staged", ["c"], { state: "backfilled", staged: true });
+    db.addSearchIndex("t", "by_text", "s");
+    db.addSearchIndex("t", "filling_text", "u", [], { state: "backfilling" });
+    db.addSearchIndex("t", "by_staged_text", "v", [], { state: "backfilled", staged: true });
     db.setSchema("active", [searchTable]);
     const syscalls = db.syscalls(db.begin());
     expect(() => syscalls.stream(query(name))).toThrowError(failure(code, message));

@@ -9,7 +9,14 @@ import { type Cursor, CursorCodec, type Position, foreignCursor, queryFingerprin
 import { checkPageBounds, readPage } from "./pagination.ts";
 import { type ParsedQuery, parseQuery } from "./queryJson.ts";
 import { prefetchRowsDefault } from "./indexScan.ts";
-import { isVirtualTable, openSource, resolveSource, rowsWanted, visibleTable } from "./querySource.ts";
+import {
+  indexFieldsOf,
+  isVirtualTable,
+  openSource,
+  resolveSource,
+  rowsWanted,
+  visibleTable,
+} from "./querySource.ts";
 import { QueryStream } from "./queryStream.ts";
 import {
   type JsonObject,
@@ -142,7 +149,7 @@ export class DatabaseSyscalls {
     }
     const { source, operators } = parseQueryArgument(args, op);
     const resolved = resolveSource(this.#tx, this.#namespace, source);
-    const indexFields = resolved === null ? null : resolved.index.fields;
+    const indexFields = resolved === null ? null : indexFieldsOf(resolved);
     const fingerprint = queryFingerprint(JSON.stringify([args["query"], indexFields]));
     for (const given of [cursor, endCursor]) {
       if (given !== null && !given.fingerprint.equals(fingerprint)) throw foreignCursor();

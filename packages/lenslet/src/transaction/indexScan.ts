@@ -8,6 +8,12 @@ export const prefetchRowsDefault = 100;
 /** No fetch asks for more. */
 export const prefetchRowsMax = 1024;
 
+/** Rows of a query, one after the other. */
+export interface RowScan {
+  /** The next row, or null at the end. Throws the limit errors of `TransactionUsage`. */
+  next(): ScanRow | null;
+}
+
 export interface ScanRecorder {
   /** Called for each row as it is handed out; counts it. May throw a limit error: then the row is not handed out. */
   row(row: ScanRow): void;
@@ -19,7 +25,7 @@ export interface ScanRecorder {
  * A scan of one index, forwards or backwards. Rows are fetched in batches and handed out as they were when fetched;
  * what is recorded as read grows row by row, to the whole interval once the end was reached.
  */
-export class IndexScan {
+export class IndexScan implements RowScan {
   readonly #lower: IndexKey;
   readonly #upper: IndexKey | null;
   readonly #order: ScanOrder;
@@ -48,7 +54,6 @@ export class IndexScan {
     this.#remaining = interval;
   }
 
-  /** The next row, or null at the end of the interval. Throws the limit errors of `TransactionUsage`. */
   next(): ScanRow | null {
     if (this.#next === this.#buffer.length && this.#remaining !== null) this.#fetch(this.#remaining);
     const row = this.#buffer[this.#next];

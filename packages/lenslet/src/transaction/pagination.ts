@@ -1,4 +1,5 @@
 import { LensletError, badRequest, internalErrorMessage } from "../base/errors.ts";
+import { searchResultsMax } from "../search/searchDocuments.ts";
 import type { ScanRow } from "../store/store.ts";
 import type { Position } from "./cursor.ts";
 import type { ScanOrder } from "./overlay.ts";
@@ -15,6 +16,8 @@ const splitShare = 0.75;
 const splitRowsMax = 32_000;
 const splitBytesMax = 16 * 1024 * 1024;
 const splitPageDocumentsMax = 8192;
+/** A page of a text search with more results than this should be split. */
+const splitSearchRowsMax = splitShare * searchResultsMax;
 
 export interface PageBounds {
   readonly pageSize: number;
@@ -68,10 +71,14 @@ export function readPage(tx: Transaction, request: PageRequest): Page {
   } else {
     next = end ?? endPosition;
   }
-  const splitRow = rows.length > 2 ? rows[Math.floor(rows.length / 2)] : undefined;
+  const splitRow = source.kind === "index" && rows.length > 2 ? rows[Math.floor(rows.length / 2)] : undefined;
   const split = splitRow === undefined ? null : positionOf(splitRow);
   const status =
-    reading.ending === "cut" ? "SplitRequired" : isLarge(reading, request) ? "SplitRecommended" : null;
+    reading.ending === "cut"
+      ? "SplitRequired"
+      : isLarge(reading, source, request)
+        ? "SplitRecommended"
+        : null;
   return { documents, next, split, status };
 }
 
@@ -88,8 +95,9 @@ interface Reading {
 
 function readRows(tx: Transaction, source: ResolvedSource, request: PageRequest): Reading {
   const { end, pageSize, operators } = request;
-  const maximumRowsRead = end === null ? request.maximumRowsRead : null;
-  const maximumBytesRead = end === null ? request.maximumBytesRead : null;
+  const isBounded = end === null && source.kind === "index";
+  const maximumRowsRead = isBounded ? request.maximumRowsRead : null;
+  const maximumBytesRead = isBounded ? request.maximumBytesRead : null;
   const scan = openSource(tx, source, rowsWanted(operators, Math.min(pageSize, maximumRowsRead ?? Infinity)));
   const pipeline = new Pipeline(operators);
   const rows: ScanRow[] = [];
@@ -118,10 +126,12 @@ function readRows(tx: Transaction, source: ResolvedSource, request: PageRequest)
 }
 
 /** Whether the page should be split in two by the client. */
-function isLarge({ rows, documents }: Reading, { maximumRowsRead, maximumBytesRead }: PageRequest): boolean {
-  const rowsMax = Math.min(maximumRowsRead ?? splitRowsMax, splitRowsMax);
-  if (rows.length > splitShare * rowsMax || documents.length > splitShare * splitPageDocumentsMax)
-    return true;
+function isLarge({ rows, documents }: Reading, source: ResolvedSource, request: PageRequest): boolean {
+  const isSearch = source.kind === "search";
+  const rowsMax = Math.min((isSearch ? null : request.maximumRowsRead) ?? splitRowsMax, splitRowsMax);
+  if (rows.length > (isSearch ? splitSearchRowsMax : splitShare * rowsMax)) return true;
+  if (documents.length > splitShare * splitPageDocumentsMax) return true;
+  const maximumBytesRead = isSearch ? null : request.maximumBytesRead;
   const bytesMax = splitShare * Math.min(maximumBytesRead ?? splitBytesMax, splitBytesMax);
   let bytes = 0;
   for (const row of rows) {

@@ -88,6 +88,7 @@ export class PendingTables implements Catalog {
       byId,
       byCreationTime,
       indexes: [byId, byCreationTime],
+      searchIndexes: [],
       system: false,
     };
   }

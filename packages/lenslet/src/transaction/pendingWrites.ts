@@ -1,5 +1,7 @@
 import { assert } from "../base/assert.ts";
-import type { DatabaseIndex, Table } from "../store/catalog.ts";
+import { searchEntryOf } from "../search/entry.ts";
+import { SearchOverlay } from "../search/overlay.ts";
+import type { DatabaseIndex, SearchIndex, Table } from "../store/catalog.ts";
 import type { DocumentWrite, IndexId, StoredDocument, TabletId } from "../store/store.ts";
 import type { InternalId } from "../values/id.ts";
 import { type IndexKey, indexKeyOf } from "../values/key.ts";
@@ -27,6 +29,8 @@ interface PendingTable {
   readonly journal: JournalEntry[];
   /** Built when an index is first scanned; `applied` journal entries are in it. */
   readonly overlays: Map<IndexId, { overlay: IndexOverlay; applied: number }>;
+  /** The same for search indexes. */
+  readonly searchOverlays: Map<IndexId, { overlay: SearchOverlay; applied: number }>;
 }
 
 export function indexKey(index: DatabaseIndex, document: StoredDocument): IndexKey {
@@ -56,7 +60,7 @@ export class PendingWrites {
   ): void {
     let pendingTable = this.#tables.get(table.tablet);
     if (pendingTable === undefined) {
-      pendingTable = { documents: new Map(), journal: [], overlays: new Map() };
+      pendingTable = { documents: new Map(), journal: [], overlays: new Map(), searchOverlays: new Map() };
       this.#tables.set(table.tablet, pendingTable);
     }
     let pending = pendingTable.documents.get(id);
@@ -89,6 +93,22 @@ export class PendingWrites {
     return state.overlay;
   }
 
+  /** The changes of one search index; null when the table has none. */
+  searchOverlay(tablet: TabletId, index: SearchIndex): SearchOverlay | null {
+    const pendingTable = this.#tables.get(tablet);
+    if (pendingTable === undefined || pendingTable.journal.length === 0) return null;
+    let state = pendingTable.searchOverlays.get(index.id);
+    if (state === undefined) {
+      state = { overlay: new SearchOverlay(), applied: 0 };
+      pendingTable.searchOverlays.set(index.id, state);
+    }
+    for (; state.applied < pendingTable.journal.length; state.applied++) {
+      const { pending, before, after } = pendingTable.journal[state.applied] as JournalEntry;
+      replaceEntry(state.overlay, index, pending.id, before, after);
+    }
+    return state.overlay;
+  }
+
   /** Documents the table has gained minus those it has lost. */
   countDelta(tablet: TabletId): number {
     let delta = 0;
@@ -109,8 +129,10 @@ export class PendingWrites {
       const pendingTable = this.#tables.get(pending.table.tablet) as PendingTable;
       pendingTable.journal.pop();
       // Overlays that contain the entry are built again when needed.
-      for (const [index, state] of pendingTable.overlays) {
-        if (state.applied > pendingTable.journal.length) pendingTable.overlays.delete(index);
+      for (const overlays of [pendingTable.overlays, pendingTable.searchOverlays]) {
+        for (const [index, state] of overlays) {
+          if (state.applied > pendingTable.journal.length) overlays.delete(index);
+        }
       }
       pending.current = before;
       if (first) pendingTable.documents.delete(pending.id);
@@ -125,14 +147,28 @@ export class PendingWrites {
   }
 }
 
+function replaceEntry(
+  overlay: SearchOverlay,
+  index: SearchIndex,
+  id: InternalId,
+  before: StoredDocument | null,
+  after: StoredDocument | null,
+): void {
+  const from = before === null ? null : searchEntryOf(index, before);
+  overlay.change(id, from, after, after === null ? null : searchEntryOf(index, after));
+}
+
 /** What lies behind an older snapshot: the versions that later commits replaced. */
 export class UndoOverlay {
   readonly #documents = new Map<TabletId, Map<InternalId, StoredDocument | null>>();
   readonly #overlays = new Map<IndexId, IndexOverlay>();
+  readonly #searchOverlays = new Map<IndexId, SearchOverlay>();
   readonly #countDeltas = new Map<TabletId, number>();
+  readonly #commits: readonly (readonly DocumentWrite[])[];
 
   /** `commits`: those after the snapshot, newest first. */
   constructor(commits: readonly (readonly DocumentWrite[])[]) {
+    this.#commits = commits;
     for (const commit of commits) for (const write of commit) this.#take(write);
   }
 
@@ -143,6 +179,20 @@ export class UndoOverlay {
 
   overlay(index: IndexId): IndexOverlay | null {
     return this.#overlays.get(index) ?? null;
+  }
+
+  /** Of the documents themselves, for the index may be younger than some of the commits. */
+  searchOverlay(tablet: TabletId, index: SearchIndex): SearchOverlay {
+    let overlay = this.#searchOverlays.get(index.id);
+    if (overlay !== undefined) return overlay;
+    overlay = new SearchOverlay();
+    this.#searchOverlays.set(index.id, overlay);
+    for (const commit of this.#commits) {
+      for (const write of commit) {
+        if (write.tablet === tablet) replaceEntry(overlay, index, write.id, write.after, write.before);
+      }
+    }
+    return overlay;
   }
 
   countDelta(tablet: TabletId): number {

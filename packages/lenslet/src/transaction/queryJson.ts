@@ -26,7 +26,17 @@ export type QuerySource =
       readonly range: readonly RangeExpression[];
       readonly order: ScanOrder;
     }
-  | { readonly type: "Search"; readonly table: string; readonly index: string };
+  | {
+      readonly type: "Search";
+      readonly table: string;
+      readonly index: string;
+      readonly filters: readonly SearchFilter[];
+    };
+
+/** `field` is a dotted path. */
+export type SearchFilter =
+  | { readonly type: "Search"; readonly field: string; readonly text: string }
+  | { readonly type: "Eq"; readonly field: string; readonly value: Value | undefined };
 
 export type QueryOperator = { readonly filter: Expression } | { readonly limit: number };
 
@@ -66,9 +76,31 @@ function parseSource(json: JsonValue | undefined): QuerySource {
       };
     }
     case "Search":
-      return { type: "Search", ...parseIndexName(stringField(json, "indexName")) };
+      return parseSearchSource(json);
     default:
       throw new Error(`unknown query source ${JSON.stringify(json["type"] ?? null)}`);
+  }
+}
+
+function parseSearchSource(json: JsonObject): QuerySource {
+  const { table, index } = parseIndexName(stringField(json, "indexName"));
+  const filters = json["filters"];
+  if (!Array.isArray(filters)) throw new Error("missing field `filters`");
+  return { type: "Search", table, index, filters: filters.map(parseSearchFilter) };
+}
+
+function parseSearchFilter(json: JsonValue): SearchFilter {
+  if (!isJsonObject(json)) throw new Error("a search filter must be an object");
+  const field = parseFieldPath(stringField(json, "fieldPath")).join(".");
+  const { type, value } = json;
+  switch (type) {
+    case "Search":
+      return { type, field, text: stringField(json, "value") };
+    case "Eq":
+      if (value === undefined) throw new Error("missing field `value`");
+      return { type, field, value: parseValueOrUndefined(value, { commitTs: true }) };
+    default:
+      throw new Error(`unknown search filter ${JSON.stringify(type ?? null)}`);
   }
 }
 

@@ -1,22 +1,39 @@
 import { assert } from "../base/assert.ts";
-import { LensletError, badRequest } from "../base/errors.ts";
-import type { DatabaseIndex, Table } from "../store/catalog.ts";
+import { type LensletError, badRequest } from "../base/errors.ts";
+import type { SearchQuery } from "../search/searchRead.ts";
+import type { DatabaseIndex, IndexState, SearchIndex, Table } from "../store/catalog.ts";
 import type { Namespace } from "../store/store.ts";
 import { isSystemTableName } from "../values/names.ts";
 import { rangeInterval } from "./indexRange.ts";
-import type { IndexScan } from "./indexScan.ts";
+import type { RowScan } from "./indexScan.ts";
 import type { ScanOrder } from "./overlay.ts";
 import type { QueryOperator, QuerySource } from "./queryJson.ts";
 import type { KeyInterval } from "./readSet.ts";
+import { resolveSearch } from "./searchSource.ts";
 import type { Transaction } from "./transaction.ts";
 
 /** An interval of an index to be read. */
-export interface ResolvedSource {
+interface IndexSource {
+  readonly kind: "index";
   readonly table: Table;
   readonly index: DatabaseIndex;
   readonly interval: KeyInterval;
   readonly order: ScanOrder;
 }
+
+/** A text search; the interval is one of keys of hits, which ascend. */
+interface SearchSource {
+  readonly kind: "search";
+  readonly table: Table;
+  readonly index: SearchIndex;
+  readonly query: SearchQuery;
+  readonly interval: KeyInterval;
+  readonly order: "asc";
+}
+
+export type ResolvedSource = IndexSource | SearchSource;
+
+const everything: KeyInterval = { lower: "", upper: null };
 
 /** A user table as functions see it: private system tables do not exist for them. */
 export function visibleTable(tx: Transaction, namespace: Namespace, name: string): Table | null {
@@ -33,12 +50,8 @@ export function resolveSource(
   switch (source.type) {
     case "FullTableScan": {
       if (table === null) return null;
-      return {
-        table,
-        index: table.byCreationTime,
-        interval: { lower: "", upper: null },
-        order: source.order,
-      };
+      const index = table.byCreationTime;
+      return { kind: "index", table, index, interval: everything, order: source.order };
     }
     case "IndexRange": {
       // Virtual tables have their two indexes even while nothing stands behind them.
@@ -46,10 +59,15 @@ export function resolveSource(
         return null;
       const index = resolveIndex(tx, namespace, table, source);
       assert(table !== null, "an index that was found belongs to a table");
-      return { table, index, interval: rangeInterval(table, index, source.range), order: source.order };
+      const interval = rangeInterval(table, index, source.range);
+      return { kind: "index", table, index, interval, order: source.order };
     }
-    case "Search":
-      throw searchError(tx, namespace, table, source);
+    case "Search": {
+      const index = resolveSearchIndex(tx, namespace, table, source);
+      assert(table !== null, "an index that was found belongs to a table");
+      const query = resolveSearch(labelOf(source), index, source.filters);
+      return { kind: "search", table, index, query, interval: everything, order: "asc" };
+    }
   }
 }
 
@@ -60,8 +78,16 @@ export function isVirtualTable(name: string): boolean {
 const virtualNames: ReadonlySet<string> = new Set(["_storage", "_scheduled_functions"]);
 
 /** The scan of a source; `maxRows`: no more rows than this are wanted for sure. */
-export function openSource(tx: Transaction, source: ResolvedSource, maxRows: number): IndexScan {
-  return tx.openScan(source.table, source.index, source.interval, source.order, maxRows);
+export function openSource(tx: Transaction, source: ResolvedSource, maxRows: number): RowScan {
+  return source.kind === "index"
+    ? tx.openScan(source.table, source.index, source.interval, source.order, maxRows)
+    : tx.openSearch(source.table, source.index, source.query, source.interval, maxRows);
+}
+
+/** The definition of a source's index, for fingerprints of cursors. */
+export function indexFieldsOf(source: ResolvedSource): readonly (readonly string[])[] {
+  const { index } = source;
+  return "fields" in index ? index.fields : [index.searchField, ...index.filterFields];
 }
 
 /** Rows that are enough for the first limit, unless a filter stands before it. */
@@ -79,49 +105,59 @@ interface IndexName {
   readonly index: string;
 }
 
+function labelOf({ table, index }: IndexName): string {
+  return `${table}.${index}`;
+}
+
 function resolveIndex(
   tx: Transaction,
   namespace: Namespace,
   table: Table | null,
   name: IndexName,
 ): DatabaseIndex {
-  const label = `${name.table}.${name.index}`;
-  const candidates = table?.indexes.filter((index) => index.name === name.index) ?? [];
-  const enabled = candidates.find((index) => index.state === "enabled" && !index.staged);
-  if (enabled !== undefined) return enabled;
-  if (candidates.some((index) => index.staged)) throw indexStaged(label);
-  if (candidates.length > 0) {
-    throw badRequest(
-      "IndexBackfillingError",
-      `Index ${label} is currently backfilling and not available to query yet.`,
-    );
-  }
-  if (table !== null && otherIndexKind(tx, namespace, name) !== null) {
+  const label = labelOf(name);
+  const index = available(label, table?.indexes ?? [], name.index);
+  if (index !== null) return index;
+  const isOther = table?.searchIndexes.some((other) => other.name === name.index) === true;
+  if (isOther || (table !== null && isVectorIndex(tx, namespace, name))) {
     throw badRequest("IndexNotADatabaseIndex", `Index ${label} is not a database index`);
   }
   throw indexNotFound(label);
 }
 
-/** Text search is not built yet: says so for an index that exists, and what is wrong with any other. */
-function searchError(
+function resolveSearchIndex(
   tx: Transaction,
   namespace: Namespace,
   table: Table | null,
   name: IndexName,
-): LensletError {
-  const label = `${name.table}.${name.index}`;
-  const kind = table === null ? null : otherIndexKind(tx, namespace, name);
-  if (kind === "search") {
-    return badRequest(
-      "SearchNotAvailable",
-      `Index ${label} is a text search index: text search is not available in this version of Lenslet yet. See docs/compatibility.md for what is.`,
-    );
+): SearchIndex {
+  const label = labelOf(name);
+  const index = available(label, table?.searchIndexes ?? [], name.index);
+  if (index !== null) return index;
+  const isOther = table?.indexes.some((other) => other.name === name.index) === true;
+  if (isOther || (table !== null && isVectorIndex(tx, namespace, name))) {
+    throw badRequest("IndexNotASearchIndexError", `Index ${label} is not a search index`);
   }
-  if (kind === "stagedSearch") return indexStaged(label);
-  if (kind === "vector" || table?.indexes.some((index) => index.name === name.index)) {
-    return badRequest("IndexNotASearchIndexError", `Index ${label} is not a search index`);
-  }
-  return indexNotFound(label);
+  throw indexNotFound(label);
+}
+
+interface NamedIndex {
+  readonly name: string;
+  readonly state: IndexState;
+  readonly staged: boolean;
+}
+
+/** The index of this name that may be queried; null if there is none of the name. */
+function available<T extends NamedIndex>(label: string, indexes: readonly T[], name: string): T | null {
+  const candidates = indexes.filter((index) => index.name === name);
+  const enabled = candidates.find((index) => index.state === "enabled" && !index.staged);
+  if (enabled !== undefined) return enabled;
+  if (candidates.some((index) => index.staged)) throw indexStaged(label);
+  if (candidates.length === 0) return null;
+  throw badRequest(
+    "IndexBackfillingError",
+    `Index ${label} is currently backfilling and not available to query yet.`,
+  );
 }
 
 function indexNotFound(label: string): LensletError {
@@ -135,35 +171,27 @@ function indexStaged(label: string): LensletError {
   );
 }
 
-type OtherIndexKind = "search" | "stagedSearch" | "vector";
-
-const otherIndexLists: readonly (readonly [string, OtherIndexKind])[] = [
-  ["searchIndexes", "search"],
-  ["stagedSearchIndexes", "stagedSearch"],
-  ["vectorIndexes", "vector"],
-  ["stagedVectorIndexes", "vector"],
-];
+const vectorIndexLists = ["vectorIndexes", "stagedVectorIndexes"] as const;
 
 interface ExportedTable {
   readonly tableName?: unknown;
   readonly [indexList: string]: unknown;
 }
 
-/** Text and vector indexes are listed only in the active schema, which is read when a name is not found elsewhere. */
-function otherIndexKind(tx: Transaction, namespace: Namespace, name: IndexName): OtherIndexKind | null {
+/** Vector indexes are listed only in the active schema, which is read when a name is not found elsewhere. */
+function isVectorIndex(tx: Transaction, namespace: Namespace, name: IndexName): boolean {
   const schemas = tx.table("", "_schemas");
-  if (schemas === null) return null;
+  if (schemas === null) return false;
   for (const { value } of tx.scan(schemas.byId, "", null, "asc")) {
     const { schema } = value;
     if (value["namespace"] !== namespace || value["state"] !== "active" || typeof schema !== "string")
       continue;
     const { tables } = JSON.parse(schema) as { tables: readonly ExportedTable[] };
     const table = tables.find((candidate) => candidate.tableName === name.table);
-    if (table === undefined) return null;
-    for (const [list, kind] of otherIndexLists) {
-      const indexes = (table[list] ?? []) as readonly { readonly indexDescriptor: string }[];
-      if (indexes.some((index) => index.indexDescriptor === name.index)) return kind;
+    for (const list of vectorIndexLists) {
+      const indexes = (table?.[list] ?? []) as readonly { readonly indexDescriptor: string }[];
+      if (indexes.some((index) => index.indexDescriptor === name.index)) return true;
     }
   }
-  return null;
+  return false;
 }

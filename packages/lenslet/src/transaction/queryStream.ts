@@ -1,6 +1,6 @@
 import type { StoredDocument } from "../store/store.ts";
 import { toBoolean } from "./filter.ts";
-import type { IndexScan } from "./indexScan.ts";
+import type { RowScan } from "./indexScan.ts";
 import type { QueryOperator } from "./queryJson.ts";
 
 /** The operators of a query at work: filters drop documents, limits end the stream. */
@@ -35,11 +35,11 @@ export class Pipeline {
 
 /** A query being iterated with `queryStreamNext`. */
 export class QueryStream {
-  readonly #scan: IndexScan | null;
+  readonly #scan: RowScan | null;
   readonly #pipeline: Pipeline;
 
   /** `scan` null: the query is empty. */
-  constructor(scan: IndexScan | null, operators: readonly QueryOperator[]) {
+  constructor(scan: RowScan | null, operators: readonly QueryOperator[]) {
     this.#scan = scan;
     this.#pipeline = new Pipeline(operators);
   }

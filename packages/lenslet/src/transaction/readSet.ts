@@ -1,5 +1,6 @@
 import { assert } from "../base/assert.ts";
 import type { IndexId } from "../store/store.ts";
+import { type SearchRead, searchReadKey } from "../search/searchRead.ts";
 import type { IndexKey } from "../values/key.ts";
 
 /** lower <= key < upper; `upper` null: to the end of the index. */
@@ -39,15 +40,25 @@ function maxUpper(a: IndexKey | null, b: IndexKey | null): IndexKey | null {
 }
 
 /**
- * What a transaction has read: for each index, disjoint intervals in ascending order that do not touch each other.
+ * What a transaction has read: for each index, disjoint intervals in ascending order that do not touch each other, and
+ * the text searches it has made.
  */
 export class ReadSet {
   readonly #intervals = new Map<IndexId, KeyInterval[]>();
+  readonly #searches = new Map<string, SearchRead>();
   #count = 0;
 
-  /** Number of disjoint intervals over all indexes. */
+  /** Number of disjoint intervals over all indexes; each different search counts as one. */
   get intervalCount(): number {
-    return this.#count;
+    return this.#count + this.#searches.size;
+  }
+
+  searches(): Iterable<SearchRead> {
+    return this.#searches.values();
+  }
+
+  addSearch(read: SearchRead): void {
+    this.#searches.set(searchReadKey(read), read);
   }
 
   intervals(): ReadonlyMap<IndexId, readonly KeyInterval[]> {

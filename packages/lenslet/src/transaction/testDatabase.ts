@@ -1,9 +1,12 @@
 import type { CommitTs } from "../log/log.ts";
 import { CatalogState, applyEffects } from "../store/catalogState.ts";
-import type { DatabaseIndex, IndexState, Table } from "../store/catalog.ts";
+import { searchEntryOf } from "../search/entry.ts";
+import type { DatabaseIndex, IndexState, SearchIndex, Table } from "../store/catalog.ts";
+import type { SearchEntry } from "../store/searchReader.ts";
 import { openSqliteStore } from "../store/sqliteStore.ts";
 import type { DocumentWrite } from "../store/store.ts";
 import { type JsonValue } from "../values/json.ts";
+import type { InternalId } from "../values/id.ts";
 import type { ValueObject } from "../values/value.ts";
 import { DatabaseSyscalls } from "./databaseSyscalls.ts";
 import { indexKey } from "./pendingWrites.ts";
@@ -98,6 +101,41 @@ export class TestDatabase {
     return index;
   }
 
+  /** Creates a text search index, and its table if need be, and fills it. */
+  addSearchIndex(
+    tableName: string,
+    name: string,
+    searchField: string,
+    filterFields: string[] = [],
+    options: { state?: IndexState; staged?: boolean } = {},
+  ): SearchIndex {
+    this.run((tx) => {
+      const { tablet } = tx.ensureTable("", tableName);
+      tx.insert("", "_indexes", {
+        namespace: "",
+        table: tableName,
+        tablet,
+        name,
+        index: tx.nextPhysicalId(),
+        kind: "search",
+        fields: [searchField],
+        filterFields,
+        state: options.state ?? "enabled",
+        staged: options.staged ?? false,
+      });
+    });
+    const table = this.table(tableName);
+    const index = table.searchIndexes.find((candidate) => candidate.name === name);
+    if (index === undefined) throw new Error(`no search index ${name}`);
+    const documents: { id: InternalId; entry: SearchEntry }[] = [];
+    for (const { document } of this.store.scan(table.byId.id, table.tablet, "", null, "asc", 1_000_000)) {
+      const entry = searchEntryOf(index, document);
+      if (entry !== null) documents.push({ id: document.id, entry });
+    }
+    this.store.backfillSearchIndex(index.id, documents);
+    return index;
+  }
+
   /** `tables`: entries of the schema's JSON. */
   setSchema(state: "active" | "pending", tables: readonly object[], schemaValidation = true): void {
     const schema = JSON.stringify({ tables, schemaValidation });
@@ -184,6 +222,20 @@ export interface PageJson {
   readonly continueCursor: string;
   readonly splitCursor: string | null;
   readonly pageStatus: string | null;
+}
+
+export interface SearchPart {
+  readonly type: "Search" | "Eq";
+  readonly fieldPath: string;
+  readonly value: JsonValue;
+}
+
+export function searchQuery(
+  indexName: string,
+  filters: readonly SearchPart[],
+  operators: JsonValue[] = [],
+): JsonValue {
+  return { source: { type: "Search", indexName, filters: [...filters] as unknown as JsonValue }, operators };
 }
 
 export function fullScan(

@@ -1,7 +1,11 @@
 import { assert } from "../base/assert.ts";
 import { badRequest } from "../base/errors.ts";
 import type { CommitTs } from "../log/log.ts";
-import type { Catalog, DatabaseIndex, Table } from "../store/catalog.ts";
+import { searchChangesOf } from "../search/entry.ts";
+import type { SearchOverlay } from "../search/overlay.ts";
+import { searchDocuments } from "../search/searchDocuments.ts";
+import type { SearchQuery } from "../search/searchRead.ts";
+import type { Catalog, DatabaseIndex, SearchIndex, Table } from "../store/catalog.ts";
 import { makeDocument } from "../store/document.ts";
 import type { DocumentWrite, IndexKeyChange, Namespace, Store, StoredDocument } from "../store/store.ts";
 import { reservedTableNumbers } from "../store/systemTables.ts";
@@ -24,6 +28,7 @@ import { type RowSource, type ScanOrder, overlaid } from "./overlay.ts";
 import { type CatalogState, PendingTables, tableDocument } from "./pendingTables.ts";
 import { PendingWrites, UndoOverlay, indexKey } from "./pendingWrites.ts";
 import { type KeyInterval, ReadSet, pointInterval } from "./readSet.ts";
+import { SearchScan } from "./searchScan.ts";
 import {
   type TransactionLimits,
   type TransactionMetrics,
@@ -189,6 +194,31 @@ export class Transaction {
     return new IndexScan(interval, order, () => this.#rowSource(table, index), recorder, batchRows);
   }
 
+  /** A text search to be read hit by hit; `interval` is one of keys of hits, as cursors have them. */
+  openSearch(
+    table: Table,
+    index: SearchIndex,
+    query: SearchQuery,
+    interval: KeyInterval,
+    batchRows?: number,
+  ): SearchScan {
+    return new SearchScan(
+      interval,
+      {
+        search: (limit) => {
+          const overlay = this.#searchOverlay(table, index);
+          const hits = searchDocuments(this.#store.searchReader(index.id), overlay, query, limit);
+          return { hits, documentOf: (id) => overlay?.documentOf(id) ?? this.#stored(table, id) };
+        },
+      },
+      {
+        search: () => this.#recordSearch(table, index, query),
+        row: ({ document }) => this.usage.countRead(document),
+      },
+      batchRows,
+    );
+  }
+
   /** Adds to the read set; throws TooManyReads for a user table. */
   recordInterval(table: Table, index: DatabaseIndex, interval: KeyInterval): void {
     const before = this.reads.intervalCount;
@@ -298,7 +328,9 @@ export class Transaction {
         before: base === null ? null : indexKey(index, base),
         after: after === null ? null : indexKey(index, after),
       }));
-      writes.push({ tablet: table.tablet, id, idText, before: base, after, keys });
+      const write = { tablet: table.tablet, id, idText, before: base, after, keys };
+      const search = searchChangesOf(table, base, after);
+      writes.push(search === undefined ? write : { ...write, search });
     }
     return writes;
   }
@@ -322,6 +354,25 @@ export class Transaction {
   #storeRows(table: Table, index: DatabaseIndex): RowSource {
     return (lower, upper, order, limit) =>
       this.#store.scan(index.id, table.tablet, lower, upper, order, limit);
+  }
+
+  /** A table that this transaction has created has no search indexes. */
+  #searchOverlay(table: Table, index: SearchIndex): SearchOverlay | null {
+    if (this.#undo !== null) return this.#undo.searchOverlay(table.tablet, index);
+    return this.#pending.searchOverlay(table.tablet, index);
+  }
+
+  #stored(table: Table, id: InternalId): StoredDocument {
+    const document = this.#store.get(table.tablet, id);
+    assert(document !== null, "a document in a search index exists");
+    return document;
+  }
+
+  #recordSearch(table: Table, index: SearchIndex, query: SearchQuery): void {
+    assert(!table.system, "system tables have no search indexes");
+    const before = this.reads.intervalCount;
+    this.reads.addSearch({ index: index.id, ...query });
+    this.usage.countIntervals(this.reads.intervalCount - before);
   }
 
   /** Somebody who saw that a table is missing must be told when any table is created. */

@@ -68,11 +68,13 @@ describe("convex env", () => {
   });
 
   it("refuses bad names and changes nothing then", async () => {
-    for (const name of ["1BAD", "WITH SPACE", "A-B", "A".repeat(257)]) {
-      expect(await refused("set", name, "x")).toMatch(
-        /EnvironmentVariableNameInvalid|name A{257} is too long/,
-      );
-    }
+    await Promise.all(
+      ["1BAD", "WITH SPACE", "A-B", "A".repeat(257)].map(async (name) => {
+        expect(await refused("set", name, "x")).toMatch(
+          /EnvironmentVariableNameInvalid|name A{257} is too long/,
+        );
+      }),
+    );
     expect(await refused("set", "CONVEX_CLOUD_URL", "x")).toContain(
       'EnvVarNameForbidden: Environment variable with name "CONVEX_CLOUD_URL" is built-in and cannot be overridden',
     );

@@ -3,6 +3,13 @@ import type { TestProject } from "../support/project.ts";
 import type { TestServer } from "../support/server.ts";
 import { openSample } from "./sample.ts";
 
+/** HTTP actions have a method and a path instead of an identifier. */
+interface Entry {
+  readonly identifier?: string;
+  readonly method?: string;
+  readonly path?: string;
+}
+
 let server: TestServer;
 let project: TestProject;
 
@@ -14,15 +21,20 @@ afterAll(() => server.dispose());
 it("convex function-spec prints every function with visibility and validators", async () => {
   const { code, stdout } = await project.convex(["function-spec"]);
   expect(code).toBe(0);
-  const { url, functions } = JSON.parse(stdout) as { url: string; functions: { identifier: string }[] };
+  const { url, functions } = JSON.parse(stdout) as { url: string; functions: Entry[] };
   expect(url).toBe(server.url);
-  expect(functions.map(({ identifier }) => identifier)).toEqual([
+  expect(functions.map(({ identifier, method, path }) => identifier ?? `${method} ${path}`)).toEqual([
+    "actions.js:addTwice",
+    "actions.js:failLater",
     "admin/reports/usage.js:summary",
+    "GET /hello",
+    "POST /files/*",
     "messages.js:list",
     "messages.js:page",
     "messages.js:send",
     "messages.js:countAll",
     "messages.js:clear",
+    "node/paths.js:extension",
     "notes.js:default",
     "notes.js:add",
     "notes.js:removeAll",

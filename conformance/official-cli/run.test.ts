@@ -45,17 +45,21 @@ describe("convex run", () => {
 
   it("finds functions by every form of their name, internal and nested ones included", async () => {
     await server.call("messages:clear");
-    for (const name of ["messages:countAll", "convex/messages.ts:countAll"])
-      expect(await printed([name]), name).toBe("0\n");
-    for (const name of ["internal.admin.reports.usage.summary"])
-      expect(JSON.parse(await printed([name]))).toEqual({ greeting: "no greeting", users: 1 });
-    for (const name of ["notes", "api.notes.default"]) expect(await printed([name]), name).toBe("[]\n");
+    const names = ["messages:countAll", "convex/messages.ts:countAll", "internal.messages.countAll"];
+    expect(await Promise.all(names.map((name) => printed([name])))).toEqual(["0\n", "0\n", "0\n"]);
+    const [nested, short, full] = await Promise.all([
+      printed(["internal.admin.reports.usage.summary"]),
+      printed(["notes"]),
+      printed(["api.notes.default"]),
+    ]);
+    expect(JSON.parse(nested)).toEqual({ greeting: "no greeting", users: 1 });
+    expect([short, full]).toEqual(["[]\n", "[]\n"]);
     // A null result prints nothing.
     expect(await printed(["notes:add", '{"text":"a"}'])).toBe("");
   });
 
   it("lists what there is when a function or module is missing", async () => {
-    for (const name of ["messages:missing", "missing:list"]) {
+    const missing = async (name: string) => {
       expect(await failure([name])).toBe(
         [
           `✖ Failed to run function "${name}":`,
@@ -63,12 +67,15 @@ describe("convex run", () => {
           `Could not find function for '${name}'. Did you forget to run \`npx convex dev\`?`,
           "",
           "Available functions:",
+          "• actions:addTwice",
+          "• actions:failLater",
           "• admin/reports/usage:summary",
           "• messages:list",
           "• messages:page",
           "• messages:send",
           "• messages:countAll",
           "• messages:clear",
+          "• node/paths:extension",
           "• notes:default",
           "• notes:add",
           "• notes:removeAll",
@@ -77,11 +84,18 @@ describe("convex run", () => {
           "",
         ].join("\n"),
       );
-    }
+    };
+    await Promise.all([missing("messages:missing"), missing("missing:list")]);
   });
 
   it("says which argument is wrong", async () => {
-    expect(await failure(["messages:list", '{"author":"nobody"}'])).toBe(
+    const [wrong, absent, extra, broken] = await Promise.all([
+      failure(["messages:list", '{"author":"nobody"}']),
+      failure(["messages:list"]),
+      failure(["notes:add", '{"text":"a","color":"red"}']),
+      failure(["messages:list", "{author:"]),
+    ]);
+    expect(wrong).toBe(
       [
         '✖ Failed to run function "messages:list":',
         "Error: [Request ID: ...] Server Error",
@@ -92,23 +106,36 @@ describe("convex run", () => {
         "",
       ].join("\n"),
     );
-    expect(await failure(["messages:list"])).toContain(
-      "ArgumentValidationError: Object is missing the required field `author`.",
-    );
-    expect(await failure(["notes:add", '{"text":"a","color":"red"}'])).toContain(
+    expect(absent).toContain("ArgumentValidationError: Object is missing the required field `author`.");
+    expect(extra).toContain(
       "ArgumentValidationError: Object contains extra field `color` that is not in the validator.",
     );
-    expect(await failure(["messages:list", "{author:"])).toContain("Failed to parse arguments as JSON");
+    expect(broken).toContain("Failed to parse arguments as JSON");
   });
 
   it("prints thrown errors with the line of the source file, and the data of a ConvexError", async () => {
-    const send = (body: string) => ["messages:send", JSON.stringify({ author, body })];
-    expect(await failure(send("boom"))).toMatch(
+    const send = (body: string) => failure(["messages:send", JSON.stringify({ author, body })]);
+    const [thrown, withData] = await Promise.all([send("boom"), send("")]);
+    expect(thrown).toMatch(
       /Uncaught Error: the message exploded\n {4}at handler \(\.\.\/convex\/messages\.ts:29:\d+\)\n$/,
     );
-    expect(await failure(send(""))).toMatch(
+    expect(withData).toMatch(
       /Uncaught ConvexError: \{"code":"empty","field":"body"\}\n {4}at handler \(\.\.\/convex\/messages\.ts:28:\d+\)\n$/,
     );
+  });
+
+  it("runs actions, of both runtimes", async () => {
+    await server.call("notes:removeAll");
+    const added = await project.convex(["run", "actions:addTwice", '{"text":"a"}']);
+    expect(added).toMatchObject({
+      code: 0,
+      stderr: "[CONVEX ?(actions:addTwice)] [LOG] 'adding' 'a'\n",
+    });
+    expect(JSON.parse(added.stdout)).toEqual(["1 a", "2 a"]);
+    expect(await failure(["actions:failLater"])).toMatch(
+      /Uncaught Error: too late\n {4}at handler \(\.\.\/convex\/actions\.ts:18:\d+\)\n$/,
+    );
+    expect(await printed(["node/paths:extension", '{"file":"a/b.txt"}'])).toBe('".txt"\n');
   });
 
   it("acts as a user with --identity", async () => {

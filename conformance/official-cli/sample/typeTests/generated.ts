@@ -34,6 +34,8 @@ holds(
   >,
 );
 holds(true satisfies Same<FunctionReturnType<typeof api.notes.default>, Doc<"notes">[]>);
+holds(true satisfies Same<FunctionReturnType<typeof api.actions.addTwice>, string[]>);
+holds(true satisfies Same<FunctionReturnType<typeof api.node.paths.extension>, string>);
 
 // @ts-expect-error Internal functions are not part of the public API.
 api.messages.countAll satisfies unknown;

@@ -19,7 +19,7 @@ async function texts(...args: string[]): Promise<string[]> {
   return (JSON.parse(stdout) as { text: string }[]).map(({ text }) => text);
 }
 
-describe("convex data", () => {
+describe.concurrent("convex data", () => {
   it("lists the tables", async () => {
     expect(await project.convex(["data"])).toMatchObject({ code: 0, stdout: "messages\nnotes\nusers\n" });
   });

@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.dispose());
 
-it("convex function-spec prints every function with visibility and validators", async () => {
+it.concurrent("convex function-spec prints every function with visibility and validators", async () => {
   const { code, stdout } = await project.convex(["function-spec"]);
   expect(code).toBe(0);
   const { url, functions } = JSON.parse(stdout) as { url: string; functions: Entry[] };
@@ -67,14 +67,14 @@ it("convex function-spec prints every function with visibility and validators", 
   });
 });
 
-it("convex function-spec --file writes it to a file", async () => {
+it.concurrent("convex function-spec --file writes it to a file", async () => {
   const { code, output } = await project.convex(["function-spec", "--file"]);
   expect(code).toBe(0);
   const file = /function_spec_\d+\.json/.exec(output)?.[0] ?? "";
   expect(JSON.parse(project.read(file))).toMatchObject({ url: server.url });
 });
 
-it("convex network-test passes", async () => {
+it.concurrent("convex network-test passes", async () => {
   const { code, output } = await project.convex(["network-test"]);
   expect(code, output).toBe(0);
   for (const step of [
@@ -89,7 +89,7 @@ it("convex network-test passes", async () => {
   expect(output).toContain("Network test passed.");
 });
 
-it("convex network-test fails with a wrong admin key", async () => {
+it.concurrent("convex network-test fails with a wrong admin key", async () => {
   const { code, output } = await project.convex([
     "network-test",
     "--url",
@@ -101,12 +101,12 @@ it("convex network-test fails with a wrong admin key", async () => {
   expect(output).toContain("The provided admin key was invalid for this instance");
 });
 
-it("commands of the cloud say that they are not for this server", async () => {
+it.concurrent("commands of the cloud say that they are not for this server", async () => {
   const { output } = await project.convex(["dashboard"]);
   expect(output).toContain("`npx convex dashboard` is not supported for self-hosted deployments.");
 });
 
-it("convex refuses CONVEX_DEPLOYMENT beside our variables", async () => {
+it.concurrent("convex refuses CONVEX_DEPLOYMENT beside our variables", async () => {
   const { code, stderr } = await project.convex(["run", "notes"], {
     env: { CONVEX_DEPLOYMENT: "dev:happy-animal-123" },
   });

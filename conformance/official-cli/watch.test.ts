@@ -42,6 +42,12 @@ describe("convex dev, watching", () => {
     );
   });
 
+  it("prints the logs of the very first call", async () => {
+    await server.call("actions:addTwice", { text: "first" });
+    await dev.until(/\[CONVEX A\(actions:addTwice\)\] \[LOG\] 'adding' 'first'\n/);
+    await server.call("notes:removeAll");
+  });
+
   it("pushes again when a file changes", async () => {
     edit("convex/admin/reports/usage.ts", '"no greeting"', '"still none"');
     await dev.until("Convex functions ready!");

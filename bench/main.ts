@@ -5,7 +5,7 @@ import { type Options, parseOptions, usage, UsageError, type WorkloadName } from
 import { type Bench, createBench } from "./systems/context.ts";
 import { runFanout } from "./workloads/fanout.ts";
 import { runObserve } from "./workloads/observe.ts";
-import type { WorkloadReport } from "./workloads/report.ts";
+import type { Section, WorkloadReport } from "./workloads/report.ts";
 import { runTransfer } from "./workloads/transfer.ts";
 
 const workloads: Readonly<Record<WorkloadName, (bench: Bench) => Promise<WorkloadReport>>> = {
@@ -13,6 +13,8 @@ const workloads: Readonly<Record<WorkloadName, (bench: Bench) => Promise<Workloa
   W4: runObserve,
   W5: runFanout,
 };
+
+const titles: Readonly<Record<WorkloadName, string>> = { W1: "transfer", W4: "observe", W5: "fan-out" };
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -41,11 +43,12 @@ async function main(argv: readonly string[]): Promise<number> {
     for (const name of options.workloads) {
       const children = new Children();
       all.add(children);
-      const bench = createBench(options, cores, scratchFolder, children, (text) => console.error(text));
+      const bench = createBench(options, cores, scratchFolder, children, say, printSection);
+      console.log(`\n## ${name} ${titles[name]}`);
       try {
         const report = await workloads[name](bench);
         reports.push(report);
-        print(report);
+        printFailures(report);
       } finally {
         await children.stopAll();
         all.delete(children);
@@ -59,12 +62,16 @@ async function main(argv: readonly string[]): Promise<number> {
   return reports.some(({ failures }) => failures.length > 0) ? 1 : 0;
 }
 
-function print({ workload, title, sections, failures }: WorkloadReport): void {
-  console.log(`\n## ${workload} ${title}`);
-  for (const section of sections) {
-    console.log(`\n${section.title}\n\n${section.table}`);
-    for (const note of section.notes) console.log(`- ${note}`);
-  }
+function say(text: string): void {
+  console.error(text);
+}
+
+function printSection({ title, table, notes }: Section): void {
+  console.log(`\n${title}\n\n${table}`);
+  for (const note of notes) console.log(`- ${note}`);
+}
+
+function printFailures({ failures }: WorkloadReport): void {
   console.log(failures.length === 0 ? "\nAll checks passed." : "\nFAILED:");
   for (const failure of failures) console.log(`- ${failure}`);
 }

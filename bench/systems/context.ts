@@ -3,6 +3,7 @@ import path from "node:path";
 import { Children } from "../harness/children.ts";
 import type { Cores } from "../harness/machine.ts";
 import type { Options } from "../harness/options.ts";
+import type { Section } from "../workloads/report.ts";
 import { Lenslet, profileSwitch } from "./lenslet.ts";
 import { Postgres } from "./postgres.ts";
 
@@ -15,6 +16,8 @@ export interface Bench {
   readonly children: Children;
   /** Says what is being done, on stderr. */
   readonly say: (text: string) => void;
+  /** Prints the table of a section as soon as it is measured. */
+  readonly publish: (section: Section) => void;
   /** A new folder inside the temporary one. */
   folder(name: string): string;
   postgres(): Promise<Postgres>;
@@ -30,6 +33,7 @@ export function createBench(
   scratchFolder: string,
   children: Children,
   say: (text: string) => void,
+  publish: (section: Section) => void,
 ): Bench {
   let postgres: Promise<Postgres> | null = null;
   const bench: Bench = {
@@ -37,6 +41,7 @@ export function createBench(
     cores,
     children,
     say,
+    publish,
     folder(name) {
       return fs.mkdtempSync(path.join(scratchFolder, `${name}-`));
     },

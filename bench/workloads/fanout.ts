@@ -27,5 +27,5 @@ export async function runFanout(bench: Bench): Promise<WorkloadReport> {
     }));
     sections.push(...(await run.measure(subscribers, cases)));
   }
-  return { workload: "W5", title: "fan-out", sections, failures: run.failures };
+  return { workload: "W5", sections, failures: run.failures };
 }

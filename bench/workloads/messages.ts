@@ -108,7 +108,7 @@ export class MessagesRun {
       const broken = rounds.findIndex(({ count, failures }) => count === 0 && failures.length > 0);
       if (broken >= 0) this.failures.push(`${system}: ${rounds[broken]?.failures.join("; ")}`);
     }
-    return cases.map((of) => {
+    const sections = cases.map((of): Section => {
       const series = this.#started.map(({ system }): Series => ({
         system: system.name,
         rounds: results.get(keyOf(system.name, of)) ?? [],
@@ -122,6 +122,8 @@ export class MessagesRun {
         notes: seriesNotes(series),
       };
     });
+    sections.forEach(this.#bench.publish);
+    return sections;
   }
 
   /** What a limit sends must be as long as what we send. */

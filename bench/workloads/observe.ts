@@ -17,5 +17,5 @@ export async function runObserve(bench: Bench): Promise<WorkloadReport> {
       load: { rate: null, inFlight },
     },
   ]);
-  return { workload: "W4", title: "observe", sections, failures: run.failures };
+  return { workload: "W4", sections, failures: run.failures };
 }

@@ -12,7 +12,6 @@ export interface Section {
 
 export interface WorkloadReport {
   readonly workload: string;
-  readonly title: string;
   readonly sections: readonly Section[];
   /** Everything that was wrong, with the name of the system. */
   readonly failures: readonly string[];

@@ -103,20 +103,22 @@ export async function runTransfer(bench: Bench): Promise<WorkloadReport> {
         ),
       );
       failures.push(...seriesFailures(title, series));
-      sections.push({
+      const section: Section = {
         title,
         parameters: { inFlight, alpha },
         series,
         table: transferTable(rows, series),
         notes: seriesNotes(series),
-      });
+      };
+      bench.publish(section);
+      sections.push(section);
     }
   }
   for (const started of stores) {
     say(`W1: checking the balances of ${started.name}`);
     failures.push(...(await checkBalances(started, options.accounts)));
   }
-  return { workload: "W1", title: "transfer", sections, failures };
+  return { workload: "W1", sections, failures };
 }
 
 function startStorageLimits(bench: Bench): Row[] {

@@ -2,13 +2,11 @@ import { describe, expect, it } from "vitest";
 import { LensletError } from "../base/errors.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { evaluateSchema } from "./evaluateSchema.ts";
-import { finishPush, type FinishPushDiff } from "./finishPush.ts";
-import { prepareAnalysis, startPush, waitForSchemaState, type StartPushResponse } from "./push.ts";
-import { parsePushRequest } from "./pushRequest.ts";
 import { failPendingSchema } from "./schemaState.ts";
 import { indexRows, rowsOf, schemaRows } from "./systemRows.ts";
 import { deleteTables } from "./tableDeletion.ts";
 import { completeIndex } from "./backfill.ts";
+import { finish, push, start, status } from "./testing/pushSteps.ts";
 import { TestDeployment, schemaOnly } from "./testing/testDeployment.ts";
 import { updateEnvironmentVariables } from "./configuration.ts";
 
@@ -36,48 +34,6 @@ function messages(
   return { tables: [table], schemaValidation: true };
 }
 
-function start(
-  deployment: TestDeployment,
-  schema: unknown,
-  options: Record<string, boolean> = {},
-): StartPushResponse {
-  const request = parsePushRequest({
-    adminKey: "",
-    dryRun: false,
-    ...options,
-    functions: "convex/",
-    appDefinition: {
-      definition: null,
-      dependencies: [],
-      schema: null,
-      changedModules: [],
-      unchangedModuleHashes: [],
-      udfServerVersion: "1.48.0",
-    },
-    componentDefinitions: [],
-    nodeDependencies: [],
-  });
-  const input = deployment.commit((tx) =>
-    prepareAnalysis(tx, request, {
-      random: deployment.random,
-      clock: deployment.clock,
-      builtInVariables: {},
-    }),
-  );
-  return deployment.commit((tx) => startPush(tx, request, input, schemaOnly(schema), deployment.pending));
-}
-const status = (deployment: TestDeployment, started: StartPushResponse, dryRun = false) =>
-  deployment.commit((tx) => waitForSchemaState(tx, started.schemaChange, dryRun));
-function finish(deployment: TestDeployment, started: StartPushResponse, dryRun = false): FinishPushDiff {
-  const { pushId } = started.componentDefinitionPackages[""];
-  return deployment.commit((tx) => finishPush(tx, { pushId, dryRun, message: null }, deployment.pending));
-}
-function push(deployment: TestDeployment, schema: unknown): FinishPushDiff {
-  const started = start(deployment, schema);
-  deployment.backfill();
-  expect(status(deployment, started)).toEqual({ type: "complete" });
-  return finish(deployment, started);
-}
 function codeOf(body: () => unknown): string {
   try {
     body();

@@ -92,6 +92,11 @@ function indexFields(
   };
 }
 
+function searchFields(table: Table, name: string, index: number, state: string): ValueObject {
+  const fields = indexFields(table, name, ["body.text"], index, state);
+  return { ...fields, kind: "search", filterFields: ["channel", "author.name"] };
+}
+
 function existing(table: Table | null): Table {
   if (table === null) throw new Error("the table exists");
   return table;
@@ -205,6 +210,51 @@ describe("CatalogState", () => {
     expect(deployment.catalog.nextPhysicalId()).toBe(1004);
   });
 
+  it("keeps text search indexes apart, follows their state, and drops them", () => {
+    const deployment = new Deployment();
+    deployment.addTable("messages", 10001);
+    const table = existing(deployment.catalog.tableByName("", "messages"));
+    deployment.commit(
+      deployment.write(indexesTable, "s".repeat(16), searchFields(table, "by_text", 1003, "backfilling")),
+    );
+    const state = () => existing(deployment.catalog.tableByName("", "messages"));
+    expect(state().indexes.map(({ name }) => name)).toEqual(["by_id", "by_creation_time"]);
+    expect(state().searchIndexes).toEqual([
+      {
+        id: 1003,
+        name: "by_text",
+        tablet: 1000,
+        searchField: ["body", "text"],
+        filterFields: [["channel"], ["author", "name"]],
+        state: "backfilling",
+        staged: false,
+      },
+    ]);
+    expect(deployment.effects).toEqual([{ kind: "createSearchIndex", index: 1003, tablet: 1000 }]);
+    expect(deployment.store.searchReader(1003).documents).toBe(0);
+    deployment.commit(
+      deployment.write(indexesTable, "s".repeat(16), searchFields(table, "by_text", 1003, "enabled")),
+    );
+    expect(deployment.effects).toEqual([]);
+    expect(deployment.catalog.searchIndexById(1003)).toMatchObject({ state: "enabled" });
+    expect(deployment.catalog.indexById(1003)).toBeNull();
+    deployment.addIndex(table, "by_other", ["a"], "enabled");
+    expect(state().searchIndexes).toHaveLength(1);
+    deployment.commit(deployment.write(indexesTable, "s".repeat(16), null));
+    expect(deployment.effects).toEqual([{ kind: "dropIndex", index: 1003 }]);
+    expect(state().searchIndexes).toEqual([]);
+    expect(() => deployment.store.searchReader(1003)).toThrow("a search index is created");
+    expect(deployment.catalog.nextPhysicalId()).toBe(1005);
+  });
+
+  it("refuses rows of kinds it does not know", () => {
+    const deployment = new Deployment();
+    deployment.addTable("messages", 10001);
+    const table = existing(deployment.catalog.tableByName("", "messages"));
+    const row = { ...searchFields(table, "i", 1003, "enabled"), kind: "spatial" };
+    expect(() => deployment.commit(deployment.write(indexesTable, null, row))).toThrow("known kind");
+  });
+
   it("creates a table and its indexes in one commit, whatever the order of the writes", () => {
     const deployment = new Deployment();
     const tableWrite = deployment.write(tablesTable, null, tableFields("messages", 10001, 1000, ""));
@@ -305,6 +355,7 @@ describe("CatalogState", () => {
       fc.record({ kind: fc.constant("addTable"), namespace: fc.constantFrom("", "c"), pick: fc.nat(20) }),
       fc.record({ kind: fc.constant("dropTable"), namespace: fc.constant(""), pick: fc.nat(20) }),
       fc.record({ kind: fc.constant("addIndex"), namespace: fc.constant(""), pick: fc.nat(20) }),
+      fc.record({ kind: fc.constant("addSearchIndex"), namespace: fc.constant(""), pick: fc.nat(20) }),
       fc.record({ kind: fc.constant("dropIndex"), namespace: fc.constant(""), pick: fc.nat(20) }),
       fc.record({ kind: fc.constant("enableIndex"), namespace: fc.constant(""), pick: fc.nat(20) }),
     );
@@ -317,6 +368,9 @@ describe("CatalogState", () => {
         expect(description(loaded)).toEqual(description(deployment.catalog));
         for (const { id, tablet } of loaded.databaseIndexes()) {
           expect(() => deployment.store.scan(id, tablet, "", null, "asc", 1)).not.toThrow();
+        }
+        for (const { id } of loaded.searchIndexes()) {
+          expect(() => deployment.store.searchReader(id)).not.toThrow();
         }
         deployment.store.close();
       }),
@@ -340,7 +394,11 @@ function randomStep(deployment: Deployment, n: number, kind: string, namespace: 
   if (kind === "addTable") deployment.addTable(`t${n}`, 10001 + n, namespace);
   else if (kind === "addIndex" && table !== undefined)
     deployment.addIndex(table, `i${n}`, ["a"], "backfilling");
-  else if (kind === "dropTable" && table !== undefined) {
+  else if (kind === "addSearchIndex" && table !== undefined) {
+    const index = deployment.catalog.nextPhysicalId();
+    const row = searchFields(table, `s${n}`, index, "backfilling");
+    deployment.commit(deployment.write(indexesTable, null, row));
+  } else if (kind === "dropTable" && table !== undefined) {
     const row = rowsOf(deployment, tablesTable).find(({ value }) => value["tablet"] === table.tablet);
     const own = indexRows.filter(({ value }) => value["tablet"] === table.tablet);
     deployment.commit(
@@ -364,6 +422,7 @@ function description(catalog: CatalogState): unknown {
       [...catalog.tables(namespace)].sort(byTablet).map((table) => ({
         ...table,
         indexes: [...table.indexes].sort((a, b) => a.id - b.id),
+        searchIndexes: [...table.searchIndexes].sort((a, b) => a.id - b.id),
         known: [
           catalog.tableByName(namespace, table.name) === table,
           catalog.tableByNumber(namespace, table.number) === table,
@@ -372,5 +431,6 @@ function description(catalog: CatalogState): unknown {
       })),
     ),
     indexes: [...catalog.databaseIndexes()].sort((a, b) => a.id - b.id),
+    searchIndexes: [...catalog.searchIndexes()].sort((a, b) => a.id - b.id),
   };
 }

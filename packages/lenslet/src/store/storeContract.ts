@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { DocumentWrite, Store, StoredDocument } from "./store.ts";
+import { searchTests } from "./storeSearchContract.ts";
 import { byCreation, byId, byTag, keyOf, ModelStore, tablet, versionOf } from "./storeModel.ts";
 
 /** One place that holds a store. Only one store may be open at a time. */
@@ -33,6 +34,7 @@ export function storeContract(name: string, reopens: boolean, createFixture: () 
     structureTests(() => store);
     requestTests(() => store);
     if (reopens) reopenTests(() => store, reopen);
+    describe("text search indexes", () => searchTests(() => store, reopens ? reopen : null));
     modelTests(reopens, createFixture);
   });
 }

@@ -3,6 +3,8 @@ import { describe, expect, it } from "vitest";
 import type { DocumentWrite } from "../store/store.ts";
 import { prefixEnd } from "../values/key.ts";
 import { ReadSet, pointInterval } from "../transaction/readSet.ts";
+import type { SearchEntry, SearchEntryChange } from "../store/searchReader.ts";
+import type { SearchRead } from "../search/searchRead.ts";
 import { SubscriptionIndex } from "./subscriptionIndex.ts";
 
 const keyArbitrary = fc
@@ -24,8 +26,8 @@ function readSetOf(
   return reads;
 }
 
-function write(keys: DocumentWrite["keys"]): DocumentWrite {
-  return { tablet: 9, id: "x".repeat(16), idText: "x", before: null, after: null, keys };
+function write(keys: DocumentWrite["keys"], search: readonly SearchEntryChange[] = []): DocumentWrite {
+  return { tablet: 9, id: "x".repeat(16), idText: "x", before: null, after: null, keys, search };
 }
 
 function ascending(a: number, b: number): number {
@@ -118,5 +120,164 @@ describe("SubscriptionIndex", () => {
     expect(() => index.add("a", new ReadSet())).toThrow("at most once");
     index.remove("b");
     expect(index.size).toBe(1);
+  });
+});
+
+const wordArbitrary = fc.constantFrom("a", "ab", "abc", "b", "bc", "日", "日本");
+const filterValueArbitrary = fc.constantFrom("", "p", "pq", "q");
+const searchArbitrary: fc.Arbitrary<SearchRead> = fc
+  .record({
+    index: indexArbitrary,
+    words: fc.array(wordArbitrary, { minLength: 1, maxLength: 3 }),
+    filters: fc.oneof(
+      fc.constant([]),
+      fc.tuple(fc.tuple(fc.constant(0), filterValueArbitrary)),
+      fc.tuple(fc.tuple(fc.constant(1), filterValueArbitrary)),
+      fc.tuple(
+        fc.tuple(fc.constant(1), filterValueArbitrary),
+        fc.tuple(fc.constant(0), filterValueArbitrary),
+      ),
+    ),
+  })
+  .map(({ index, words, filters }) => ({
+    index,
+    terms: [...new Set(words)],
+    prefix: words.at(-1) ?? null,
+    filters: new Map<number, string>(filters),
+  }));
+const entryArbitrary: fc.Arbitrary<SearchEntry> = fc
+  .record({
+    words: fc.array(wordArbitrary, { maxLength: 3 }),
+    filters: fc.tuple(filterValueArbitrary, filterValueArbitrary),
+  })
+  .map(({ words, filters }) => entryOf(words, filters));
+
+function entryOf(words: readonly string[], filters: readonly string[]): SearchEntry {
+  const counts = new Map(words.map((word) => [word, 1]));
+  return {
+    text: words.join(" "),
+    creationTime: 1,
+    filters,
+    terms: () => ({ counts, tokens: words.length, lengthCode: 1 }),
+  };
+}
+
+function isFound(read: SearchRead, entry: SearchEntry | null): boolean {
+  if (entry === null || [...read.filters].some(([position, key]) => entry.filters[position] !== key))
+    return false;
+  return [...entry.terms().counts.keys()].some(
+    (term) => read.terms.includes(term) || (read.prefix !== null && term.startsWith(read.prefix)),
+  );
+}
+
+function searching(...searches: readonly SearchRead[]): ReadSet {
+  const reads = new ReadSet();
+  for (const search of searches) reads.addSearch(search);
+  return reads;
+}
+
+describe("SubscriptionIndex of searches", () => {
+  it("finds exactly those that could find a document, as it was or as it is", () => {
+    type SearchStep =
+      | { readonly kind: "add"; readonly token: number; readonly searches: readonly SearchRead[] }
+      | { readonly kind: "remove"; readonly token: number }
+      | { readonly kind: "commit"; readonly changes: readonly SearchEntryChange[] };
+    const changes = fc.array(
+      fc.record({
+        index: indexArbitrary,
+        before: fc.option(entryArbitrary),
+        after: fc.option(entryArbitrary),
+      }),
+      { minLength: 1, maxLength: 3 },
+    );
+    const step: fc.Arbitrary<SearchStep> = fc.oneof(
+      {
+        weight: 2,
+        arbitrary: fc.record({
+          kind: fc.constant("add" as const),
+          token: fc.nat({ max: 20 }),
+          searches: fc.array(searchArbitrary, { maxLength: 3 }),
+        }),
+      },
+      {
+        weight: 1,
+        arbitrary: fc.record({ kind: fc.constant("remove" as const), token: fc.nat({ max: 20 }) }),
+      },
+      { weight: 2, arbitrary: fc.record({ kind: fc.constant("commit" as const), changes }) },
+    );
+    let hits = 0;
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1, maxLength: 80, size: "max" }), (steps) => {
+        const index = new SubscriptionIndex<number>();
+        const model = new Map<number, readonly SearchRead[]>();
+        for (const current of steps) {
+          if (current.kind === "remove") {
+            model.delete(current.token);
+            index.remove(current.token);
+          } else if (current.kind === "add") {
+            if (model.has(current.token)) continue;
+            model.set(current.token, current.searches);
+            index.add(current.token, searching(...current.searches));
+          } else {
+            const expected = [...model].filter(([, searches]) =>
+              searches.some((read) =>
+                current.changes.some(
+                  ({ index: id, before, after }) =>
+                    id === read.index && (isFound(read, before) || isFound(read, after)),
+                ),
+              ),
+            );
+            hits += expected.length;
+            const found = index.affected([write([], current.changes)]);
+            expect([...found].sort(ascending)).toEqual(expected.map(([token]) => token).sort(ascending));
+          }
+        }
+      }),
+      { numRuns: 200 },
+    );
+    expect(hits).toBeGreaterThan(1000);
+  });
+
+  it("forgets everything about the searches of a token, also where they share terms", () => {
+    const index = new SubscriptionIndex<number>();
+    const filters = new Map([[0, "p"]]);
+    const reads = [
+      { index: 1, terms: ["a", "b"], prefix: "b", filters },
+      { index: 1, terms: ["b"], prefix: "b", filters },
+      { index: 1, terms: ["b", "a"], prefix: "a", filters },
+    ];
+    index.add(1, searching(...reads));
+    index.add(2, searching(reads[1] as SearchRead));
+    const hit = () => [
+      ...index.affected([write([], [{ index: 1, before: null, after: entryOf(["bc"], ["p", ""]) }])]),
+    ];
+    expect(hit()).toEqual([1, 2]);
+    index.remove(1);
+    expect(hit()).toEqual([2]);
+    index.remove(2);
+    expect(hit()).toEqual([]);
+  });
+
+  it("does not look at the terms of a document that no filter lets through", () => {
+    const index = new SubscriptionIndex<number>();
+    for (let token = 0; token < 1000; token++) {
+      const filters = new Map([[0, `chat${token}`]]);
+      index.add(token, searching({ index: 1, terms: ["the"], prefix: "the", filters }));
+    }
+    let looks = 0;
+    const entry = (chat: string): SearchEntry => ({
+      ...entryOf([], [chat, ""]),
+      terms: () => {
+        looks += 1;
+        return { counts: new Map([["the", 1]]), tokens: 1, lengthCode: 1 };
+      },
+    });
+    const affected = (chat: string) => [
+      ...index.affected([write([], [{ index: 1, before: null, after: entry(chat) }])]),
+    ];
+    expect(affected("elsewhere")).toEqual([]);
+    expect(looks).toBe(0);
+    expect(affected("chat7")).toEqual([7]);
+    expect(looks).toBe(1);
   });
 });

@@ -72,6 +72,8 @@ export interface EngineParts {
   readonly timers: Timers;
   readonly random: Random;
   readonly heartbeat?: Heartbeat;
+  /** Compiling modules again for each engine takes longer than most tests. */
+  readonly runner?: Runner;
   readonly boot: string;
   readonly handover: EngineHandover;
   readonly post: (batch: EngineOutBatch) => void;
@@ -91,7 +93,7 @@ export async function openEngine(parts: EngineParts): Promise<{ engine: Engine; 
   const engine = new Engine({
     store,
     committer,
-    runner: new Runner({ clock }),
+    runner: parts.runner ?? new Runner({ clock }),
     heartbeat: parts.heartbeat ?? new Heartbeat(),
     clock,
     timers: parts.timers,

@@ -1,0 +1,37 @@
+import { describe, expect, it } from "vitest";
+import { plantedBugs } from "./plantedBugs.ts";
+import { simulate } from "./simulation.ts";
+
+const groups = 8;
+const seedsOfGroup = 4;
+/** Seeds within which a planted bug must be found. */
+const seedsMax = 50;
+
+describe("the engine under faults", () => {
+  it("does the same again with the same seed", async () => {
+    const [first, second] = [await simulate({ seed: 1 }), await simulate({ seed: 2 })];
+    expect(await simulate({ seed: 1 })).toEqual(first);
+    expect(second.hash).not.toBe(first.hash);
+  });
+
+  it.each(Array.from({ length: groups }, (_, i) => 1 + i * seedsOfGroup))(
+    "keeps its promises, seeds from %i",
+    async (from) => {
+      for (let seed = from; seed < from + seedsOfGroup; seed++) {
+        const { violations, counts } = await simulate({ seed });
+        expect({ seed, violations }).toEqual({ seed, violations: [] });
+        expect(counts["commit"]).toBeGreaterThan(10);
+      }
+    },
+  );
+});
+
+describe("a planted bug is found", () => {
+  it.each(plantedBugs)("%s", { timeout: 180_000 }, async (bug) => {
+    for (let seed = 1; seed <= seedsMax; seed++) {
+      const { violations } = await simulate({ seed, bug });
+      if (violations.length > 0) return;
+    }
+    expect.fail(`not found within ${seedsMax} seeds`);
+  });
+});

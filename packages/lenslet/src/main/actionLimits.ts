@@ -3,7 +3,7 @@ export interface ActionLimits {
   /** limits.md #19 and #21. */
   readonly isolateTimeMsMax: number;
   readonly nodeTimeMsMax: number;
-  /** An action that keeps its process from doing anything else for so long is ended; twice as long if it only blocks. */
+  /** An action that keeps its process from doing anything else for so long is ended; five times as long if it only blocks. */
   readonly unresponsiveMsMax: number;
   /** A process that is silent for longer than that plus this is killed, whatever it runs. */
   readonly killGraceMs: number;

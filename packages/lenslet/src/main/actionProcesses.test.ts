@@ -29,7 +29,7 @@ if (Date.now() > 0) for (;;);
   "native.ts": `"use node"; import { actionGeneric as action } from "convex/server"; import { execFileSync } from "node:child_process";${harmful}
 export const exit = action(async (_ctx, { code }) => { try { process.exit(code) } finally { await null } });
 export const abort = action(async () => { process.abort() });
-export const hang = action(async () => { execFileSync("sleep", ["5"]) });
+export const hang = action(async () => { execFileSync("sleep", ["20"]) });
 export const rejected = action(async () => { Promise.reject(new Error("nobody waits")); await new Promise((resolve) => setTimeout(resolve, 1000)) });
 export const rejectedNothing = action(async () => { Promise.reject("no error"); await new Promise((resolve) => setTimeout(resolve, 1000)) });
 export const thrownLater = action(async () => { setTimeout(() => { throw new Error("later") }, 1); await new Promise((resolve) => setTimeout(resolve, 1000)) });
@@ -211,7 +211,7 @@ describe.concurrent('"use node"', () => {
   });
 
   it("kills a process that cannot even be paused", async (context) => {
-    const { run, errorOf, reports } = start(context, { killGraceMs: 300 });
+    const { run, errorOf, reports } = start(context, { unresponsiveMsMax: 300, killGraceMs: 300 });
     expect(await errorOf("native:hang")).toBe(unresponsive);
     expect(await run("native:sleep", { ms: 0 })).toEqual(slept);
     expect(reports).toContain("an action host does not answer and is killed; it runs native.js:hang");

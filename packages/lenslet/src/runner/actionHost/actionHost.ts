@@ -6,19 +6,14 @@ import { hostFailure } from "../failure.ts";
 import { outOfMemoryText } from "../limits.ts";
 import type { CodeVersion } from "../types.ts";
 import { ActionRealm } from "./actionRealm.ts";
+import { beat, watchCells } from "./heartbeat.ts";
 import { nodeOutOfMemoryText, unresponsiveText } from "./limits.ts";
 import type { ActionRun, HostCode, HostMessage, HostSettings, ServerMessage } from "./messages.ts";
 import { installNodeGlobals, NodeModules } from "./nodeModules.ts";
 import { owners } from "./owner.ts";
 import { installRealmAwareBodies, realmOfCaller } from "./platform.ts";
 import { RunningAction } from "./runningAction.ts";
-import {
-  type BrokenOff,
-  runningActionGlobal,
-  watchCell,
-  watchCellCount,
-  type WatchSettings,
-} from "./watch.ts";
+import { type BrokenOff, runningActionGlobal, watchCell, type WatchSettings } from "./watch.ts";
 
 /** How often the watch is told that the event loop turns, and how full the heap is; the server with every fourth beat. */
 const beatIntervalMs = 25;
@@ -41,7 +36,6 @@ const platformModules = new Map([
 export class ActionHost {
   readonly #settings: HostSettings;
   readonly #sendNow: (messages: readonly HostMessage[]) => void;
-  readonly #cells = new Int32Array(new SharedArrayBuffer(watchCellCount * 4));
   readonly #running = new Map<number, RunningAction>();
   readonly #sources = new SourceCache();
   readonly #isolateCode = new Map<string, CodeModules>();
@@ -148,7 +142,7 @@ export class ActionHost {
       },
     });
     this.#running.set(run.id, action);
-    Atomics.store(this.#cells, watchCell.running, this.#running.size);
+    Atomics.store(watchCells, watchCell.running, this.#running.size);
     this.#alive ??= setInterval(() => this.#beat(), beatIntervalMs);
     return action;
   }
@@ -166,18 +160,18 @@ export class ActionHost {
 
   #ended(id: number): void {
     this.#running.delete(id);
-    Atomics.store(this.#cells, watchCell.running, this.#running.size);
+    Atomics.store(watchCells, watchCell.running, this.#running.size);
     if (this.#running.size > 0) return;
     if (this.#alive !== null) clearInterval(this.#alive);
     this.#alive = null;
-    Atomics.store(this.#cells, watchCell.heapHigh, 0);
+    Atomics.store(watchCells, watchCell.heapHigh, 0);
   }
 
   #beat(): void {
-    const beat = Atomics.add(this.#cells, watchCell.beat, 1);
+    const count = beat();
     const { used_heap_size: used, heap_size_limit: limit } = v8.getHeapStatistics();
-    Atomics.store(this.#cells, watchCell.heapHigh, used > limit * heapHighShare ? 1 : 0);
-    if (beat % beatsPerAlive === 0) this.#send({ type: "alive" });
+    Atomics.store(watchCells, watchCell.heapHigh, used > limit * heapHighShare ? 1 : 0);
+    if (count % beatsPerAlive === 0) this.#send({ type: "alive" });
     // Also when the callback that should have done it went with something that was broken off.
     this.#flush();
   }
@@ -235,7 +229,7 @@ export class ActionHost {
     const { unresponsiveMsMax, residentMebibytesMax, moduleFolder } = this.#settings;
     const settings: WatchSettings = {
       moduleFolder,
-      cells: this.#cells.buffer,
+      cells: watchCells.buffer,
       unresponsiveMsMax,
       residentMebibytesMax,
       serverPid: process.ppid,

@@ -20,6 +20,7 @@ import { SeededRandom } from "../seededRandom.ts";
 import { formatFrames } from "../stackFrames.ts";
 import type { LogLine, RunFailure } from "../types.ts";
 import { type ActionRealmHost, installActionGlobals, type RealmIntrinsics } from "./actionGlobals.ts";
+import { beat } from "./heartbeat.ts";
 import { leftoverText, notAnActionText, unawaitedText } from "./limits.ts";
 import { type Owner, owners } from "./owner.ts";
 import { builtins, platform, type RealmOwner } from "./platform.ts";
@@ -166,6 +167,7 @@ export class ActionRealm implements Owner, RealmOwner, RunRealm {
       }
       return Reflect.apply(target.invokeAction, target, [requestId, argsJson]) as unknown;
     };
+    beat();
     owners.run(run, () => {
       // In a microtask of its own: a loop that is broken off takes nothing of the host with it.
       Promise.resolve()
@@ -192,6 +194,7 @@ export class ActionRealm implements Owner, RealmOwner, RunRealm {
     try {
       const graph = this.#modules.graph(this.#entry);
       if (graph.fresh.size === 0 && this.#records.has(this.#entry)) return null;
+      beat();
       owners.run(this, () => this.#load(graph));
       if (graph.watchedGlobals.length > 0) {
         this.#baseline = this.#controls.snapshotGlobals(graph.watchedGlobals);

@@ -9,6 +9,7 @@ import { formatFrames, type FrameModules } from "../stackFrames.ts";
 import type { CodeVersion, RunFailure } from "../types.ts";
 import { makeLogLine } from "../logLines.ts";
 import { syncSyscallText } from "./actionRealm.ts";
+import { beat } from "./heartbeat.ts";
 import {
   actionNotFoundText,
   leftoverText,
@@ -52,6 +53,7 @@ export class NodeModules {
       // Several actions may have waited for this import: each goes on in a turn of its own, so that a loop that is
       // broken off does not take the continuations of the others with it.
       await new Promise(setImmediate);
+      beat();
       if (!(exportName in namespace))
         return action.fail(hostFailure(actionNotFoundText(exportName, modulePath)));
       const target = namespace[exportName] as { invokeAction?: unknown } | null | undefined;

@@ -20,7 +20,7 @@ export interface WatchSettings {
 }
 
 /** Silence without computing (a call that blocks, or a machine that is busy with others) may last so many times as long. */
-export const idleHangFactor = 2;
+export const idleHangFactor = 5;
 
 /** `action` 0: it cannot be told whose doing it was, or that action has ended. */
 export interface BrokenOff {

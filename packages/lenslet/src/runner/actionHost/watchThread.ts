@@ -35,6 +35,8 @@ class Watch {
   #beat = 0;
   #beatAtMs = performance.now();
   #pauseAskedAtMs = -Infinity;
+  /** When the pause was asked for. */
+  #pauseBeat = 0;
   #reason: BrokenOff["reason"] | null = null;
   #cpuMsAtBeat = 0;
   #looks = 0;
@@ -109,6 +111,7 @@ class Watch {
   #breakOff(reason: BrokenOff["reason"], nowMs: number): void {
     if (nowMs - this.#pauseAskedAtMs < retryMs) return;
     this.#pauseAskedAtMs = nowMs;
+    this.#pauseBeat = this.#beat;
     this.#reason = reason;
     this.#arm(true);
     this.#session.post("Debugger.pause");
@@ -119,6 +122,9 @@ class Watch {
     this.#reason = null;
     // A `debugger` statement of user code.
     if (reason === null) return this.#resume();
+    // The pause came too late: what runs now is not what was silent.
+    const isOver = Atomics.load(this.#cells, watchCell.beat) !== this.#pauseBeat;
+    if (reason === "unresponsive" && isOver) return this.#resume();
     const expression = `globalThis.${runningActionGlobal}?.() ?? -1`;
     this.#session.post("Runtime.evaluate", { expression, returnByValue: true }, (_error, answer) => {
       const action = Number(answer?.result.value ?? -1);

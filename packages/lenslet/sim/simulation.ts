@@ -44,11 +44,30 @@ const restStepsMax = 20_000;
 /** What every simulation begins with: variant A of the app is pushed. */
 interface Beginning {
   readonly log: readonly LogRecord[];
-  readonly runner: Runner;
   readonly pushes: Readonly<Record<Variant, { readonly body: unknown; readonly analysis: Analysis }>>;
 }
-/** The clock of the simulation that runs now, for the runner they share. */
-const runnerTime = { clock: new SimClock() };
+/** The runner keeps what it has compiled for each push there was: after so many simulations it is replaced. */
+const runnerUsesMax = 20;
+
+/** Simulations share a runner, because compiling the app takes longer than the rest; it goes by their clock. */
+class SharedRunner {
+  #clock = new SimClock();
+  #runner = this.#newRunner();
+  #uses = 0;
+
+  use(clock: SimClock): Runner {
+    this.#clock = clock;
+    this.#uses += 1;
+    if (this.#uses % runnerUsesMax === 0) this.#runner = this.#newRunner();
+    return this.#runner;
+  }
+
+  #newRunner(): Runner {
+    const clock = { nowMs: () => this.#clock.nowMs(), monotonicMs: () => this.#clock.monotonicMs() };
+    return new Runner({ clock });
+  }
+}
+const sharedRunner = new SharedRunner();
 let beginning: Promise<Beginning> | null = null;
 
 async function prepare(): Promise<Beginning> {
@@ -67,8 +86,7 @@ async function prepare(): Promise<Beginning> {
   const log: LogRecord[] = [];
   for await (const records of server.log.readAfter(0n)) log.push(...records);
   server.dispose();
-  const clock = { nowMs: () => runnerTime.clock.nowMs(), monotonicMs: () => runnerTime.clock.monotonicMs() };
-  return { log, pushes: pushes as Beginning["pushes"], runner: new Runner({ clock }) };
+  return { log, pushes: pushes as Beginning["pushes"] };
 }
 
 /** Runs one simulation. The same options give the same report. */
@@ -90,6 +108,7 @@ class Simulation {
   readonly #beginning: Beginning;
   readonly #bugs: Bugs;
   readonly #chance: Chance;
+  readonly #runner: Runner;
   readonly #clock = new SimClock();
   readonly #history = new History();
   readonly #folder = mkdtempSync(path.join(tmpdir(), "lenslet-sim-"));
@@ -113,7 +132,7 @@ class Simulation {
     this.#beginning = start;
     this.#bugs = bugs;
     this.#chance = new Chance(options.seed);
-    runnerTime.clock = this.#clock;
+    this.#runner = sharedRunner.use(this.#clock);
     this.#log = new MemoryLog({ durability: "manual" }, start.log);
     this.#clients = [null, "ada", "bob", "ada"].map(
       (user, i) => new SimClient(`session-${i}`, user, this.#chance, this.#history),
@@ -163,7 +182,7 @@ class Simulation {
       storePath: path.join(this.#folder, "store.sqlite"),
       clock: this.#clock,
       random: seededRandom(this.#options.seed * 1000 + this.#boots),
-      runner: this.#beginning.runner,
+      runner: this.#runner,
       chance: this.#chance,
       bugs: this.#bugs,
       watch: {

@@ -1,0 +1,126 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { bundleApp, pushBody } from "../deploy/testing/testBundle.ts";
+import type { LiveQueryId, LiveQueryState } from "../engine/api.ts";
+import { callOf, failureOf, valueOf } from "../engine/testEngine.ts";
+import { LocalLogThread } from "../log/local/logThread.ts";
+import { EngineSupervisor } from "./engineSupervisor.ts";
+import { createPushService } from "./pushService.ts";
+import { realTimers } from "./realOs.ts";
+
+const app = (loop: string) => ({
+  "m.ts": `
+    import { query, mutation } from "./_generated/server";
+    export const maySpin = query(async ({ db }, { who }) => { if ((await db.query("flags").first()) !== null) ${loop} return who; });
+    export const raise = mutation(async ({ db }) => { await db.insert("flags", {}); return "raised"; });
+    export const add = mutation(async ({ db }, { n }) => { await db.insert("t", { n }); return n; });
+    export const list = query(async ({ db }) => (await db.query("t").collect()).map((d) => d.n));
+    export const spin = mutation(async ({ db }) => { await db.insert("t", { n: -1 }); for (;;); });
+    export const hoard = query(() => { const all = []; for (;;) all.push(new Array(10000).fill(all.length)); });
+  `,
+});
+const timeout = "Function execution timed out (maximum duration: 1s)\n";
+
+let folder: string;
+let logThread: LocalLogThread;
+let supervisor: EngineSupervisor;
+let fatal: Error[];
+const live = new Map<LiveQueryId, LiveQueryState>();
+
+async function push(loop = "for (;;);"): Promise<void> {
+  const service = createPushService(supervisor.client, realTimers);
+  const startPush = await service.startPush(pushBody(await bundleApp(app(loop))) as never);
+  await service.finishPush({ startPush, dryRun: false } as never);
+}
+async function open(functionPath: string, args = {}): Promise<LiveQueryId> {
+  const { id, state } = await supervisor.client.openQuery({ ...callOf(functionPath, args), journal: null });
+  live.set(id, state);
+  return id;
+}
+function shown(id: LiveQueryId): unknown {
+  const result = live.get(id)?.result;
+  return result?.ok === true ? JSON.parse(result.valueJson) : result?.error.message;
+}
+const query = (functionPath: string) => supervisor.client.query(callOf(functionPath));
+const mutation = (functionPath: string, args = {}) => supervisor.client.mutation(callOf(functionPath, args));
+
+beforeEach(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), "lenslet-supervisor-"));
+  logThread = await LocalLogThread.start({ folder: path.join(folder, "log") });
+  fatal = [];
+  live.clear();
+  supervisor = await EngineSupervisor.start({
+    logThread,
+    dataFolder: folder,
+    instanceName: "test-instance-1",
+    cursorSecret: new Uint8Array(32),
+    cloudUrl: "http://127.0.0.1:1",
+    siteUrl: "http://127.0.0.1:2",
+    boot: "boot",
+    heapMaxMib: 512,
+    report: () => {},
+    fatal: (error) => fatal.push(error),
+  });
+  supervisor.client.subscribe({
+    published: (_ts, changed) => {
+      for (const { id, state } of changed) live.set(id, state);
+    },
+    deploymentChanged: () => {},
+    executed: () => {},
+  });
+  await push();
+});
+afterEach(async () => {
+  await supervisor.close();
+  await logThread.close();
+  rmSync(folder, { recursive: true, force: true });
+  expect(fatal).toEqual([]);
+});
+
+describe("a function that does not end", () => {
+  it("fails alone; what was asked with it is done once", async () => {
+    const list = await open("m:list");
+    const [first, spinning, second, read] = await Promise.all([
+      mutation("m:add", { n: 1 }),
+      mutation("m:spin"),
+      mutation("m:add", { n: 2 }),
+      query("m:list"),
+    ]);
+    expect([valueOf(first), valueOf(second)]).toEqual([1, 2]);
+    expect(failureOf(spinning)).toBe(timeout);
+    expect(read.ok).toBe(true);
+    expect(valueOf(await query("m:list"))).toEqual([1, 2]);
+    await mutation("m:add", { n: 3 });
+    expect(shown(list)).toEqual([1, 2, 3]);
+  });
+
+  it("fails as a live query, each in its turn, until there is new code", async () => {
+    const [one, two] = [await open("m:maySpin", { who: 1 }), await open("m:maySpin", { who: 2 })];
+    const list = await open("m:list");
+    // The second runs away while the engine that follows is starting.
+    expect(valueOf(await mutation("m:raise"))).toBe("raised");
+    expect(valueOf(await mutation("m:add", { n: 1 }))).toBe(1);
+    await expect.poll(() => [shown(one), shown(two), shown(list)]).toEqual([timeout, timeout, [1]]);
+    await push("{}");
+    await expect.poll(() => [shown(one), shown(two)]).toEqual([1, 2]);
+  });
+
+  it("does not keep the server from ending", async () => {
+    void mutation("m:spin");
+    // It has begun when a query that was sent with it is not answered.
+    await new Promise((resolve) => realTimers.setTimeout(() => resolve(null), 50));
+    await supervisor.close();
+  });
+});
+
+describe("a function that uses up the memory", () => {
+  it("fails alone", async () => {
+    await mutation("m:add", { n: 1 });
+    expect(failureOf(await query("m:hoard"))).toMatch(
+      /^(JavaScript execution ran out of memory|Function execution timed out)/,
+    );
+    expect(valueOf(await query("m:list"))).toEqual([1]);
+  });
+});

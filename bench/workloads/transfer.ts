@@ -176,7 +176,9 @@ function transferTable(rows: readonly Row[], series: readonly Series[]): string 
   const rate = (measurement: Measurement) => measurement.perSecond;
   const seriesOf = (name: string) => series.find(({ system }) => system === name);
   const durabilityOf = (name: string) => rows.find((row) => row.name === name)?.durability;
-  const ours = rows.filter(({ kind }) => kind === "ours").map(({ name }) => name);
+  const namesOf = (wanted: Row["kind"]) => rows.filter(({ kind }) => kind === wanted).map(({ name }) => name);
+  const ours = namesOf("ours");
+  const peers = namesOf("peer");
   /** Never a ratio between two modes of durability. */
   const ratio = (of: string, to: string) =>
     durabilityOf(of) === durabilityOf(to) && of !== to
@@ -197,7 +199,7 @@ function transferTable(rows: readonly Row[], series: readonly Series[]): string 
     ...ours.map((name): Column<Series> => ({
       title: `${name.replace("lenslet, ", "ours (")}) is`,
       align: "right",
-      cell: ({ system }) => (ours.includes(system) ? "-" : formatRatio(ratio(name, system))),
+      cell: ({ system }) => (peers.includes(system) ? formatRatio(ratio(name, system)) : "-"),
     })),
     { title: "of log limit", align: "right", cell: ({ system }) => formatShare(ratio(system, logLimit)) },
     {

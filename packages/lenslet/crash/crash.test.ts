@@ -1,3 +1,5 @@
+import fs from "node:fs";
+import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TestServer } from "../../../conformance/support/server.ts";
 import { checkDataFolder } from "./dataFolderCheck.ts";
@@ -78,6 +80,24 @@ describe("kill -9 in the middle of 1,000 concurrent mutations", () => {
     expect((await server.stop()).code).toBe(0);
     expect(await checkDataFolder(server.dataFolder)).toEqual([]);
     expect(server.logs).not.toMatch(/error|defect|assert/i);
+  });
+
+  it("would have noticed: a log that lost its end fails the same checks", async () => {
+    const folder = path.join(server.dataFolder, "log");
+    const last = fs
+      .readdirSync(folder)
+      .filter((name) => name.endsWith(".seg"))
+      .sort()
+      .at(-1);
+    const file = path.join(folder, String(last));
+    fs.truncateSync(file, Math.floor(fs.statSync(file).size * 0.7));
+    for (const name of fs.readdirSync(server.dataFolder))
+      if (name.startsWith("store.sqlite")) fs.rmSync(path.join(server.dataFolder, name));
+    // The clients would send nothing again, but they would complain of the past that is gone.
+    for (const client of clients) client.close();
+    await server.start();
+    expect((await violations()).join("\n")).toMatch(/op\d+ is lost/);
+    await server.kill9();
   });
 
   /** Sends everything at once and kills the server when so many of the answers have come. */

@@ -1,3 +1,5 @@
+import fs from "node:fs";
+import path from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { TestServer } from "../../../conformance/support/server.ts";
 import { checkDataFolder } from "./dataFolderCheck.ts";
@@ -36,9 +38,14 @@ describe("a server that dies at a named moment under load", () => {
         "store.persisting:1",
         "store.persisted:1",
         "store.persisted:2",
+        "segment:1",
+        "segment:2",
+        "segment:3",
       ]) {
         await server.stop();
-        await server.start({ env: { LENSLET_FAILPOINT: failpoint } });
+        const isRotation = failpoint.startsWith("segment");
+        await server.start(isRotation ? {} : { env: { LENSLET_FAILPOINT: failpoint } });
+        if (isRotation) killAtNewSegment(server, Number(failpoint.split(":")[1]));
         const died = server.ended(60_000);
         const requests = load(server, clients, history, died);
         expect(await died, failpoint).toMatchObject({ signal: "SIGKILL" });
@@ -58,6 +65,18 @@ describe("a server that dies at a named moment under load", () => {
       for (const client of clients) client.close();
     }
   });
+
+  /** From outside, as soon as the file of a new log segment shows up: before, while or after its header is written. */
+  function killAtNewSegment(server: TestServer, nth: number): void {
+    let left = nth;
+    const watcher = fs.watch(path.join(server.dataFolder, "log"), (event, name) => {
+      if (event !== "rename" || name === null || !name.endsWith(".seg")) return;
+      left -= 1;
+      if (left > 0) return;
+      watcher.close();
+      process.kill(server.pid, "SIGKILL");
+    });
+  }
 
   /** Keeps mutations coming until the server is gone; resolves with all that was asked. */
   function load(

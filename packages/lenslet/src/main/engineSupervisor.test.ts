@@ -109,9 +109,18 @@ describe("a function that does not end", () => {
 
   it("does not keep the server from ending", async () => {
     void mutation("m:spin");
-    // It has begun when a query that was sent with it is not answered.
+    // It has begun by then, or begins when the engine finishes what it has received.
     await new Promise((resolve) => realTimers.setTimeout(() => resolve(null), 50));
     await supervisor.close();
+    await supervisor.close();
+  });
+
+  it("may be in the middle of being replaced when the server ends", async () => {
+    const spinning = mutation("m:spin");
+    // About when the watchdog ends the thread.
+    await new Promise((resolve) => realTimers.setTimeout(() => resolve(null), 1100));
+    await supervisor.close();
+    void spinning;
   });
 });
 

@@ -55,6 +55,8 @@ export class EngineSupervisor {
   #watched: { readonly call: number; heapBytes: number | null } | null = null;
   #closing = false;
   #replacing = false;
+  /** Of the newest replacement. */
+  #replaced: Promise<void> = Promise.resolve();
 
   private constructor(options: EngineSupervisorOptions) {
     this.#options = options;
@@ -82,11 +84,13 @@ export class EngineSupervisor {
   /** Lets the engine finish what it has received, persists the store and ends the thread. */
   async close(): Promise<void> {
     this.#closing = true;
+    await this.#replaced;
     const worker = this.#worker;
     if (worker !== null) {
       const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
       worker.postMessage({ type: "close" });
       await exited;
+      this.#worker = null;
     }
     // A function may run away until the very end.
     if (this.#watchdog !== null) clearInterval(this.#watchdog);
@@ -127,7 +131,7 @@ export class EngineSupervisor {
   #end(worker: Worker, guilty: number, reason: string, message: string): void {
     this.#replacing = true;
     this.#options.report("warn", `${reason}; replacing the engine thread`);
-    void worker.terminate().then(() => this.#lost({ guilty, failure: { message } }));
+    this.#replaced = worker.terminate().then(() => this.#lost({ guilty, failure: { message } }));
   }
 
   async #startWorker(): Promise<void> {
@@ -186,7 +190,7 @@ export class EngineSupervisor {
     if (this.#closing || this.#replacing || worker !== this.#worker) return;
     this.#replacing = true;
     const guilty = this.#heartbeat.runningCall();
-    void this.#lost({ guilty, failure: { message: memoryMessage } });
+    this.#replaced = this.#lost({ guilty, failure: { message: memoryMessage } });
   }
 
   async #lost(loss: EngineLoss): Promise<void> {

@@ -46,11 +46,6 @@ export class ChannelModel {
     this.#shown.set(client, earlier);
   }
 
-  wasPending(client: string, key: string): boolean {
-    const shown = this.#shown.get(client) ?? [];
-    return shown.some(({ messages }) => messages.some((message) => message.key === key && message.isPending));
-  }
-
   /** The newest version, once every answer is in. */
   final(): Shown {
     return this.#replay().at(-1) as Shown;

@@ -1,4 +1,4 @@
-import type { EntryTerms, SearchEntry } from "../store/searchReader.ts";
+import type { EntryTerms, SearchEntry, SearchReader } from "../store/searchReader.ts";
 import type { StoredDocument } from "../store/store.ts";
 import type { InternalId } from "../values/id.ts";
 import { compareUtf8 } from "../values/utf8.ts";
@@ -10,18 +10,17 @@ export interface OverlaidDocument {
   readonly terms: EntryTerms;
 }
 
-interface Changed {
-  /** Whether the index has a version of the document, which is not to be seen. */
-  readonly hides: boolean;
-  readonly visible: OverlaidDocument | null;
-}
-
 /**
  * Changes to what a search index holds: a transaction's own writes, or the taking back of commits that are later than
  * its snapshot. Counts for ranking are changed with them, as if the index held what is seen.
  */
 export class SearchOverlay {
-  readonly #changed = new Map<InternalId, Changed>();
+  /** The version to be seen of each changed document; null: none. */
+  readonly #changed = new Map<InternalId, OverlaidDocument | null>();
+  /** Changed documents of which the index has a version, which is not to be seen. */
+  readonly #hidden = new Set<number>();
+  /** Those among them whose ordinals have not been looked up yet. */
+  #hiddenIds: InternalId[] = [];
   readonly #documentsWith = new Map<string, number>();
   #documents = 0;
   #tokens = 0;
@@ -34,11 +33,12 @@ export class SearchOverlay {
     to: SearchEntry | null,
   ): void {
     const known = this.#changed.get(id);
-    const hidden = known === undefined ? (from?.terms() ?? null) : (known.visible?.terms ?? null);
-    if (hidden !== null) this.#count(hidden, -1);
+    if (known === undefined && from !== null) this.#hiddenIds.push(id);
+    const replaced = known === undefined ? (from?.terms() ?? null) : (known?.terms ?? null);
+    if (replaced !== null) this.#count(replaced, -1);
     const visible = document === null || to === null ? null : { document, entry: to, terms: to.terms() };
     if (visible !== null) this.#count(visible.terms, 1);
-    this.#changed.set(id, { hides: known?.hides ?? from !== null, visible });
+    this.#changed.set(id, visible);
   }
 
   /** Changes of the counts of the index. */
@@ -61,17 +61,23 @@ export class SearchOverlay {
     return added.toSorted(compareUtf8);
   }
 
-  *hiddenIds(): Generator<InternalId> {
-    for (const [id, { hides }] of this.#changed) if (hides) yield id;
+  /** Ordinals of the versions in the index that are not to be seen. `reader`: always of the same index, unchanged. */
+  hiddenOrdinals(reader: SearchReader): ReadonlySet<number> {
+    for (const id of this.#hiddenIds) {
+      const ordinal = reader.ordinalOf(id);
+      if (ordinal !== null) this.#hidden.add(ordinal);
+    }
+    this.#hiddenIds = [];
+    return this.#hidden;
   }
 
   *visible(): Generator<OverlaidDocument> {
-    for (const { visible } of this.#changed.values()) if (visible !== null) yield visible;
+    for (const visible of this.#changed.values()) if (visible !== null) yield visible;
   }
 
   /** Null if the overlay does not change the document. */
   documentOf(id: InternalId): StoredDocument | null {
-    return this.#changed.get(id)?.visible?.document ?? null;
+    return this.#changed.get(id)?.document ?? null;
   }
 
   #count({ counts, tokens }: EntryTerms, sign: 1 | -1): void {

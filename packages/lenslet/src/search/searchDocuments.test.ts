@@ -234,7 +234,7 @@ describe("searchDocuments", () => {
           const corpus = new Map<string, Content>();
           applyTo(store, corpus, steps);
           const overlay = new SearchOverlay();
-          for (const step of later) {
+          for (const [i, step] of later.entries()) {
             if (step.kind === "persist") continue;
             for (const [id, content] of step.writes) {
               const { after, search } = writeOf(id, corpus.get(id), content ?? undefined);
@@ -243,14 +243,9 @@ describe("searchDocuments", () => {
               if (content === null) corpus.delete(id);
               else corpus.set(id, content);
             }
-          }
-          for (const question of questions) {
-            const found = searchDocuments(
-              store.searchReader(index.id),
-              overlay,
-              queryOf(question),
-              question.limit,
-            );
+            const question = questions[i % questions.length] as Question;
+            const query = queryOf(question);
+            const found = searchDocuments(store.searchReader(index.id), overlay, query, question.limit);
             const expected = rankByHand(corpus, question.words, question.wanted, question.limit);
             expect(found.map(({ id }) => id)).toEqual(expected);
           }
@@ -308,23 +303,27 @@ describe("searchDocuments", () => {
   });
 
   it("decides between equal documents of several windows by creation time and id alone", () => {
-    const store = openStore();
     const documents = 9000;
-    // A permutation, so that neither ordinals nor windows are in the order of the ids.
-    const idOf = (i: number) => String((i * 7919) % documents).padStart(16, "0");
-    for (let from = 0; from < documents; from += 1000) {
-      const writes = Array.from({ length: 1000 }, (_, i) =>
-        writeOf(idOf(from + i), undefined, { text: "rare the", a: 1, c: 1, creationTime: 5 }),
-      );
-      store.applyCommit(store.appliedTs() + 1n, writes, null);
+    // Permutations, so that neither ordinals nor windows are in the order of what decides.
+    const numberOf = (i: number) => (i * 7919) % documents;
+    const idOf = (n: number) => String(n).padStart(16, "0");
+    for (const createdAt of [() => 5, (i: number) => (i * 4231) % documents]) {
+      const store = openStore();
+      const all = Array.from({ length: documents }, (_, i) => ({ id: idOf(numberOf(i)), at: createdAt(i) }));
+      for (let from = 0; from < documents; from += 1000) {
+        const writes = all
+          .slice(from, from + 1000)
+          .map(({ id, at }) => writeOf(id, undefined, { text: "rare the", a: 1, c: 1, creationTime: at }));
+        store.applyCommit(store.appliedTs() + 1n, writes, null);
+      }
+      const best = all.toSorted((x, y) => y.at - x.at || (x.id > y.id ? -1 : 1)).slice(0, 5);
+      for (const words of [["the"], ["rare", "the"], ["the", "r"]]) {
+        const query = searchQueryOf(words, new Map());
+        const hits = searchDocuments(store.searchReader(index.id), null, query, 5);
+        expect(hits.map(({ id }) => id)).toEqual(best.map(({ id }) => id));
+      }
+      store.close();
     }
-    const best = Array.from({ length: 5 }, (_, i) => String(documents - 1 - i).padStart(16, "0"));
-    for (const words of [["the"], ["rare", "the"], ["the", "r"]]) {
-      const query = searchQueryOf(words, new Map());
-      const hits = searchDocuments(store.searchReader(index.id), null, query, 5);
-      expect(hits.map(({ id }) => id)).toEqual(best);
-    }
-    store.close();
   });
 
   it("counts an exact match twice a match by prefix, and a term once", () => {

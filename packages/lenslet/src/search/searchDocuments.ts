@@ -11,6 +11,8 @@ const termsPerTokenMax = 16;
 /** limits.md #63. */
 export const searchResultsMax = 1024;
 
+const noOrdinals: ReadonlySet<number> = new Set();
+
 /**
  * The best documents for a query, at most `limit` of them, best first (functions.md §16). `overlay` null: as the index
  * is; otherwise with the overlay's changes.
@@ -34,7 +36,7 @@ export function searchDocuments(
   const top = new TopHits(limit);
   const terms = [...scores].map(([term, score]) => new ScoredTerm(reader.termPostings(term), score));
   const filters = [...query.filters].map(([position, key]) => reader.filterPostings(position, key));
-  scanWindows(reader, terms, filters, hiddenOrdinals(reader, overlay), top);
+  scanWindows(reader, terms, filters, overlay?.hiddenOrdinals(reader) ?? noOrdinals, top);
   for (const shown of overlay?.visible() ?? []) offerOverlaid(shown, query, scores, top);
   return top.sorted();
 }
@@ -74,15 +76,6 @@ function* termsFrom(
     if (all > 0) yield { term, documents: all };
   }
   for (const term of added.slice(next)) yield { term, documents: overlay?.documentsWith(term) ?? 0 };
-}
-
-function hiddenOrdinals(reader: SearchReader, overlay: SearchOverlay | null): (ordinal: number) => boolean {
-  const hidden = new Set<number>();
-  for (const id of overlay?.hiddenIds() ?? []) {
-    const ordinal = reader.ordinalOf(id);
-    if (ordinal !== null) hidden.add(ordinal);
-  }
-  return hidden.size === 0 ? () => false : (ordinal) => hidden.has(ordinal);
 }
 
 function offerOverlaid(

@@ -84,14 +84,14 @@ export function scanWindows(
   reader: SearchReader,
   terms: readonly ScoredTerm[],
   filterChunks: readonly (readonly PostingChunk[])[],
-  isHidden: (ordinal: number) => boolean,
+  hidden: ReadonlySet<number>,
   top: TopHits,
 ): void {
   const filters = filterChunks.map((chunks) => new ChunkList(chunks));
   for (let window = newestWindow(terms, filters); window >= 0; window = newestWindow(terms, filters)) {
     for (const list of [...terms, ...filters]) list.skipTo(window);
     if (filters.every((filter) => filter.window === window)) {
-      scanWindow(reader, window, activeTerms(terms, window), filters, isHidden, top);
+      scanWindow(reader, window, activeTerms(terms, window), filters, hidden, top);
     }
     for (const list of [...terms, ...filters]) list.skipTo(window - 1);
   }
@@ -121,7 +121,7 @@ function scanWindow(
   window: number,
   active: readonly ActiveTerm[],
   filters: readonly ChunkList[],
-  isHidden: (ordinal: number) => boolean,
+  hidden: ReadonlySet<number>,
   top: TopHits,
 ): void {
   const { worst } = top;
@@ -147,7 +147,7 @@ function scanWindow(
     if (count > 0) addToFound(term);
     rest -= term.bound;
   }
-  offerFound(reader, window, count, isHidden, top);
+  offerFound(reader, window, count, hidden, top);
 }
 
 /** Fills `passed`; false if no document of the window passes all filters. */
@@ -220,7 +220,7 @@ function offerFound(
   reader: SearchReader,
   window: number,
   count: number,
-  isHidden: (ordinal: number) => boolean,
+  hidden: ReadonlySet<number>,
   top: TopHits,
 ): void {
   const removed = reader.removedIn(window);
@@ -232,7 +232,7 @@ function offerFound(
     if (worst !== null && score < worst.score) continue;
     if (isRemoved(removed, offset)) continue;
     const ordinal = window * windowDocuments + offset;
-    if (isHidden(ordinal)) continue;
+    if (hidden.has(ordinal)) continue;
     const creationTime = reader.creationTimeAt(ordinal);
     if (worst !== null && score === worst.score && creationTime < worst.creationTime) continue;
     top.offer({ score, creationTime, id: reader.idAt(ordinal) });

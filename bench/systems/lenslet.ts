@@ -36,7 +36,7 @@ export class Lenslet {
     const server = bench.children.spawn({
       name: "lenslet",
       program: process.execPath,
-      args: [bin, "start", `--data=${data}`, `--port=${port}`, `--site-port=${sitePort}`],
+      args: [bin, "start", "--no-supervise", `--data=${data}`, `--port=${port}`, `--site-port=${sitePort}`],
       core: bench.cores.server,
       ...(profileFolder === null ? {} : { env: profiledEnvironment(profileFolder) }),
     });

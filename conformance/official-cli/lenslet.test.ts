@@ -364,6 +364,55 @@ describe("lenslet admin-key", () => {
   });
 });
 
+describe("lenslet start, supervised", () => {
+  const start = async () => {
+    const dataFolder = tempFolder("data");
+    const [port, sitePort] = (await freePorts(2)) as [number, number];
+    const run = startLenslet(
+      ["start", "--data", dataFolder, "--port", String(port), "--site-port", String(sitePort)],
+      { cwd: dataFolder },
+    );
+    await run.until("HTTP actions  ");
+    const serverPid = () => Number(fs.readFileSync(path.join(dataFolder, "server.pid"), "utf8"));
+    return { run, serverPid, url: `http://127.0.0.1:${port}` };
+  };
+
+  it("starts the server again when its process dies", async () => {
+    const { run, serverPid, url } = await start();
+    try {
+      for (let crash = 0; crash < 2; crash++) {
+        const before = serverPid();
+        expect(before).not.toBe(run.pid);
+        process.kill(before, crash === 0 ? "SIGKILL" : "SIGABRT");
+        expect(await run.until("HTTP actions  ")).toContain("it is started again");
+        expect((await fetch(`${url}/version`)).status).toBe(200);
+        expect(serverPid()).not.toBe(before);
+      }
+      run.signal("SIGTERM");
+      expect(await run.exit()).toMatchObject({ code: 0, signal: null });
+      await expect(fetch(`${url}/version`)).rejects.toThrow();
+    } finally {
+      await run.dispose();
+    }
+  });
+
+  it("ends the server when it is killed itself", async () => {
+    const { run, serverPid } = await start();
+    const server = serverPid();
+    await run.dispose();
+    await expect.poll(() => isRunning(server), { timeout: 20_000 }).toBe(false);
+  });
+});
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 describe("lenslet --help", () => {
   it("says what each command and each option does", async () => {
     const help = async (...args: string[]) => {

@@ -97,7 +97,7 @@ export class TestServer {
     const { nodeArgs = [], args = [], env = {} } = this.#options;
     const run = ChildRun.start(
       process.execPath,
-      [...nodeArgs, lensletBin, "start", ...this.#flags(), ...args],
+      [...nodeArgs, lensletBin, "start", "--no-supervise", ...this.#flags(), ...args],
       { cwd: this.dataFolder, env: { ...env, ...extra.env } },
     );
     this.#run = run;

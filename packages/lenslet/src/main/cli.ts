@@ -5,6 +5,7 @@ import { adminKeyOf } from "../auth/adminKey.ts";
 import { LensletError } from "../base/errors.ts";
 import { dataFolderExists, openDataFolder } from "./dataFolder.ts";
 import { runDev } from "./dev.ts";
+import { followSupervisor, superviseProgram } from "./processSupervisor.ts";
 import { type ServerConfig, startServer } from "./server.ts";
 import { endOnSignals, failWith } from "./signals.ts";
 
@@ -22,13 +23,13 @@ interface ServerFlags {
 /** The `lenslet` command. Every option can also be set in the environment; status goes to stderr, data to stdout. */
 export async function runCli(argv: readonly string[]): Promise<void> {
   try {
-    await createProgram().parseAsync([...argv]);
+    await createProgram(argv).parseAsync([...argv]);
   } catch (error) {
     failWith(error);
   }
 }
 
-function createProgram(): Command {
+function createProgram(argv: readonly string[]): Command {
   const program = new Command("lenslet")
     .description("A reactive backend in one process that runs convex/ folders unchanged.")
     .version(packageVersion())
@@ -49,11 +50,26 @@ function createProgram(): Command {
     });
   });
   addServerOptions(
-    program.command("start").description("start a server and nothing else, e.g. in production"),
-  ).action(async (flags: ServerFlags) => {
-    const server = await startServer(configOf(flags));
+    program
+      .command("start")
+      .description("start a server and nothing else, e.g. in production")
+      .option(
+        "--no-supervise",
+        "no parent process that starts the server again after a crash (LENSLET_SUPERVISE=0)",
+      ),
+  ).action(async (flags: ServerFlags & { supervise: boolean }) => {
+    const config = configOf(flags);
+    if (flags.supervise && process.env["LENSLET_SUPERVISE"] !== "0") {
+      await superviseProgram({
+        args: [...process.execArgv, ...argv.slice(1), "--no-supervise"],
+        report: (message) => config.report("error", message),
+      });
+      return;
+    }
+    const server = await startServer(config);
     // Before the message: whoever waits for it may send a signal at once.
     endOnSignals(() => server.close());
+    followSupervisor(() => server.close());
     process.stderr.write(
       `Lenslet is running.\n  API   ${server.cloudUrl}\n  HTTP actions  ${server.siteUrl}\n`,
     );

@@ -1,10 +1,13 @@
 import { LensletError } from "../base/errors.ts";
 
-/** Runs `close` once on Ctrl-C or SIGTERM; a second signal ends the process at once. */
-export function endOnSignals(close: () => Promise<void>): void {
+/** Runs `close` once on Ctrl-C or SIGTERM; a second signal ends the process at once, after `abandon`. */
+export function endOnSignals(close: () => Promise<void>, abandon: () => void = () => {}): void {
   let closing = false;
   const onSignal = () => {
-    if (closing) process.exit(130);
+    if (closing) {
+      abandon();
+      process.exit(130);
+    }
     closing = true;
     close().then(
       () => process.exit(0),

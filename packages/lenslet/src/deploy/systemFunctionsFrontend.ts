@@ -1,7 +1,7 @@
 import { badRequest } from "../base/errors.ts";
 import type { DatabaseIndex, SearchIndex } from "../store/catalog.ts";
 import type { Namespace } from "../store/store.ts";
-import { reservedTableNumbers } from "../store/systemTables.ts";
+import { scheduledFunctionsTable, storageTable } from "../store/systemTables.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { tryDecodeId } from "../values/id.ts";
 import { isValueObject, type Value } from "../values/value.ts";
@@ -126,8 +126,8 @@ function isPaused(tx: Transaction): boolean {
 
 function tableMapping(tx: Transaction, namespace: Namespace): Value {
   const mapping: Record<string, string> = {
-    [reservedTableNumbers._storage]: "_file_storage",
-    [reservedTableNumbers._scheduled_functions]: "_scheduled_jobs",
+    [storageTable.number]: "_file_storage",
+    [scheduledFunctionsTable.number]: "_scheduled_jobs",
   };
   for (const name of userTableNames(tx, namespace).slice(0, tableMappingEntriesMax - 2)) {
     const table = tx.table(namespace, name);

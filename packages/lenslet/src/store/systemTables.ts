@@ -67,13 +67,18 @@ export const udfConfigTable = define(520, "_udf_config");
 /** `{key, value}`: state of the instance. */
 export const deploymentTable = define(521, "_deployment", { by_key: ["key"] });
 
-/** Numbers kept for tables that later rooms create (files/, scheduler/). Nothing exists under them yet. */
-export const reservedTableNumbers = {
-  _storage: 530,
-  _scheduled_functions: 531,
-  _cron_jobs: 532,
-  _cron_job_logs: 533,
-} as const;
+/**
+ * `{sha256: <base64>, size, contentType: string | null}`: the files, as functions see them through `ctx.db.system`. Every
+ * namespace has a table of this name and number; this one is the app's.
+ */
+export const storageTable = define(530, "_storage");
+/** The jobs as functions see them through `ctx.db.system`; one table in each namespace too. */
+export const scheduledFunctionsTable = define(531, "_scheduled_functions");
+
+/** System tables that functions may read, by number. */
+export const publicSystemTables: ReadonlyMap<number, string> = new Map(
+  [storageTable, scheduledFunctionsTable].map(({ number, name }) => [number, name]),
+);
 
 export const systemTables: readonly SystemTableDefinition[] = [
   tablesTable,
@@ -85,4 +90,6 @@ export const systemTables: readonly SystemTableDefinition[] = [
   componentsTable,
   udfConfigTable,
   deploymentTable,
+  storageTable,
+  scheduledFunctionsTable,
 ];

@@ -94,10 +94,12 @@ describe("1.0/db/normalizeId", () => {
       ["messages", unknownTableId],
       ["nothing", id],
       ["_tables", privateId],
-      ["_storage", storageId],
+      ["_storage", id],
+      ["messages", storageId],
     ] as const) {
       expect(normalize(table, text)).toEqual({ id: null });
     }
+    expect(normalize("_storage", storageId)).toEqual({ id: storageId });
   });
 });
 

@@ -86,7 +86,8 @@ export class DatabaseSyscalls {
     if (virtual !== null) {
       if (!isSystem) throw systemTableError();
       checkTable(given, virtual, op);
-      return "null";
+      const table = this.#tx.table(this.#namespace, virtual);
+      return table === null ? "null" : (this.#tx.get(table, id)?.json ?? "null");
     }
     const table = this.#tx.tableByNumber(this.#namespace, tableNumber);
     if (table === null || table.system) return "null";

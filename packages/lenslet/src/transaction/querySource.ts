@@ -3,6 +3,7 @@ import { type LensletError, badRequest } from "../base/errors.ts";
 import type { SearchQuery } from "../search/searchRead.ts";
 import type { DatabaseIndex, IndexState, SearchIndex, Table } from "../store/catalog.ts";
 import type { Namespace } from "../store/store.ts";
+import { publicSystemTables } from "../store/systemTables.ts";
 import { isSystemTableName } from "../values/names.ts";
 import { rangeInterval } from "./indexRange.ts";
 import type { RowScan } from "./indexScan.ts";
@@ -35,9 +36,9 @@ export type ResolvedSource = IndexSource | SearchSource;
 
 const everything: KeyInterval = { lower: "", upper: null };
 
-/** A user table as functions see it: private system tables do not exist for them. */
+/** A table as functions see it: private system tables do not exist for them. */
 export function visibleTable(tx: Transaction, namespace: Namespace, name: string): Table | null {
-  return isSystemTableName(name) ? null : tx.table(namespace, name);
+  return isSystemTableName(name) && !isVirtualTable(name) ? null : tx.table(namespace, name);
 }
 
 /** What a query reads; null when the table is missing and counts as empty. Throws index errors of database.md §3.1. */
@@ -54,8 +55,12 @@ export function resolveSource(
       return { kind: "index", table, index, interval: everything, order: source.order };
     }
     case "IndexRange": {
-      // Virtual tables have their two indexes even while nothing stands behind them.
-      if (isVirtualTable(source.table) && (source.index === "by_id" || source.index === "by_creation_time"))
+      // The public system tables have their two indexes in every namespace.
+      if (
+        table === null &&
+        isVirtualTable(source.table) &&
+        (source.index === "by_id" || source.index === "by_creation_time")
+      )
         return null;
       const index = resolveIndex(tx, namespace, table, source);
       assert(table !== null, "an index that was found belongs to a table");
@@ -75,7 +80,7 @@ export function isVirtualTable(name: string): boolean {
   return virtualNames.has(name);
 }
 
-const virtualNames: ReadonlySet<string> = new Set(["_storage", "_scheduled_functions"]);
+const virtualNames: ReadonlySet<string> = new Set(publicSystemTables.values());
 
 /** The scan of a source; `maxRows`: no more rows than this are wanted for sure. */
 export function openSource(tx: Transaction, source: ResolvedSource, maxRows: number): RowScan {

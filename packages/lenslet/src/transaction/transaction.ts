@@ -8,7 +8,7 @@ import type { SearchQuery } from "../search/searchRead.ts";
 import type { Catalog, DatabaseIndex, SearchIndex, Table } from "../store/catalog.ts";
 import { makeDocument } from "../store/document.ts";
 import type { DocumentWrite, IndexKeyChange, Namespace, Store, StoredDocument } from "../store/store.ts";
-import { reservedTableNumbers } from "../store/systemTables.ts";
+import { publicSystemTables } from "../store/systemTables.ts";
 import { type InternalId, encodeId } from "../values/id.ts";
 import { resolveCommitTs, stringifyValue } from "../values/json.ts";
 import type { IndexKey } from "../values/key.ts";
@@ -71,20 +71,20 @@ const wholeIndex: KeyInterval = { lower: "", upper: null };
 const unresolvedCommitTs = '{"$commitTs":null}';
 const noRows: RowSource = () => [];
 
-const virtualTableNames: ReadonlyMap<number, string> = new Map([
-  [reservedTableNumbers._storage, "_storage"],
-  [reservedTableNumbers._scheduled_functions, "_scheduled_functions"],
-]);
-
-/** The name of the virtual table behind a table number, or null. */
+/** The name of the system table with this number if functions may read it, else null. */
 export function virtualTableName(number: number): string | null {
-  return virtualTableNames.get(number) ?? null;
+  return publicSystemTables.get(number) ?? null;
+}
+
+/** Reads of tables that functions know of count towards their limits (database.md §7). */
+function countsReads(table: Table): boolean {
+  return !table.system || publicSystemTables.has(table.number);
 }
 
 /**
  * One query's or mutation's view of the database: a snapshot plus its own pending writes, with everything it read
  * recorded. Single-threaded and short-lived; no commit may be applied to the store between its start and `finish`.
- * Reads and writes of system tables are recorded like any other but do not count towards the function's limits.
+ * Reads and writes of private system tables are recorded like any other but do not count towards the function's limits.
  */
 export class Transaction {
   readonly reads = new ReadSet();
@@ -153,7 +153,7 @@ export class Transaction {
   get(table: Table, id: InternalId): StoredDocument | null {
     this.recordInterval(table, table.byId, pointInterval(id));
     const document = this.#lookUp(table, id);
-    if (document !== null && !table.system) this.usage.countRead(document);
+    if (document !== null && countsReads(table)) this.usage.countRead(document);
     return document;
   }
 
@@ -187,7 +187,7 @@ export class Transaction {
   ): IndexScan {
     const recorder: ScanRecorder = {
       row: (row) => {
-        if (!table.system) this.usage.countRead(row.document);
+        if (countsReads(table)) this.usage.countRead(row.document);
       },
       interval: (read) => this.recordInterval(table, index, read),
     };
@@ -219,11 +219,11 @@ export class Transaction {
     );
   }
 
-  /** Adds to the read set; throws TooManyReads for a user table. */
+  /** Adds to the read set; throws TooManyReads for a table that functions know of. */
   recordInterval(table: Table, index: DatabaseIndex, interval: KeyInterval): void {
     const before = this.reads.intervalCount;
     this.reads.add(index.id, interval);
-    if (!table.system) this.usage.countIntervals(this.reads.intervalCount - before);
+    if (countsReads(table)) this.usage.countIntervals(this.reads.intervalCount - before);
   }
 
   /** Creates the table if need be: a pending document of `_tables`. */

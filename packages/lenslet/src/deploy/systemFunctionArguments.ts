@@ -4,8 +4,8 @@ import { DatabaseSyscalls } from "../transaction/databaseSyscalls.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { decodeValue } from "../values/json.ts";
 import { isValueObject, type Value, type ValueObject } from "../values/value.ts";
+import { namespaceOfId, namespaceOfPath } from "./componentRows.ts";
 import type { SystemContext } from "./systemFunction.ts";
-import { rootNamespace } from "./systemRows.ts";
 
 export function stringArgument(args: ValueObject, name: string): string {
   const value = args[name];
@@ -20,16 +20,13 @@ export function optionalStringArgument(args: ValueObject, name: string): string 
 }
 
 /** The component of a call by path, as the CLI makes them. */
-export function namespaceOfCall(context: SystemContext): Namespace {
-  if (context.componentPath === "") return rootNamespace;
-  throw badRequest("ComponentPathNotFound", `Component ${context.componentPath} not found`);
+export function namespaceOfCall(tx: Transaction, context: SystemContext): Namespace {
+  return namespaceOfPath(tx, context.componentPath);
 }
 
 /** The component that the argument `componentId` names, as the dashboard does; absent or null: the app. */
-export function namespaceOfArgument(args: ValueObject, name = "componentId"): Namespace {
-  const id = optionalStringArgument(args, name);
-  if (id === null || id === "") return rootNamespace;
-  throw badRequest("ComponentNotFound", `There is no component ${id}.`);
+export function namespaceOfArgument(tx: Transaction, args: ValueObject, name = "componentId"): Namespace {
+  return namespaceOfId(tx, optionalStringArgument(args, name));
 }
 
 /** One page of a user table with the same cursors and journals as `ctx.db.query(table).order(order).paginate(opts)`. */

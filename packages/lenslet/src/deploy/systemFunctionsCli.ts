@@ -28,17 +28,17 @@ export const cliFunctions: Readonly<Record<string, SystemFunction>> = {
     return row === undefined ? null : { name, value: row.value.value };
   },
   "tables:default": (tx, context) =>
-    onlyPage(userTableNames(tx, namespaceOfCall(context)).map((name) => ({ name }))),
+    onlyPage(userTableNames(tx, namespaceOfCall(tx, context)).map((name) => ({ name }))),
   "tableData:default": (tx, context, args) => {
     const order = args["order"] === "asc" ? "asc" : "desc";
     const table = stringArgument(args, "table");
-    return pageOf(tx, context, namespaceOfCall(context), table, order, args["paginationOpts"]);
+    return pageOf(tx, context, namespaceOfCall(tx, context), table, order, args["paginationOpts"]);
   },
   "tableSize:default": (tx, context, args) =>
-    documentsIn(tx, namespaceOfCall(context), stringArgument(args, "tableName")),
+    documentsIn(tx, namespaceOfCall(tx, context), stringArgument(args, "tableName")),
   // Reads the whole table as far as invalidation goes and never answers the same twice: it is watched for any change.
   "queryTable:default": (tx, context, args) => {
-    documentsIn(tx, namespaceOfCall(context), stringArgument(args, "tableName"));
+    documentsIn(tx, namespaceOfCall(tx, context), stringArgument(args, "tableName"));
     return Buffer.from(context.random.bytes(6)).readUIntBE(0, 6);
   },
   // There are no exports and imports in this version.
@@ -49,7 +49,7 @@ export const cliFunctions: Readonly<Record<string, SystemFunction>> = {
   },
   "queryImport:list": () => [],
   "modules:apiSpec": (tx, _context, args) => {
-    namespaceOfArgument(args);
+    namespaceOfArgument(tx, args);
     return apiSpec(tx);
   },
 };

@@ -40,11 +40,11 @@ export const frontendFunctions: Readonly<Record<string, SystemFunction>> = {
     { id: "", name: null, path: "", args: {}, state: "active", httpPrefix: readAppDefinition(tx).httpPrefix },
   ],
   "getVersion:default": (tx) => readUdfConfig(tx, rootNamespace)?.value.serverVersion ?? null,
-  "getTableMapping:default": (tx, _context, args) => tableMapping(tx, namespaceOfArgument(args)),
+  "getTableMapping:default": (tx, _context, args) => tableMapping(tx, namespaceOfArgument(tx, args)),
   "convexCloudUrl:default": (_tx, context) => context.cloudUrl,
   "convexSiteUrl:default": (_tx, context) => context.siteUrl,
   "getSchemas:default": (tx, _context, args) => {
-    const namespace = namespaceOfArgument(args);
+    const namespace = namespaceOfArgument(tx, args);
     const active = activeSchemaRow(tx, namespace);
     const pending = pendingSchemaRow(tx, namespace);
     return {
@@ -53,7 +53,7 @@ export const frontendFunctions: Readonly<Record<string, SystemFunction>> = {
     };
   },
   "getSchemas:schemaValidationProgress": (tx, context, args) => {
-    const namespace = namespaceOfArgument(args);
+    const namespace = namespaceOfArgument(tx, args);
     const row = pendingSchemaRow(tx, namespace);
     if (row === null || row.value.state !== "pending") return null;
     const tables = tablesToValidate(
@@ -67,15 +67,15 @@ export const frontendFunctions: Readonly<Record<string, SystemFunction>> = {
     return { numDocsValidated: context.validationProgress?.(row.idText) ?? 0, totalDocs };
   },
   "tableSize:default": (tx, _context, args) =>
-    documentsIn(tx, namespaceOfArgument(args), stringArgument(args, "tableName")),
+    documentsIn(tx, namespaceOfArgument(tx, args), stringArgument(args, "tableName")),
   "tableSize:sizeOfAllTables": (tx, _context, args) => {
-    const namespace = namespaceOfArgument(args);
+    const namespace = namespaceOfArgument(tx, args);
     let documents = 0;
     for (const name of userTableNames(tx, namespace)) documents += documentsIn(tx, namespace, name);
     return documents;
   },
   "indexes:default": (tx, _context, args) => {
-    const namespace = namespaceOfArgument(args, "tableNamespace");
+    const namespace = namespaceOfArgument(tx, args, "tableNamespace");
     const tableName = optionalStringArgument(args, "tableName");
     const table = tableName === null ? null : tx.table(namespace, tableName);
     if (table === null) return null;
@@ -83,9 +83,9 @@ export const frontendFunctions: Readonly<Record<string, SystemFunction>> = {
     return [...own, ...table.searchIndexes].map(describeIndex);
   },
   "getById:default": (tx, _context, args) =>
-    documentById(tx, namespaceOfArgument(args), stringArgument(args, "id")),
+    documentById(tx, namespaceOfArgument(tx, args), stringArgument(args, "id")),
   "listById:default": (tx, _context, args) => {
-    const namespace = namespaceOfArgument(args);
+    const namespace = namespaceOfArgument(tx, args);
     const { ids } = args;
     if (!Array.isArray(ids)) throw badRequest("InvalidArguments", 'The argument "ids" must be an array.');
     return (ids as readonly Value[]).map((entry) =>
@@ -95,7 +95,7 @@ export const frontendFunctions: Readonly<Record<string, SystemFunction>> = {
   "listTableScan:default": (tx, _context, args) => {
     const name = stringArgument(args, "table");
     const limit = Number(args["limit"]);
-    const table = name.startsWith("_") ? null : tx.table(namespaceOfArgument(args), name);
+    const table = name.startsWith("_") ? null : tx.table(namespaceOfArgument(tx, args), name);
     const documents: Value[] = [];
     if (table === null || !(limit > 0)) return documents;
     for (const document of tx.scan(table.byCreationTime, "", null, "asc")) {
@@ -106,11 +106,11 @@ export const frontendFunctions: Readonly<Record<string, SystemFunction>> = {
   },
   "modules:listForAllComponents": (tx) => [[null, moduleList(tx)]],
   "modules:list": (tx, _context, args) => {
-    namespaceOfArgument(args);
+    namespaceOfArgument(tx, args);
     return moduleList(tx);
   },
   "modules:argsValidator": (tx, _context, args) => {
-    namespaceOfArgument(args);
+    namespaceOfArgument(tx, args);
     return argsValidator(tx, canonicalFunctionPath(stringArgument(args, "function")));
   },
   "node:version": (tx) => {

@@ -3,6 +3,7 @@ import { badRequest } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { Analysis, AnalysisRequest, AuthAnalysisResult } from "../deploy/analysisTypes.ts";
+import { namespaceOfId } from "../deploy/componentRows.ts";
 import { commitEnvironmentVariables, prepareAuthAnalysis } from "../deploy/authReevaluation.ts";
 import { evaluateSchema } from "../deploy/evaluateSchema.ts";
 import { finishPush, parseFinishPushRequest } from "../deploy/finishPush.ts";
@@ -97,11 +98,11 @@ const operations: Readonly<Record<string, Operation>> = {
     if (!deployment.paused) throw badRequest("UnpauseDeploymentFailed", "The deployment is not paused.");
     setDeploymentValue(tx, pausedKey, "false");
   },
-  "admin.shapes": (args, { tx }) => describeTables(tx, namespaceOf(args)),
-  "admin.indexes": (args, { tx }) => describeIndexes(tx, namespaceOf(args)),
+  "admin.shapes": (args, { tx }) => describeTables(tx, namespaceOf(tx, args)),
+  "admin.indexes": (args, { tx }) => describeIndexes(tx, namespaceOf(tx, args)),
   "admin.deleteTables": (args, { tx }) => {
     const { tableNames } = z.object({ tableNames: z.array(z.string()) }).parse(args);
-    deleteTables(tx, namespaceOf(args), tableNames);
+    deleteTables(tx, namespaceOf(tx, args), tableNames);
   },
   "code.load": (args, { deployment }): CodeVersionJson => {
     const { componentPath } = z.object({ componentPath: z.string() }).parse(args);
@@ -195,10 +196,8 @@ export function fromJson(request: AnalysisRequestJson): AnalysisRequest {
   return { ...request, importSeed: new Uint8Array(Buffer.from(request.importSeed, "hex")) };
 }
 
-function namespaceOf(args: JsonValue): Namespace {
-  const { componentId } = componentArgument.parse(args);
-  if (componentId !== null) throw badRequest("ComponentNotFound", `There is no component ${componentId}.`);
-  return "";
+function namespaceOf(tx: Transaction, args: JsonValue): Namespace {
+  return namespaceOfId(tx, componentArgument.parse(args).componentId);
 }
 
 function analyzedPush(args: JsonValue): { request: PushRequest; input: AnalysisRequest; analysis: Analysis } {

@@ -8,7 +8,7 @@ import { systemFunctions } from "../deploy/systemFunctions.ts";
 import { type Random, randomHex } from "../base/random.ts";
 import type { CommitTs } from "../log/log.ts";
 import { formatFailure } from "../runner/failure.ts";
-import { formatLogLine, LogBuffer, makeLogLine } from "../runner/logLines.ts";
+import { formatLogLine, LogBuffer } from "../runner/logLines.ts";
 import type { Runner } from "../runner/runner.ts";
 import type { RunFailure } from "../runner/types.ts";
 import type { DocumentWrite, SessionRequest, Store } from "../store/store.ts";
@@ -35,6 +35,7 @@ import type {
   UserAttributes,
 } from "./api.ts";
 import { ArgumentError, parseArguments } from "./arguments.ts";
+import { CallLog, logWarnings } from "./callLog.ts";
 import type { Committer } from "./committer.ts";
 import { recordedAnswer, type RecordedCall } from "./commitRecord.ts";
 import { type ComponentCode, type FunctionInfo, functionOf, type LoadedDeployment } from "./deployment.ts";
@@ -46,11 +47,11 @@ import {
 } from "./deploymentLoader.ts";
 import type { CallContext } from "./callContext.ts";
 import { runFunction } from "./execution.ts";
-import { type Execution, noUsage, type UsageNumbers } from "./executionLog.ts";
+import type { Execution } from "./executionLog.ts";
 import { canonicalPath, inComponent, parseFunctionPath, strippedPath } from "./functionPath.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import { resolveFunction } from "./hostSyscalls.ts";
-import { LiveQueries, type QueryRunResult, type QuerySpec } from "./liveQueries.ts";
+import { type Asker, LiveQueries, type QueryRunResult, type QuerySpec } from "./liveQueries.ts";
 import { runSystemOperation } from "./systemOperations.ts";
 import type { EngineOut } from "./wire.ts";
 
@@ -92,7 +93,7 @@ export class Calls {
   readonly #options: CallsOptions;
   #deployment: LoadedDeployment;
   #deploymentChanged = false;
-  #executions: Execution[] = [];
+  readonly #log: CallLog;
   readonly #backfiller: Backfiller;
   /** True until the backfiller has said that it is idle: at the start, and after every commit that may concern it. */
   #backfillPending = true;
@@ -102,11 +103,12 @@ export class Calls {
 
   constructor(options: CallsOptions) {
     this.#options = options;
+    this.#log = new CallLog(options.clock);
     this.live = new LiveQueries(
-      (spec, journal, liveId) => {
+      (spec, journal, liveId, asker) => {
         // Tells the watchdog whom to blame: a live query by its negated id, else the call that asks.
         if (liveId !== null) options.heartbeat.setCall(-Number(liveId));
-        return this.#runLive(spec, journal);
+        return this.#runLive(spec, journal, asker);
       },
       () => options.clock.monotonicMs(),
     );
@@ -135,9 +137,7 @@ export class Calls {
   }
 
   takeExecutions(): Execution[] {
-    const executions = this.#executions;
-    this.#executions = [];
-    return executions;
+    return this.#log.take();
   }
 
   query(call: QueryCall): QueryResult {
@@ -155,7 +155,12 @@ export class Calls {
       return { ...result, ts: call.atTs, journal };
     }
     const spec = this.#specOf(call, call.journal ?? null);
-    const run = spec === null ? this.#runQuery(call, call.journal ?? null, null) : this.live.read(spec);
+    if (spec === null) {
+      const { result, journal } = this.#runQuery(call, call.journal ?? null, null);
+      return { ...result, ts: lastTs, journal };
+    }
+    const { run, cached } = this.live.read(spec, call);
+    if (cached) this.#recordCached(call, run.result);
     return { ...run.result, ts: lastTs, journal: run.journal };
   }
 
@@ -163,7 +168,9 @@ export class Calls {
     const spec = this.#specOf(call, call.journal);
     if (spec === null) throw badRequest("InvalidTarget", "Live queries are named by their path");
     if (forcedId !== null) this.#options.heartbeat.setCall(-Number(forcedId));
-    return this.live.open(spec, forcedId);
+    const { id, state, cached } = this.live.open(spec, forcedId, call);
+    if (cached) this.#recordCached(call, state.result);
+    return { id, state };
   }
 
   mutation(seq: number, call: MutationCall, condemned: FunctionFailure | null = null): MutationResult {
@@ -247,13 +254,13 @@ export class Calls {
     };
   }
 
-  #runLive(spec: QuerySpec, journal: string | null): QueryRunResult {
+  #runLive(spec: QuerySpec, journal: string | null, asker: Asker | null): QueryRunResult {
     const call: FunctionCall = {
       target: { kind: "path", path: spec.path, componentPath: spec.componentPath },
       argsJson: spec.argsJson,
       identity: spec.identity,
-      caller: "SyncWorker",
-      requestId: randomHex(this.#options.random, 8),
+      caller: asker?.caller ?? "SyncWorker",
+      requestId: asker?.requestId ?? randomHex(this.#options.random, 8),
     };
     const { result, journal: newJournal, reads, context } = this.#runQuery(call, journal, null);
     const { identity, clock } = context?.observed ?? { identity: false, clock: false };
@@ -282,7 +289,7 @@ export class Calls {
     );
     logWarnings(context);
     const result = resultOf(run, context.logs);
-    this.#recordExecution(call, info, component.componentPath, result, context, startedMs);
+    this.#log.record(call, resolved, result, context, startedMs);
     return { result, journal: run.journal, reads: tx.reads, context };
   }
 
@@ -314,7 +321,7 @@ export class Calls {
       result = committed.result;
       ts = committed.ts;
     }
-    this.#recordExecution(call, info, component.componentPath, result, context, startedMs);
+    this.#log.record(call, resolved, result, context, startedMs);
     return { ...result, ts };
   }
 
@@ -523,31 +530,9 @@ export class Calls {
     }
   }
 
-  #recordExecution(
-    call: FunctionCall,
-    info: FunctionInfo,
-    componentPath: string,
-    result: FunctionResult,
-    context: CallContext,
-    startedMs: number,
-  ): void {
-    const execution: Execution = {
-      udfType: info.udfType,
-      componentPath,
-      identifier: strippedPath(info.path),
-      caller: call.caller,
-      requestId: call.requestId,
-      executionId: call.requestId,
-      identityKind: call.identity.kind,
-      startedMs,
-      durationMs: Math.max(0, this.#options.clock.nowMs() - startedMs),
-      cached: false,
-      error: result.ok ? null : result.error.message,
-      returnBytes: result.ok ? result.valueJson.length : null,
-      lines: context.logs.lines,
-      usage: usageOf(context.tx),
-    };
-    this.#executions.push(execution);
+  #recordCached(call: FunctionCall, result: FunctionResult): void {
+    const found = this.#find(call.target, call.identity);
+    if (found.ok) this.#log.recordCached(call, found, result);
   }
 
   #loadDeployment(version: number): LoadedDeployment {
@@ -569,18 +554,6 @@ export class Calls {
 
 type TransactionUndo = readonly (readonly DocumentWrite[])[] | null;
 type FunctionRunOutcome = ReturnType<typeof runFunction>;
-
-function usageOf(tx: Transaction): UsageNumbers {
-  const { documentsRead, bytesRead, documentsWritten, bytesWritten } = tx.usage;
-  return { ...noUsage, documentsRead, bytesRead, documentsWritten, bytesWritten };
-}
-
-/** What came close to a limit is told at the end of the function's own log (database.md §5.3). */
-function logWarnings({ tx, logs, nowMs }: CallContext): void {
-  for (const { message } of tx.warnings()) {
-    logs.log(makeLogLine("WARN", [message], nowMs));
-  }
-}
 
 function attributesOf(identity: Identity): UserAttributes | null {
   if (identity.kind === "user") return identity.attributes;

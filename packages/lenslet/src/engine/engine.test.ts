@@ -126,6 +126,23 @@ describe("mutations", () => {
     expect(server.executed.filter((entry) => entry["udfType"] === "Query")).toHaveLength(1);
   });
 
+  it("are logged with who asked, and answers from the cache as such", async () => {
+    await start();
+    await server.open("m:list");
+    server.executed.length = 0;
+    const asked = { ...callOf("m:list"), caller: "HttpApi" as const, requestId: "00000000000000aa" };
+    await server.settled(server.client.query(asked));
+    await server.settled(server.client.mutation(callOf("m:add", { n: 1 })));
+    await server.settled(server.client.query({ ...callOf("m:count"), caller: "HttpApi", requestId: "bb" }));
+    expect(
+      server.executed
+        .filter((entry) => entry["udfType"] === "Query")
+        .map(({ identifier, caller, cachedResult, requestId }) =>
+          [identifier, caller, cachedResult, requestId === "00000000000000aa"].join(" "),
+        ),
+    ).toEqual(["m:list HttpApi true true", "m:list SyncWorker false false", "m:count HttpApi false false"]);
+  });
+
   it("keep the order of creation while the clock stands still or jumps back", async () => {
     await start();
     for (let n = 0; n < 20; n++) {

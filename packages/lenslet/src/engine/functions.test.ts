@@ -408,7 +408,7 @@ describe("executions", () => {
     await query("m:boom", {});
     server.executed.length = 0;
     await mutation("m:log", {}, user("ada"));
-    // Earlier results are not executions.
+    // What it printed belongs to the execution, not to its repetition.
     await query("m:boom", {});
     await query("m:untyped", { new: "arguments" });
     expect(server.executed).toMatchObject([
@@ -424,7 +424,8 @@ describe("executions", () => {
           { level: "WARN", messages: ["{ b: 2 }"] },
         ],
       },
-      { udfType: "Query", identifier: "m:untyped" },
+      { udfType: "Query", identifier: "m:boom", cachedResult: true, logLines: [] },
+      { udfType: "Query", identifier: "m:untyped", cachedResult: false },
     ]);
   });
 });

@@ -241,7 +241,7 @@ describe("re-running live queries", () => {
     world.live.close(id, 1);
     world.take();
     expect(world.live.refresh()).toEqual([]);
-    expect(textOf(world.live.read(spec("a")).result)).toBe("1");
+    expect(textOf(world.live.read(spec("a")).run.result)).toBe("1");
     expect(world.take()).toHaveLength(1);
   });
 });
@@ -249,7 +249,7 @@ describe("re-running live queries", () => {
 describe("results without watchers", () => {
   it("are kept for the next caller until a commit touches them", () => {
     world.live.read(spec("a"));
-    world.live.read(spec("a", { identity: user("u") }));
+    expect(world.live.read(spec("a", { identity: user("u") })).cached).toBe(true);
     expect(world.take()).toHaveLength(1);
     const { id } = world.live.open(spec("a"), null);
     world.live.close(id, 1);
@@ -257,7 +257,7 @@ describe("results without watchers", () => {
     expect(world.take()).toEqual([]);
     world.write("a", "1");
     expect(world.live.refresh()).toEqual([]);
-    expect(textOf(world.live.read(spec("a")).result)).toBe("1");
+    expect(textOf(world.live.read(spec("a")).run.result)).toBe("1");
     expect(world.take()).toHaveLength(1);
   });
 
@@ -294,9 +294,9 @@ describe("results that read the clock", () => {
   it("are reused for a while", () => {
     world.live.read(spec("a"));
     world.nowMs = clockResultAgeMaxMs;
-    expect(textOf(world.live.read(spec("a")).result)).toBe("-@0");
+    expect(textOf(world.live.read(spec("a")).run.result)).toBe("-@0");
     world.nowMs += 1;
-    expect(textOf(world.live.read(spec("a")).result)).toBe(`-@${world.nowMs}`);
+    expect(textOf(world.live.read(spec("a")).run.result)).toBe(`-@${world.nowMs}`);
     expect(world.take()).toHaveLength(2);
   });
 
@@ -315,7 +315,7 @@ describe("results that read the clock", () => {
     expect(texts(world.live.takeRenewed())).toEqual([[id, 2, `-@${world.nowMs}`]]);
     expect(world.live.takeRenewed()).toEqual([]);
     world.nowMs *= 3;
-    expect(textOf(world.live.read(spec("a", { identity: user("u") })).result)).toBe(`-@${world.nowMs}`);
+    expect(textOf(world.live.read(spec("a", { identity: user("u") })).run.result)).toBe(`-@${world.nowMs}`);
     expect(texts(world.live.takeRenewed())).toEqual([[id, 3, `-@${world.nowMs}`]]);
   });
 
@@ -324,7 +324,9 @@ describe("results that read the clock", () => {
     const one = world.live.open(spec("a", { identity: user("one") }), null);
     world.nowMs = clockResultAgeMaxMs + 1;
     world.cells.set("personal", "on");
-    expect(textOf(world.live.read(spec("a", { identity: user("two") })).result)).toBe(`-/two@${world.nowMs}`);
+    expect(textOf(world.live.read(spec("a", { identity: user("two") })).run.result)).toBe(
+      `-/two@${world.nowMs}`,
+    );
     expect(texts(world.live.takeRenewed())).toEqual([[one.id, 2, `-/one@${world.nowMs}`]]);
   });
 });

@@ -2,7 +2,7 @@ import { assert } from "../base/assert.ts";
 import type { DocumentWrite } from "../store/store.ts";
 import { SubscriptionIndex } from "../subscription/subscriptionIndex.ts";
 import type { ReadSet } from "../transaction/readSet.ts";
-import type { FunctionResult, Identity, LiveQueryId, LiveQueryState } from "./api.ts";
+import type { FunctionCall, FunctionResult, Identity, LiveQueryId, LiveQueryState } from "./api.ts";
 
 /** Results without watchers that are kept for the next caller. */
 export const cachedResultsMax = 10_000;
@@ -29,11 +29,18 @@ export interface QueryRunResult {
   readonly usedClock: boolean;
 }
 
-/** Runs a query now, at the newest snapshot. `liveId` names a watcher, where the run is a repetition. */
+/** Who asks for a result, for the log of executions. */
+export type Asker = Pick<FunctionCall, "caller" | "requestId">;
+
+/**
+ * Runs a query now, at the newest snapshot. `liveId` names a watcher, where the run is a repetition; nobody in
+ * particular asks for one.
+ */
 export type QueryExecutor = (
   spec: QuerySpec,
   journal: string | null,
   liveId: LiveQueryId | null,
+  asker: Asker | null,
 ) => QueryRunResult;
 
 /** One execution shared by everyone who asked for the same thing. */
@@ -101,6 +108,8 @@ export class LiveQueries {
   #renewed: { id: LiveQueryId; state: LiveQueryState }[] = [];
   #idleBytes = 0;
   #nextId = 1;
+  /** How often a query has been run: a call that does not change it was answered from the registry. */
+  #runs = 0;
 
   constructor(execute: QueryExecutor, nowMs: () => number) {
     this.#execute = execute;
@@ -116,17 +125,27 @@ export class LiveQueries {
     this.#nextId = Math.max(this.#nextId, nextId);
   }
 
-  /** The current result of a query: from the registry, or by running it. */
-  read(spec: QuerySpec): QueryRunResult {
-    return this.#computationFor(spec).run;
+  /** The current result of a query: from the registry (`cached`), or by running it. */
+  read(
+    spec: QuerySpec,
+    asker: Asker | null = null,
+  ): { readonly run: QueryRunResult; readonly cached: boolean } {
+    const runs = this.#runs;
+    const { run } = this.#computationFor(spec, null, spec.journal, asker);
+    return { run, cached: runs === this.#runs };
   }
 
-  open(spec: QuerySpec, forcedId: LiveQueryId | null): { id: LiveQueryId; state: LiveQueryState } {
+  open(
+    spec: QuerySpec,
+    forcedId: LiveQueryId | null,
+    asker: Asker | null = null,
+  ): { id: LiveQueryId; state: LiveQueryState; cached: boolean } {
+    const runs = this.#runs;
     const key = `${baseKeyOf(spec)}\n${identityKey(spec.identity)}`;
     let entry = forcedId === null ? this.#entriesByKey.get(key) : undefined;
     if (entry !== undefined) this.#renewIfOld(entry.computation);
     else {
-      const computation = this.#computationFor(spec, forcedId);
+      const computation = this.#computationFor(spec, forcedId, spec.journal, asker);
       const id = forcedId ?? this.#nextId;
       if (id >= this.#nextId && id < localIdsFrom) this.#nextId = id + 1;
       entry = { id, spec, key, watchers: 0, version: 1, computation };
@@ -135,7 +154,7 @@ export class LiveQueries {
       this.#attach(entry, computation);
     }
     entry.watchers += 1;
-    return { id: entry.id, state: stateOf(entry) };
+    return { id: entry.id, state: stateOf(entry), cached: runs === this.#runs };
   }
 
   close(id: LiveQueryId, watchers: number): void {
@@ -204,6 +223,7 @@ export class LiveQueries {
     spec: QuerySpec,
     forId: LiveQueryId | null = null,
     journal: string | null = spec.journal,
+    asker: Asker | null = null,
   ): Computation {
     const baseKey = baseKeyOf(spec);
     let found = this.#find(spec, baseKey);
@@ -217,7 +237,7 @@ export class LiveQueries {
       if (this.#idle.delete(found)) this.#idle.add(found);
       return found;
     }
-    const run = this.#execute(spec, journal, forId);
+    const run = this.#run(spec, journal, forId, asker);
     const computation: Computation = {
       baseKey,
       spec,
@@ -232,6 +252,16 @@ export class LiveQueries {
     this.#idleBytes += computation.bytes;
     this.#evict(computation);
     return computation;
+  }
+
+  #run(
+    spec: QuerySpec,
+    journal: string | null,
+    forId: LiveQueryId | null,
+    asker: Asker | null,
+  ): QueryRunResult {
+    this.#runs += 1;
+    return this.#execute(spec, journal, forId, asker);
   }
 
   #register(computation: Computation): void {
@@ -270,7 +300,7 @@ export class LiveQueries {
     }
     this.#unregister(computation);
     const journal = computation.run.journal ?? computation.spec.journal;
-    computation.run = this.#execute(computation.spec, journal, forId);
+    computation.run = this.#run(computation.spec, journal, forId, null);
     computation.atMs = this.#nowMs();
     computation.bytes = resultBytes(computation.run.result);
     computation.dirty = false;

@@ -484,6 +484,14 @@ describe("garbage", () => {
     expect(client.of("FatalError")).toHaveLength(1);
   });
 
+  it("closes what a refused message had removed before", async () => {
+    const client = await subscribed([add(0, "m:get", { key: "n" })]);
+    expect(rig.engine.openCount()).toBe(1);
+    client.modify(1, remove(0), remove(7));
+    await client.untilClosed();
+    await expect.poll(() => rig.engine.openCount()).toBe(0);
+  });
+
   it("leaves every other socket alone", async () => {
     const witness = await subscribed([add(0, "m:get", { key: "n" })]);
     const smallInt = fc.integer({ min: -1, max: 3 });

@@ -99,6 +99,8 @@ function modifyQuerySet(session: Session, message: ModifyQuerySetMessage): Effec
   const added: QuerySlot[] = [];
   const removed: QuerySlot[] = [];
   const batch: Batch = { kind: "querySet", version: newVersion, pending: 0, added, removed };
+  // Before anything can be refused: what a session has removed is closed with it only if a batch holds it.
+  session.batches.push(batch);
   for (const modification of message.modifications) {
     const known = session.slots.get(modification.queryId);
     if (modification.type === "Add") {
@@ -122,7 +124,6 @@ function modifyQuerySet(session: Session, message: ModifyQuerySetMessage): Effec
       removed.push(known);
     }
   }
-  session.batches.push(batch);
   return effects;
 }
 

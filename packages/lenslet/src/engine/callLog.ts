@@ -1,0 +1,84 @@
+import type { Clock } from "../base/clock.ts";
+import { makeLogLine } from "../runner/logLines.ts";
+import type { FunctionCall, FunctionResult } from "./api.ts";
+import type { CallContext } from "./callContext.ts";
+import type { ComponentCode, FunctionInfo } from "./deployment.ts";
+import { type Execution, noUsage, type UsageNumbers } from "./executionLog.ts";
+import { strippedPath } from "./functionPath.ts";
+
+/** A function that was called, as it was found. */
+export interface CalledFunction {
+  readonly component: ComponentCode;
+  readonly info: FunctionInfo;
+}
+
+/** Collects the executions of a tick for stream_function_logs. */
+export class CallLog {
+  readonly #clock: Clock;
+  #executions: Execution[] = [];
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  take(): Execution[] {
+    const executions = this.#executions;
+    this.#executions = [];
+    return executions;
+  }
+
+  record(
+    call: FunctionCall,
+    called: CalledFunction,
+    result: FunctionResult,
+    context: CallContext,
+    startedMs: number,
+  ): void {
+    this.#executions.push({
+      ...entryOf(call, called, result),
+      startedMs,
+      durationMs: Math.max(0, this.#clock.nowMs() - startedMs),
+      cached: false,
+      lines: context.logs.lines,
+      usage: usageOf(context),
+    });
+  }
+
+  /** An answer from the cache of query results. What the function printed is in the entry of its run. */
+  recordCached(call: FunctionCall, called: CalledFunction, result: FunctionResult): void {
+    this.#executions.push({
+      ...entryOf(call, called, result),
+      startedMs: this.#clock.nowMs(),
+      durationMs: 0,
+      cached: true,
+      lines: [],
+      usage: noUsage,
+    });
+  }
+}
+
+/** What came close to a limit is told at the end of the function's own log (database.md §5.3). */
+export function logWarnings({ tx, logs, nowMs }: CallContext): void {
+  for (const { message } of tx.warnings()) {
+    logs.log(makeLogLine("WARN", [message], nowMs));
+  }
+}
+
+function entryOf(call: FunctionCall, { component, info }: CalledFunction, result: FunctionResult) {
+  return {
+    udfType: info.udfType,
+    componentPath: component.componentPath,
+    identifier: strippedPath(info.path),
+    caller: call.caller,
+    requestId: call.requestId,
+    executionId: call.requestId,
+    identityKind: call.identity.kind,
+    error: result.ok ? null : result.error.message,
+    returnBytes: result.ok ? result.valueJson.length : null,
+  };
+}
+
+function usageOf({ tx }: CallContext): UsageNumbers {
+  const { documentsRead, bytesRead, documentsWritten, bytesWritten } = tx.usage;
+  return { ...noUsage, documentsRead, bytesRead, documentsWritten, bytesWritten };
+}

@@ -40,6 +40,8 @@ export interface FunctionCall {
   readonly caller: Caller;
   /** 16 lower-case hex digits. */
   readonly requestId: string;
+  /** The action that calls, as the log names it. */
+  readonly parentExecutionId?: string;
   /** Client address and user agent, for `ctx.meta.getRequestMetadata()`. */
   readonly client?: { readonly ip: string | null; readonly userAgent: string | null };
 }

@@ -16,6 +16,7 @@ export interface CalledFunction {
 export class CallLog {
   readonly #clock: Clock;
   #executions: Execution[] = [];
+  #nested = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -35,7 +36,7 @@ export class CallLog {
     startedMs: number,
   ): void {
     this.#executions.push({
-      ...entryOf(call, called, result),
+      ...this.#entryOf(call, called, result),
       startedMs,
       durationMs: Math.max(0, this.#clock.nowMs() - startedMs),
       cached: false,
@@ -47,13 +48,33 @@ export class CallLog {
   /** An answer from the cache of query results. What the function printed is in the entry of its run. */
   recordCached(call: FunctionCall, called: CalledFunction, result: FunctionResult): void {
     this.#executions.push({
-      ...entryOf(call, called, result),
+      ...this.#entryOf(call, called, result),
       startedMs: this.#clock.nowMs(),
       durationMs: 0,
       cached: true,
       lines: [],
       usage: noUsage,
     });
+  }
+
+  #entryOf(call: FunctionCall, { component, info }: CalledFunction, result: FunctionResult) {
+    const { requestId, parentExecutionId = null } = call;
+    return {
+      udfType: info.udfType,
+      componentPath: component.componentPath,
+      identifier: strippedPath(info.path),
+      caller: call.caller,
+      requestId,
+      // Of one request only what an action calls is several; a random number for each would cost more than the rest.
+      executionId:
+        parentExecutionId === null
+          ? requestId
+          : `${parentExecutionId.slice(0, 16)}${(++this.#nested).toString(16).padStart(16, "0")}`,
+      parentExecutionId,
+      identityKind: call.identity.kind,
+      error: result.ok ? null : result.error.message,
+      returnBytes: result.ok ? result.valueJson.length : null,
+    };
   }
 }
 
@@ -62,20 +83,6 @@ export function logWarnings({ tx, logs, nowMs }: CallContext): void {
   for (const { message } of tx.warnings()) {
     logs.log(makeLogLine("WARN", [message], nowMs));
   }
-}
-
-function entryOf(call: FunctionCall, { component, info }: CalledFunction, result: FunctionResult) {
-  return {
-    udfType: info.udfType,
-    componentPath: component.componentPath,
-    identifier: strippedPath(info.path),
-    caller: call.caller,
-    requestId: call.requestId,
-    executionId: call.requestId,
-    identityKind: call.identity.kind,
-    error: result.ok ? null : result.error.message,
-    returnBytes: result.ok ? result.valueJson.length : null,
-  };
 }
 
 function usageOf({ tx }: CallContext): UsageNumbers {

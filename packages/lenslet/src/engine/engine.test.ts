@@ -143,6 +143,19 @@ describe("mutations", () => {
     ).toEqual(["m:list HttpApi true true", "m:list SyncWorker false false", "m:count HttpApi false false"]);
   });
 
+  it("that an action makes are logged as its children, each by itself", async () => {
+    await start();
+    server.executed.length = 0;
+    const parentExecutionId = "00112233445566778899aabbccddeeff";
+    for (const n of [1, 2])
+      await server.settled(
+        server.client.mutation({ ...callOf("m:add", { n }), caller: "Action", parentExecutionId }),
+      );
+    const ids = server.executed.map((entry) => entry["executionId"]);
+    expect(new Set(ids).size).toBe(2);
+    expect(server.executed).toMatchObject([{ parentExecutionId }, { parentExecutionId }]);
+  });
+
   it("keep the order of creation while the clock stands still or jumps back", async () => {
     await start();
     for (let n = 0; n < 20; n++) {

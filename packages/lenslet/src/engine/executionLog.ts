@@ -12,6 +12,7 @@ export interface Execution {
   readonly caller: Caller;
   readonly requestId: string;
   readonly executionId: string;
+  readonly parentExecutionId: string | null;
   readonly identityKind: Identity["kind"];
   readonly startedMs: number;
   readonly durationMs: number;
@@ -62,7 +63,7 @@ export function completionEntry(execution: Execution): ExecutionLogEntry {
     timestamp: (execution.startedMs + execution.durationMs) / 1000,
     cachedResult: execution.cached,
     caller: execution.caller,
-    parentExecutionId: null,
+    parentExecutionId: execution.parentExecutionId,
     executionTime: execution.durationMs / 1000,
     userExecutionTime: execution.durationMs / 1000,
     success: null,

@@ -67,6 +67,7 @@ export class ActionLog {
       caller: call.caller,
       requestId: call.requestId,
       executionId,
+      parentExecutionId,
       identityKind: call.identity.kind,
       startedMs,
       durationMs: Math.max(0, nowMs - startedMs),
@@ -76,7 +77,7 @@ export class ActionLog {
       lines: [],
       usage: noUsage,
     });
-    this.#executed([{ ...entry, parentExecutionId, environment, userExecutionTime: null }]);
+    this.#executed([{ ...entry, environment, userExecutionTime: null }]);
   }
 
   #identifier(): string {

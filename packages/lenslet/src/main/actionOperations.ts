@@ -13,6 +13,7 @@ export interface OperationScope {
   readonly componentPath: string;
   /** Canonical. */
   readonly functionPath: string;
+  readonly executionId: string;
   readonly environment: "isolate" | "node";
   readonly instanceName: string;
   readonly operationMsMax: number;
@@ -150,6 +151,7 @@ function calleeOf(args: Arguments, scope: OperationScope): FunctionCall {
     identity,
     caller: "Action",
     requestId,
+    parentExecutionId: scope.executionId,
     ...(client === undefined ? {} : { client }),
   };
 }

@@ -191,6 +191,7 @@ class Actions implements ActionRunner {
       call,
       componentPath,
       functionPath,
+      executionId,
       environment,
       instanceName,
       operationMsMax: this.#limits.operationMsMax,

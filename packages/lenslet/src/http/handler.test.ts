@@ -65,7 +65,7 @@ describe("routing", () => {
     "/api/storage/upload?token=x",
     "/api/export/zip/1",
     "/api/import?x=1",
-    "/api/app_metrics/udf_rate",
+    "/api/app_metrics/unheard_of",
   ])("says of %s that it is not available yet", async (path) => {
     const answer = await server.send(path, { method: "POST" });
     expect([answer.status, answer.json()["code"]]).toEqual([404, "FeatureNotAvailable"]);

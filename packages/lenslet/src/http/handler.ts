@@ -8,6 +8,7 @@ import { answerHttpAction, ignoreDisconnects } from "./httpActions.ts";
 import { addLaterRoutes } from "./laterRoutes.ts";
 import { addLogRoutes } from "./logRoutes.ts";
 import { addMetaRoutes } from "./metaRoutes.ts";
+import { addMetricRoutes } from "./metricRoutes.ts";
 import { addPlatformRoutes } from "./platformRoutes.ts";
 import { addPushRoutes } from "./pushRoutes.ts";
 import { RequestIds } from "./requestIds.ts";
@@ -34,6 +35,7 @@ export function createHttpHandler(
   addPushRoutes(router);
   addPlatformRoutes(router);
   addLogRoutes(router);
+  addMetricRoutes(router);
   addAdminRoutes(router);
   addLaterRoutes(router);
   const state: ServerState = {

@@ -2,6 +2,7 @@ import type { Authenticator } from "../auth/authenticator.ts";
 import type { Timers } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { EngineApi, FunctionCall, FunctionResult, Identity } from "../engine/api.ts";
+import type { AppMetrics } from "./appMetrics.ts";
 import type { LogStream } from "./functionLogs.ts";
 
 /** A parsed JSON object. */
@@ -48,6 +49,7 @@ export interface HttpHandlerOptions {
   readonly push: PushService;
   readonly testQueries: TestQueryService;
   readonly logStream: LogStream;
+  readonly metrics: AppMetrics;
   /** `argsJson`: JSON text of `{changes: [{name, value: string | null}]}`. Throws LensletError; then nothing changed. */
   updateEnvironment(argsJson: string): Promise<unknown>;
   /** Runs an action to its end; the call is prepared (visibility, arguments) by the callee. */

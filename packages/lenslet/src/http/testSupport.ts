@@ -20,6 +20,7 @@ import type {
   UdfType,
 } from "../engine/api.ts";
 import { parseFunctionPath, strippedPath } from "../engine/functionPath.ts";
+import { AppMetrics } from "./appMetrics.ts";
 import { LogStream } from "./functionLogs.ts";
 import { createHttpHandler, httpServerOptions } from "./handler.ts";
 import type { HttpHandlerOptions, JsonBody, TestQueryCall } from "./services.ts";
@@ -183,6 +184,7 @@ export class TestServer {
   readonly engine = new FakeEngine();
   readonly time = new FakeTime();
   readonly logStream = new LogStream({ clock: this.time, timers: this.time });
+  readonly metrics = new AppMetrics(this.time);
   readonly pushed: { readonly step: string; readonly body: JsonBody }[] = [];
   pushAnswer: (step: string) => JsonBody = (step) => ({ step });
   readonly testQueries: TestQueryCall[] = [];
@@ -216,6 +218,7 @@ export class TestServer {
         },
       },
       logStream: this.logStream,
+      metrics: this.metrics,
       runAction: (call) => engine.execute(call),
       instanceName,
       version: "lenslet-test",

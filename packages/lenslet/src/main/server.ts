@@ -6,6 +6,8 @@ import { readFileSync } from "node:fs";
 import { adminKeyOf } from "../auth/adminKey.ts";
 import { createAuthenticator } from "../auth/authenticator.ts";
 import { LensletError } from "../base/errors.ts";
+import type { ExecutionLogEntry } from "../engine/api.ts";
+import { AppMetrics } from "../http/appMetrics.ts";
 import { LogStream } from "../http/functionLogs.ts";
 import { createHttpHandler, httpServerOptions } from "../http/handler.ts";
 import { createSiteHandler } from "../http/httpActions.ts";
@@ -120,13 +122,12 @@ async function open(
     redact: config.redactErrors,
   });
   const logStream = new LogStream({ clock: realClock, timers: realTimers });
-  closers.push(
-    engine.subscribe({
-      published: () => {},
-      deploymentChanged: () => {},
-      executed: (entries) => logStream.append(entries),
-    }),
-  );
+  const metrics = new AppMetrics(realClock);
+  const executed = (entries: readonly ExecutionLogEntry[]) => {
+    logStream.append(entries);
+    metrics.record(entries);
+  };
+  closers.push(engine.subscribe({ published: () => {}, deploymentChanged: () => {}, executed }));
   const random = createRealRandom();
   const actions = createActionRunner({
     engine,
@@ -134,7 +135,7 @@ async function open(
     timers: realTimers,
     random,
     instanceName: instance.name,
-    executed: (entries) => logStream.append(entries),
+    executed,
     report: config.report,
   });
   closers.push(() => actions.close());
@@ -165,6 +166,7 @@ async function open(
         ),
     },
     logStream,
+    metrics,
     updateEnvironment: (argsJson) => updateEnvironment(engine, realTimers, argsJson),
     runAction: (call) => actions.run(call),
     instanceName: instance.name,

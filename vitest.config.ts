@@ -5,7 +5,7 @@ const servers = [
   "packages/lenslet/src/main/**/*.test.ts",
   "packages/lenslet/{crash,fuzz}/**/*.test.ts",
   "conformance/**/*.test.{ts,tsx}",
-  "apps/*/tests/**/*.test.ts",
+  "apps/*/{tests,cli/__tests__}/**/*.test.{ts,tsx}",
 ];
 
 export default defineConfig({

@@ -1,0 +1,1 @@
+export { closeConvexClient, getConvexClient } from "./client.ts";

@@ -1,0 +1,24 @@
+import { readFileSync } from "node:fs";
+import { registerHooks } from "node:module";
+import { fileURLToPath } from "node:url";
+import { transformSync } from "esbuild";
+
+/** Lets Node load .tsx files. It strips types by itself, but JSX it does not know. Bun needs none of this. */
+export function registerTsx(): void {
+  if (process.versions["bun"] !== undefined) return;
+  registerHooks({
+    load(url, context, nextLoad) {
+      if (!url.startsWith("file:") || !url.endsWith(".tsx")) return nextLoad(url, context);
+      const sourcefile = fileURLToPath(url);
+      const { code } = transformSync(readFileSync(sourcefile, "utf8"), {
+        loader: "tsx",
+        jsx: "automatic",
+        format: "esm",
+        target: "node24",
+        sourcemap: "inline",
+        sourcefile,
+      });
+      return { format: "module", source: code, shortCircuit: true };
+    },
+  });
+}

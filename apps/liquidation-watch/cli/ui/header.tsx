@@ -1,0 +1,74 @@
+import { Box, Text } from "ink";
+import { type WatchState, ratesOf } from "../state/model.ts";
+import { countText, shortUsd, sparkline } from "../shared/format.ts";
+import { useGlyphs } from "./parts.tsx";
+
+/** Older than this, the newest event is called old instead of late. */
+const QUIET_MS = 3_000;
+
+export function Header({ state, width }: { readonly state: WatchState; readonly width: number }) {
+  const title = width >= 60 ? " LIQUIDATION WATCH " : " WATCH ";
+  return (
+    <Box width={width} height={1} justifyContent="space-between" overflow="hidden">
+      <Text wrap="truncate">
+        <Text bold={true} inverse={true}>
+          {title}
+        </Text>
+        {"  "}
+        <ConnectionText state={state} />
+      </Text>
+      <Text wrap="truncate">{numbersOf(state, width)}</Text>
+    </Box>
+  );
+}
+
+function ConnectionText({ state }: { readonly state: WatchState }) {
+  const { dot, hollow } = useGlyphs();
+  const { connection, nowMs } = state;
+  const seconds = Math.max(0, Math.round((nowMs - connection.sinceMs) / 1_000));
+  if (connection.status === "live") {
+    const again = connection.reconnects > 0 && seconds < 10 ? " again" : "";
+    return <Text color="green">{`${dot} live${again}`}</Text>;
+  }
+  const what = connection.status === "connecting" ? "connecting" : "reconnecting";
+  const attempts = connection.attempts > 0 ? `, attempt ${connection.attempts + 1}` : "";
+  return <Text color="yellow" bold={true}>{`${hollow} ${what} ${seconds} s${attempts}`}</Text>;
+}
+
+function numbersOf(state: WatchState, width: number): string {
+  if (state.pulse === null || state.pulse.second === 0) return "";
+  const rates = ratesOf(state.pulse);
+  const age = state.nowMs - state.pulse.second;
+  const late =
+    age > QUIET_MS
+      ? `last event ${Math.round(age / 1_000)} s ago`
+      : state.lagMs === null
+        ? ""
+        : `lag ${countText(state.lagMs)} ms`;
+  const parts = [
+    `${countText(rates.events)} ev/s`,
+    ...(width >= 80 ? [`${countText(rates.liquidations)} liq/s`] : []),
+    ...(width >= 60 ? [`${shortUsd(rates.usdPerMinute)}/min`] : []),
+    ...(width >= 90 ? [late] : []),
+  ];
+  return `${parts.filter((part) => part !== "").join("   ")} `;
+}
+
+/** The value liquidated in each second of the last minute. */
+export function Flow({ state, width }: { readonly state: WatchState; readonly width: number }) {
+  const glyphs = useGlyphs();
+  const usd = state.pulse?.usd_value ?? [];
+  const peak = `peak ${shortUsd(Math.max(...usd, 0))}/s `;
+  const label = width >= 60 ? " liquidated per second " : " $/s ";
+  const room = Math.max(0, width - label.length - peak.length - 1);
+  // Wide terminals draw each second several cells wide.
+  const cells = Math.max(1, Math.floor(room / 60));
+  const stretched = usd.flatMap((value) => Array.from({ length: cells }, () => value));
+  return (
+    <Text wrap="truncate">
+      <Text dimColor={true}>{label}</Text>
+      <Text color="red">{sparkline(stretched, room, glyphs)}</Text>
+      <Text dimColor={true}>{` ${peak}`}</Text>
+    </Text>
+  );
+}

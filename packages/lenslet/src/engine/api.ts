@@ -8,7 +8,8 @@ import type { CommitTs } from "../log/log.ts";
 
 /** Who is calling. Decided on the net thread; the engine trusts it. */
 export type Identity =
-  | { readonly kind: "anonymous" }
+  /** `error`: the caller has shown something that is no valid credential, and `getUserIdentity()` says so. */
+  | { readonly kind: "anonymous"; readonly error?: string }
   /** `attributes`: the object `ctx.auth.getUserIdentity()` returns (tokenIdentifier, issuer, subject, ...). */
   | { readonly kind: "user"; readonly attributes: UserAttributes; readonly expiresAtMs: number | null }
   /** An admin key; `actingAs` is what getUserIdentity() returns, or null. */

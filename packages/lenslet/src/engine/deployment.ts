@@ -3,6 +3,7 @@ import type { Validator } from "../values/validator.ts";
 import type { CodeVersion } from "../runner/types.ts";
 import type { UdfType } from "./api.ts";
 import { canonicalPath, type FunctionPath } from "./functionPath.ts";
+import type { HttpRouteTree } from "./httpRouting.ts";
 
 /** One registered function of the pushed code. */
 export interface FunctionInfo {
@@ -32,6 +33,8 @@ export interface LoadedDeployment {
   readonly components: ReadonlyMap<string, ComponentCode>;
   readonly authProviders: readonly unknown[];
   readonly environmentVariables: Readonly<Record<string, string>>;
+  /** Of the app, with what is mounted in it. */
+  readonly httpRoutes: HttpRouteTree;
   readonly paused: boolean;
   readonly canonicalUrls: { readonly convexCloudUrl: string; readonly convexSiteUrl: string };
 }

@@ -92,6 +92,12 @@ export function loadDeployment(tx: Transaction, options: DeploymentLoadOptions):
         },
       ],
     ]),
+    httpRoutes: {
+      componentPath: "",
+      routes: pushed.modules.get("http.js")?.analysis.httpRoutes?.map(({ route }) => route) ?? null,
+      httpPrefix: pushed.definition.httpPrefix,
+      mounts: new Map(),
+    },
     authProviders: pushed.authProviders,
     environmentVariables: pushed.environmentVariables,
     paused: deploymentValue(tx, pausedKey) === "true",

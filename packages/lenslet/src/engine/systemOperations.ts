@@ -29,6 +29,7 @@ import type { ComponentCode, LoadedDeployment } from "./deployment.ts";
 import { canonicalUrlKeys, pausedKey } from "./deploymentLoader.ts";
 import { parseFunctionPath } from "./functionPath.ts";
 import { handleOf } from "./hostSyscalls.ts";
+import { prepareHttpAction } from "./httpActions.ts";
 
 /** What operations of the server itself work with. Each runs in one transaction, which is committed when it returns. */
 export interface SystemOperationScope {
@@ -116,6 +117,10 @@ const operations: Readonly<Record<string, Operation>> = {
     };
   },
   // What actions need of the catalog and of the functions; they run on the net thread's side.
+  "http.prepare": (args, { deployment }) => {
+    const { method, path } = z.object({ method: z.string(), path: z.string() }).parse(args);
+    return prepareHttpAction(deployment, method, path);
+  },
   "action.functionHandle": (args, { deployment }) => {
     const { componentPath, address } = z
       .object({ componentPath: z.string(), address: z.record(z.string(), z.json()) })

@@ -107,7 +107,8 @@ export function readBytes(request: IncomingMessage, bytesMax: number, share: Bod
   });
 }
 
-function drain(request: IncomingMessage): void {
+/** Reads the rest of a body and throws it away, up to a limit. */
+export function drain(request: IncomingMessage): void {
   let left = drainedBytesMax;
   request.on("data", (chunk: Buffer) => {
     left -= chunk.length;

@@ -85,16 +85,8 @@ export class Exchange {
   }
 
   /** For `ctx.meta.getRequestMetadata()`. */
-  clientMetadata(): { readonly ip: string | null; readonly userAgent: string | null } {
-    const { headers, socket } = this.request;
-    const forwarded = headers["x-forwarded-for"];
-    const first = forwarded === undefined ? undefined : String(forwarded).split(",", 1)[0]?.trim();
-    const ip = first === undefined || first === "" ? (socket.remoteAddress ?? null) : first;
-    const userAgent = headers["user-agent"] ?? null;
-    return {
-      ip: ip === null ? null : cutBytes(ip, clientIpBytesMax),
-      userAgent: userAgent === null ? null : cutBytes(userAgent, userAgentBytesMax),
-    };
+  clientMetadata(): ClientMetadata {
+    return clientMetadataOf(this.request);
   }
 
   /** http-api.md §1.3: the header, else `?adminKey=`, else anonymous. Throws its errors. */
@@ -195,6 +187,22 @@ export class ClientVersions {
     this.#byHeader.set(header, client);
     return client;
   }
+}
+
+export interface ClientMetadata {
+  readonly ip: string | null;
+  readonly userAgent: string | null;
+}
+
+export function clientMetadataOf({ headers, socket }: IncomingMessage): ClientMetadata {
+  const forwarded = headers["x-forwarded-for"];
+  const first = forwarded === undefined ? undefined : String(forwarded).split(",", 1)[0]?.trim();
+  const ip = first === undefined || first === "" ? (socket.remoteAddress ?? null) : first;
+  const userAgent = headers["user-agent"] ?? null;
+  return {
+    ip: ip === null ? null : cutBytes(ip, clientIpBytesMax),
+    userAgent: userAgent === null ? null : cutBytes(userAgent, userAgentBytesMax),
+  };
 }
 
 function cutBytes(text: string, bytesMax: number): string {

@@ -71,7 +71,7 @@ describe("routing", () => {
     expect([answer.status, answer.json()["code"]]).toEqual([404, "FeatureNotAvailable"]);
   });
 
-  it("has no HTTP actions yet, and no CORS for them", async () => {
+  it("answers for deployments without HTTP actions, and adds no CORS for them", async () => {
     for (const method of ["GET", "POST", "OPTIONS", "DELETE"]) {
       const answer = await server.send("/http/x/y", { method, headers: { origin: "https://a.example" } });
       expect([answer.status, answer.text]).toEqual([

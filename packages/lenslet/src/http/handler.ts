@@ -5,6 +5,7 @@ import { HttpError } from "./errors.ts";
 import { ClientVersions, Exchange, type ServerState } from "./exchange.ts";
 import { addFunctionRoutes } from "./functionRoutes.ts";
 import { answerHttpAction, ignoreDisconnects } from "./httpActions.ts";
+import { splitTarget } from "./requestTarget.ts";
 import { addLaterRoutes } from "./laterRoutes.ts";
 import { addLogRoutes } from "./logRoutes.ts";
 import { addMetaRoutes } from "./metaRoutes.ts";
@@ -25,10 +26,16 @@ export const httpServerOptions: ServerOptions = {
   noDelay: true,
 };
 
-/** The HTTP API of one deployment on its cloud origin. WebSocket upgrades are not its business. */
-export function createHttpHandler(
-  options: HttpHandlerOptions,
-): (request: IncomingMessage, response: ServerResponse) => void {
+type Listener = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** The two origins of one deployment. WebSocket upgrades are not their business. */
+export interface HttpHandlers {
+  readonly cloud: Listener;
+  /** HTTP actions only (default port 3211). */
+  readonly site: Listener;
+}
+
+export function createHttpHandlers(options: HttpHandlerOptions): HttpHandlers {
   const router = new Router();
   addFunctionRoutes(router);
   addMetaRoutes(router);
@@ -44,14 +51,16 @@ export function createHttpHandler(
     requestIds: new RequestIds(options.random),
     clients: new ClientVersions(),
   };
-  return (request, response) => {
+  const cloud: Listener = (request, response) => {
     const { path, queryText } = splitTarget(request.url ?? "/");
-    if (path === "/http" || path.startsWith("/http/")) answerHttpAction(request, response);
-    else {
+    if (path === "/http" || path.startsWith("/http/")) {
+      answerHttpAction(request, response, state, "/http");
+    } else {
       ignoreDisconnects(request, response);
       answer(router, new Exchange(request, response, state, path, queryText));
     }
   };
+  return { cloud, site: (request, response) => answerHttpAction(request, response, state, "") };
 }
 
 function answer(router: Router, exchange: Exchange): void {
@@ -86,18 +95,4 @@ function preflightHeaders(request: IncomingMessage): string[] {
   const wanted = request.headers["access-control-request-headers"];
   if (wanted !== undefined) headers.push("access-control-allow-headers", wanted);
   return headers;
-}
-
-/** Tolerates doubled leading slashes and the absolute form that proxies send. */
-function splitTarget(url: string): { path: string; queryText: string } {
-  let start = 0;
-  if (url.charCodeAt(0) !== 0x2f) {
-    const scheme = url.indexOf("://");
-    const slash = scheme < 0 ? -1 : url.indexOf("/", scheme + 3);
-    start = Math.max(slash, 0);
-  }
-  while (url.charCodeAt(start) === 0x2f && url.charCodeAt(start + 1) === 0x2f) start++;
-  const mark = url.indexOf("?", start);
-  if (mark < 0) return { path: start === 0 ? url : url.slice(start), queryText: "" };
-  return { path: url.slice(start, mark), queryText: url.slice(mark + 1) };
 }

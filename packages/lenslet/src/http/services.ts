@@ -3,6 +3,8 @@ import type { Timers } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { EngineApi, FunctionCall, FunctionResult, Identity } from "../engine/api.ts";
 import type { AppMetrics } from "./appMetrics.ts";
+import type { HttpHeaders } from "../runner/actionHost/messages.ts";
+import type { RunFailure } from "../runner/types.ts";
 import type { LogStream } from "./functionLogs.ts";
 
 /** A parsed JSON object. */
@@ -42,6 +44,51 @@ export interface TestQueryService {
   runTestQuery(call: TestQueryCall): Promise<FunctionResult>;
 }
 
+/** A request to an HTTP action, up to its body. */
+export interface HttpActionCall {
+  /** As sent; HEAD too. */
+  readonly method: string;
+  /** As sent, percent-encoded, without the query and without "/http". */
+  readonly path: string;
+  /** What `request.url` says. */
+  readonly url: string;
+  readonly headers: HttpHeaders;
+  readonly hasBody: boolean;
+  readonly identity: Identity;
+  readonly requestId: string;
+  readonly client: { readonly ip: string | null; readonly userAgent: string | null };
+}
+
+/** The connection, as a running HTTP action sees it. Every method returns at once. */
+export interface HttpActionConnection {
+  /** The action has begun; what happens on the connection is told to `control` from now on. */
+  started(control: HttpActionControl): void;
+  head(status: number, headers: HttpHeaders): void;
+  /** At most `bodyWindowBytes` that have not been `taken`. */
+  chunk(bytes: Uint8Array): void;
+  /** The response is complete. */
+  end(): void;
+  /** Asks for so many more bytes of the request's body, on top of the `bodyWindowBytes` that may be sent unasked. */
+  want(bytes: number): void;
+}
+
+export interface HttpActionControl {
+  /** Null: the end of the request's body. */
+  body(bytes: Uint8Array | null): void;
+  /** So many bytes of chunks have left this process. */
+  taken(bytes: number): void;
+  /** The client is gone. The action goes on. */
+  disconnected(): void;
+}
+
+export type HttpActionEnd =
+  /** Nothing was run: no component has an `http.ts`, or none that could answer. */
+  | { readonly kind: "disabled" | "nobody" }
+  /** The response is complete. */
+  | { readonly kind: "ended" }
+  /** Before or after the head. */
+  | { readonly kind: "failed"; readonly failure: RunFailure };
+
 /** Everything the HTTP API of one deployment is made of. */
 export interface HttpHandlerOptions {
   readonly engine: EngineApi;
@@ -54,6 +101,8 @@ export interface HttpHandlerOptions {
   updateEnvironment(argsJson: string): Promise<unknown>;
   /** Runs an action to its end; the call is prepared (visibility, arguments) by the callee. */
   runAction(call: FunctionCall): Promise<FunctionResult>;
+  /** Runs an HTTP action to the end of its response. Rejects with LensletError only when nothing has been run. */
+  runHttpAction(call: HttpActionCall, connection: HttpActionConnection): Promise<HttpActionEnd>;
   readonly instanceName: string;
   /** Text of `/version`. */
   readonly version: string;

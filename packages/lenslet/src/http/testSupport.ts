@@ -22,7 +22,7 @@ import type {
 import { parseFunctionPath, strippedPath } from "../engine/functionPath.ts";
 import { AppMetrics } from "./appMetrics.ts";
 import { LogStream } from "./functionLogs.ts";
-import { createHttpHandler, httpServerOptions } from "./handler.ts";
+import { createHttpHandlers, httpServerOptions } from "./handler.ts";
 import type { HttpHandlerOptions, JsonBody, TestQueryCall } from "./services.ts";
 
 /** Test support: a real HTTP server on loopback over a fake engine. */
@@ -198,7 +198,7 @@ export class TestServer {
       this.pushed.push({ step: name, body });
       return this.pushAnswer(name);
     };
-    const handler = createHttpHandler({
+    const handlers = createHttpHandlers({
       engine,
       authenticator: fakeAuthenticator(engine, time),
       push: {
@@ -220,6 +220,7 @@ export class TestServer {
       logStream: this.logStream,
       metrics: this.metrics,
       runAction: (call) => engine.execute(call),
+      runHttpAction: async () => ({ kind: "disabled" }),
       instanceName,
       version: "lenslet-test",
       redact: false,
@@ -228,7 +229,7 @@ export class TestServer {
       onUnexpectedError: (error) => this.unexpected.push(error),
       ...changes,
     });
-    this.server = createServer(httpServerOptions, handler);
+    this.server = createServer(httpServerOptions, handlers.cloud);
   }
 
   get port(): number {

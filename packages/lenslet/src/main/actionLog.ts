@@ -1,19 +1,27 @@
-import type { ExecutionLogEntry, FunctionCall, FunctionResult } from "../engine/api.ts";
+import type { ExecutionLogEntry, FunctionCall } from "../engine/api.ts";
 import { completionEntry, noUsage } from "../engine/executionLog.ts";
-import { parseFunctionPath, strippedPath } from "../engine/functionPath.ts";
 import { LogBuffer } from "../runner/logLines.ts";
 import type { LogLine } from "../runner/types.ts";
 
 export interface ActionExecution {
   readonly call: FunctionCall;
+  readonly udfType: "Action" | "HttpAction";
   readonly componentPath: string;
-  /** Canonical. */
-  readonly functionPath: string;
+  /** The stripped path of the function, or the route. */
+  readonly identifier: string;
   readonly environment: "isolate" | "node";
   readonly executionId: string;
   /** The action that called this one. */
   readonly parentExecutionId: string | null;
   readonly startedMs: number;
+}
+
+export interface ActionEnd {
+  /** Unredacted text, null for a success. */
+  readonly error: string | null;
+  readonly returnBytes: number | null;
+  /** Of an HTTP action that has answered. */
+  readonly status?: number;
 }
 
 /** The log of one action: its lines are reported as it runs, its end without them (http-api.md §8.1). */
@@ -36,13 +44,13 @@ export class ActionLog {
     for (const line of lines) this.#buffer.log(line);
     const added = this.#buffer.lines.slice(before);
     if (added.length === 0) return;
-    const { call, componentPath, executionId, parentExecutionId } = this.#execution;
+    const { call, udfType, componentPath, identifier, executionId, parentExecutionId } = this.#execution;
     this.#executed([
       {
         kind: "Progress",
-        udfType: "Action",
+        udfType,
         componentPath: componentPath === "" ? null : componentPath,
-        identifier: this.#identifier(),
+        identifier,
         timestamp: nowMs / 1000,
         logLines: added.map(({ messages, level, timestampMs, isTruncated }) => ({
           messages,
@@ -58,12 +66,13 @@ export class ActionLog {
     ]);
   }
 
-  completed(result: FunctionResult, nowMs: number): void {
-    const { call, componentPath, executionId, parentExecutionId, startedMs, environment } = this.#execution;
+  completed(end: ActionEnd, nowMs: number): void {
+    const { call, udfType, componentPath, identifier, executionId, parentExecutionId, startedMs } =
+      this.#execution;
     const entry = completionEntry({
-      udfType: "Action",
+      udfType,
       componentPath,
-      identifier: this.#identifier(),
+      identifier,
       caller: call.caller,
       requestId: call.requestId,
       executionId,
@@ -72,15 +81,13 @@ export class ActionLog {
       startedMs,
       durationMs: Math.max(0, nowMs - startedMs),
       cached: false,
-      error: result.ok ? null : result.error.message,
-      returnBytes: result.ok ? result.valueJson.length : null,
+      error: end.error,
+      returnBytes: end.returnBytes,
       lines: [],
       usage: noUsage,
     });
-    this.#executed([{ ...entry, environment, userExecutionTime: null }]);
-  }
-
-  #identifier(): string {
-    return strippedPath(parseFunctionPath(this.#execution.functionPath));
+    const { environment } = this.#execution;
+    const success = end.status === undefined ? null : { status: String(end.status) };
+    this.#executed([{ ...entry, environment, userExecutionTime: null, success }]);
   }
 }

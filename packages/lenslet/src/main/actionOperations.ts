@@ -6,15 +6,18 @@ import type { OperationOutcome } from "../runner/actionHost/messages.ts";
 import { systemTimedOutText } from "../runner/limits.ts";
 
 /** The action that asks. */
-export interface OperationScope {
-  readonly engine: EngineApi;
-  readonly timers: Timers;
+export interface OperationTarget {
   readonly call: FunctionCall;
   readonly componentPath: string;
   /** Canonical. */
   readonly functionPath: string;
   readonly executionId: string;
   readonly environment: "isolate" | "node";
+}
+
+export interface OperationScope extends OperationTarget {
+  readonly engine: EngineApi;
+  readonly timers: Timers;
   readonly instanceName: string;
   readonly operationMsMax: number;
   /** Runs an action on behalf of this one. */
@@ -42,6 +45,9 @@ const handlers: Readonly<Record<string, Handler>> = {
   // The callee has time limits of its own.
   "1.0/actions/action": async (args, scope) => valueOf(await scope.runAction(calleeOf(args, scope))),
   "1.0/getUserIdentity": (_args, { call: { identity } }) => {
+    if (identity.kind === "anonymous" && identity.error !== undefined) {
+      throw new CalleeFailure(identity.error, undefined);
+    }
     if (identity.kind === "user") return JSON.stringify(identity.attributes);
     return JSON.stringify(identity.kind === "admin" ? identity.actingAs : null);
   },

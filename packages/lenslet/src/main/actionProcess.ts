@@ -13,6 +13,8 @@ import type {
   HostKind,
   HostMessage,
   HostSettings,
+  HttpHostMessage,
+  HttpServerMessage,
   OperationOutcome,
   ServerMessage,
 } from "../runner/actionHost/messages.ts";
@@ -26,6 +28,8 @@ import { type ActionLimits, transientText } from "./actionLimits.ts";
 export interface ActionListener {
   operation(op: string, argsJson: string): Promise<OperationOutcome>;
   lines(lines: readonly LogLine[]): void;
+  /** Only HTTP actions send these. */
+  http?(message: HttpHostMessage): void;
 }
 
 export interface ActionProcessOptions {
@@ -126,6 +130,11 @@ export class ActionProcess {
     });
   }
 
+  /** To an HTTP action; nothing happens when it has ended. */
+  tell(message: HttpServerMessage): void {
+    if (this.#inFlight.has(message.action)) this.#send(message);
+  }
+
   /** No new work; ends when what runs has ended. */
   drain(): void {
     this.#isDraining = true;
@@ -214,6 +223,12 @@ export class ActionProcess {
         return;
       case "lines":
         this.#inFlight.get(message.action)?.listener.lines(message.lines);
+        return;
+      case "responseHead":
+      case "responseBody":
+      case "responseEnd":
+      case "requestCredit":
+        this.#inFlight.get(message.action)?.listener.http?.(message);
         return;
       case "done":
         this.#done(message.action, message.outcome);

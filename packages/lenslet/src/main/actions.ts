@@ -10,11 +10,12 @@ import type {
   PreparedAction,
 } from "../engine/api.ts";
 import { ArgumentError, parseReturnValue } from "../engine/arguments.ts";
-import { parseFunctionPath } from "../engine/functionPath.ts";
+import { parseFunctionPath, strippedPath } from "../engine/functionPath.ts";
 import type { ReturnCheck } from "../engine/systemOperations.ts";
 import type { ActionOutcome, HostCode } from "../runner/actionHost/messages.ts";
 import { formatFailure, hostFailure } from "../runner/failure.ts";
 import { formatLogLine } from "../runner/logLines.ts";
+import type { HttpActionCall, HttpActionConnection, HttpActionEnd } from "../http/services.ts";
 import { parseReturnsValidator } from "../values/validator.ts";
 import { ActionAdmission, TaskQueue } from "./actionAdmission.ts";
 import { ActionCode } from "./actionCode.ts";
@@ -26,8 +27,9 @@ import {
   nodeArgumentsTooLargeText,
   tooManyActionsText,
 } from "./actionLimits.ts";
-import { answerOperation, type OperationScope } from "./actionOperations.ts";
+import { answerOperation, type OperationScope, type OperationTarget } from "./actionOperations.ts";
 import { ActionPool } from "./actionPool.ts";
+import { HttpActionRuns } from "./httpActionRuns.ts";
 
 export interface ActionRunnerOptions {
   readonly engine: EngineApi;
@@ -48,6 +50,8 @@ export interface ActionRunner {
    * once. Rejects with LensletError only when it has not been run (RateLimited, a component that does not exist).
    */
   run(call: FunctionCall): Promise<FunctionResult>;
+  /** As HttpHandlerOptions.runHttpAction. */
+  runHttp(call: HttpActionCall, connection: HttpActionConnection): Promise<HttpActionEnd>;
   /** Ends all processes; what still runs fails. */
   close(): Promise<void>;
 }
@@ -67,6 +71,7 @@ class Actions implements ActionRunner {
   readonly #pool: ActionPool;
   readonly #code: ActionCode;
   readonly #admissions: Readonly<Record<"isolate" | "node", ActionAdmission>>;
+  readonly #http: HttpActionRuns;
   #nextId = 1;
   #running = 0;
 
@@ -80,17 +85,34 @@ class Actions implements ActionRunner {
       isolate: new ActionAdmission(this.#limits, timers),
       node: new ActionAdmission(this.#limits, timers),
     };
+    this.#http = new HttpActionRuns({
+      ...options,
+      code: this.#code,
+      admission: this.#admissions.isolate,
+      timeMsMax: this.#limits.isolateTimeMsMax,
+      nextId: () => this.#nextId++,
+      process: (componentPath, code) => this.#pool.take("isolate", componentPath, code),
+      operations: (target) => {
+        const scope = this.#scope(target);
+        const queue = new TaskQueue(this.#limits.operationsPerAction);
+        return (op, argsJson) => queue.run(() => answerOperation(op, argsJson, scope));
+      },
+    });
   }
 
   run(call: FunctionCall): Promise<FunctionResult> {
     return this.#run(call, null);
   }
 
+  runHttp(call: HttpActionCall, connection: HttpActionConnection): Promise<HttpActionEnd> {
+    return this.#counted(() => this.#http.run(call, connection));
+  }
+
   close(): Promise<void> {
     return this.#pool.close();
   }
 
-  async #run(call: FunctionCall, parentExecutionId: string | null): Promise<FunctionResult> {
+  async #counted<T>(work: () => Promise<T>): Promise<T> {
     if (this.#running >= this.#limits.totalMax) {
       throw new LensletError(
         "RateLimited",
@@ -100,6 +122,14 @@ class Actions implements ActionRunner {
     }
     this.#running++;
     try {
+      return await work();
+    } finally {
+      this.#running--;
+    }
+  }
+
+  #run(call: FunctionCall, parentExecutionId: string | null): Promise<FunctionResult> {
+    return this.#counted(async () => {
       const prepared = await this.#prepare(call);
       if ("error" in prepared) return failed(prepared.error.message);
       // A callee must not wait for its caller's place.
@@ -111,9 +141,7 @@ class Actions implements ActionRunner {
       } finally {
         admission.leave();
       }
-    } finally {
-      this.#running--;
-    }
+    });
   }
 
   async #prepare(
@@ -136,15 +164,24 @@ class Actions implements ActionRunner {
     const { clock, random, executed } = this.#options;
     const { componentPath, functionPath, environment } = action;
     const executionId = randomHex(random, 16);
-    const execution = { call, componentPath, functionPath, environment, executionId, parentExecutionId };
-    const log = new ActionLog({ ...execution, startedMs: clock.nowMs() }, executed);
+    const execution = { call, componentPath, environment, executionId, parentExecutionId };
+    const identifier = strippedPath(parseFunctionPath(functionPath));
+    const log = new ActionLog(
+      { ...execution, udfType: "Action", identifier, startedMs: clock.nowMs() },
+      executed,
+    );
     const outcome = await this.#runInHost(call, action, code, executionId, log);
     const ended = outcome.ok ? await this.#checkReturns(action, outcome.resultJson) : outcome;
     const logLines = log.lines.map(formatLogLine);
     const result: FunctionResult = ended.ok
       ? { ok: true, valueJson: ended.resultJson, logLines }
       : { ok: false, error: failureOf(ended), logLines };
-    log.completed(result, clock.nowMs());
+    log.completed(
+      ended.ok
+        ? { error: null, returnBytes: ended.resultJson.length }
+        : { error: failureOf(ended).message, returnBytes: null },
+      clock.nowMs(),
+    );
     return result;
   }
 
@@ -161,7 +198,7 @@ class Actions implements ActionRunner {
       return { ok: false, failure: hostFailure(nodeArgumentsTooLargeText) };
     }
     const { module, name } = parseFunctionPath(functionPath);
-    const scope = this.#scope(call, action, executionId);
+    const scope = this.#scope({ call, componentPath, functionPath, environment, executionId });
     const operations = new TaskQueue(environment === "node" ? Infinity : operationsPerAction);
     const process = this.#pool.take(environment, componentPath, code);
     return process.run(
@@ -182,20 +219,15 @@ class Actions implements ActionRunner {
     );
   }
 
-  #scope(call: FunctionCall, action: Prepared, executionId: string): OperationScope {
+  #scope(target: OperationTarget): OperationScope {
     const { engine, timers, instanceName, report } = this.#options;
-    const { componentPath, functionPath, environment } = action;
     return {
       engine,
       timers,
-      call,
-      componentPath,
-      functionPath,
-      executionId,
-      environment,
+      ...target,
       instanceName,
       operationMsMax: this.#limits.operationMsMax,
-      runAction: (callee) => this.#run(callee, executionId),
+      runAction: (callee) => this.#run(callee, target.executionId),
       reportDefect: (error) =>
         report("error", `in an action's call: ${(error as Error)?.stack ?? String(error)}`),
     };

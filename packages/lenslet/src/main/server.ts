@@ -9,8 +9,7 @@ import { LensletError } from "../base/errors.ts";
 import type { ExecutionLogEntry } from "../engine/api.ts";
 import { AppMetrics } from "../http/appMetrics.ts";
 import { LogStream } from "../http/functionLogs.ts";
-import { createHttpHandler, httpServerOptions } from "../http/handler.ts";
-import { createSiteHandler } from "../http/httpActions.ts";
+import { createHttpHandlers, httpServerOptions } from "../http/handler.ts";
 import { LocalLogThread } from "../log/local/logThread.ts";
 import { createSyncServer } from "../sync/server.ts";
 import { createActionRunner } from "./actions.ts";
@@ -151,7 +150,7 @@ async function open(
       config.report("error", `${message}: ${(error as Error)?.stack ?? String(error)}`),
   });
   closers.push(() => syncServer.close());
-  const handler = createHttpHandler({
+  const handlers = createHttpHandlers({
     engine,
     authenticator,
     push: createPushService(engine, realTimers),
@@ -169,6 +168,7 @@ async function open(
     metrics,
     updateEnvironment: (argsJson) => updateEnvironment(engine, realTimers, argsJson),
     runAction: (call) => actions.run(call),
+    runHttpAction: (call, connection) => actions.runHttp(call, connection),
     instanceName: instance.name,
     version: packageVersion(),
     redact: config.redactErrors,
@@ -178,18 +178,18 @@ async function open(
       config.report("error", `${where}: ${(error as Error)?.stack ?? String(error)}`),
   });
 
-  let route = handler;
+  let route = handlers.cloud;
   if (config.devIssuer === true) {
     const issuer = await openDevIssuer(config.dataFolder, cloudUrl);
     const changes = Object.entries(devIssuerVariables(issuer)).map(([name, value]) => ({ name, value }));
     await updateEnvironment(engine, realTimers, JSON.stringify({ changes }));
-    route = devIssuerRoutes(issuer, handler);
+    route = devIssuerRoutes(issuer, handlers.cloud);
   }
   api.off("connection", refuse);
   site.off("connection", refuse);
   api.on("request", route);
   api.on("upgrade", (request, socket, head) => syncServer.handleUpgrade(request, socket, head));
-  site.on("request", createSiteHandler());
+  site.on("request", handlers.site);
   closers.push(() => syncServer.drain());
   return {
     cloudUrl,

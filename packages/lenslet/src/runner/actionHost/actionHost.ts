@@ -85,6 +85,15 @@ export class ActionHost {
       case "answer":
         this.#running.get(message.action)?.answer(message.operation, message.outcome);
         return;
+      case "requestBody":
+        this.#running.get(message.action)?.http?.requestBody(message.bytes);
+        return;
+      case "disconnected":
+        this.#running.get(message.action)?.disconnected();
+        return;
+      case "responseCredit":
+        this.#running.get(message.action)?.http?.responseCredit(message.bytes);
+        return;
       default:
         unreachable(message);
     }

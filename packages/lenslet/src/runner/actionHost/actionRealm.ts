@@ -25,6 +25,8 @@ import { leftoverText, notAnActionText, unawaitedText } from "./limits.ts";
 import { type Owner, owners } from "./owner.ts";
 import { builtins, platform, type RealmOwner } from "./platform.ts";
 import { RealmRun, type RunRealm } from "./realmRun.ts";
+import { ResponseFailure } from "./httpExchange.ts";
+import { respond } from "./httpInvocation.ts";
 import type { RunningAction } from "./runningAction.ts";
 
 const installers = [installCore, installEncoding, installConsole, installDeterminism];
@@ -111,6 +113,11 @@ export class ActionRealm implements Owner, RealmOwner, RunRealm {
     }
     const { exportName, modulePath } = action.run;
     const namespace = this.#record(this.#entry)!.namespace;
+    if (action.run.http !== undefined) {
+      this.#state.phase = "running";
+      this.#drive(run, () => respond(action, namespace["default"]));
+      return;
+    }
     if (!(exportName in namespace)) {
       action.fail(hostFailure(exportNotFoundText(exportName, modulePath)));
       return;
@@ -167,6 +174,12 @@ export class ActionRealm implements Owner, RealmOwner, RunRealm {
       }
       return Reflect.apply(target.invokeAction, target, [requestId, argsJson]) as unknown;
     };
+    this.#drive(run, invoke);
+  }
+
+  /** Enters user code; what it returns or throws is the end of the action. */
+  #drive(run: RealmRun, invoke: () => Promise<unknown>): void {
+    const { action } = run;
     beat();
     owners.run(run, () => {
       // In a microtask of its own: a loop that is broken off takes nothing of the host with it.
@@ -182,7 +195,7 @@ export class ActionRealm implements Owner, RealmOwner, RunRealm {
           },
           (error: unknown) => {
             run.settled();
-            action.fail(this.describe(error));
+            action.fail(error instanceof ResponseFailure ? hostFailure(error.message) : this.describe(error));
           },
         );
     });

@@ -42,3 +42,12 @@ export function actionNotFoundText(exportName: string, file: string): string {
 export function notAnActionText(exportName: string, file: string): string {
   return `\`${exportName}\` wasn't registered as a Convex action in \`${file}\``;
 }
+
+/** limits.md #76, #77 */
+export const responseBytesMax = 20 * 1024 * 1024;
+export const responseTooLargeText = "HttpResponseTooLarge: HTTP actions support responses up to 20 MiB";
+export function largeResponseText(bytes: number): string {
+  return `Large response returned from an HTTP action (actual: ${bytes} bytes, limit: ${responseBytesMax} bytes).`;
+}
+export const notAResponseText = "HTTP actions must return a Response";
+export const disconnectedText = "The client closed the connection before the response was complete.";

@@ -42,7 +42,25 @@ export interface ActionRun {
   /** Opaque for user code, which passes it back in its syscalls. */
   readonly requestId: string;
   readonly timeMsMax: number;
+  /** Present for an HTTP action: the module's default export is a router, which finds the function. */
+  readonly http?: HttpRequestHead;
 }
+
+export type HttpHeaders = readonly (readonly [name: string, value: string])[];
+
+/** A request to an HTTP action, up to its body. */
+export interface HttpRequestHead {
+  readonly method: string;
+  /** What `request.url` says. */
+  readonly url: string;
+  /** What the router is asked for: percent-encoded, without query and mount prefixes. */
+  readonly routePath: string;
+  readonly headers: HttpHeaders;
+  readonly hasBody: boolean;
+}
+
+/** Bytes of a body that may be on their way in each direction before the receiver has asked for more. */
+export const bodyWindowBytes = 256 * 1024;
 
 /** The answer to an operation; a failure becomes an Error that user code may catch. */
 export type OperationOutcome =
@@ -61,7 +79,31 @@ export type ServerMessage =
       readonly action: number;
       readonly operation: number;
       readonly outcome: OperationOutcome;
-    };
+    }
+  | HttpServerMessage;
+
+/** To an HTTP action that runs. */
+export type HttpServerMessage =
+  /** More of the request's body; null: that was all of it. */
+  | { readonly type: "requestBody"; readonly action: number; readonly bytes: Uint8Array | null }
+  /** The client is gone: what is missing of the request's body never comes, and nobody reads the answer. */
+  | { readonly type: "disconnected"; readonly action: number }
+  /** So many more bytes of the response may be sent. */
+  | { readonly type: "responseCredit"; readonly action: number; readonly bytes: number };
+
+/** From an HTTP action that runs. When "done" comes before "responseEnd", the response is cut off. */
+export type HttpHostMessage =
+  | {
+      readonly type: "responseHead";
+      readonly action: number;
+      readonly status: number;
+      readonly headers: HttpHeaders;
+    }
+  | { readonly type: "responseBody"; readonly action: number; readonly bytes: Uint8Array }
+  /** The response is complete; "done" follows when the action has ended. */
+  | { readonly type: "responseEnd"; readonly action: number }
+  /** So many more bytes of the request's body may be sent. */
+  | { readonly type: "requestCredit"; readonly action: number; readonly bytes: number };
 
 export type HostMessage =
   | { readonly type: "ready" }
@@ -75,6 +117,7 @@ export type HostMessage =
       readonly argsJson: string;
     }
   | { readonly type: "lines"; readonly action: number; readonly lines: readonly LogLine[] }
+  | HttpHostMessage
   | { readonly type: "done"; readonly action: number; readonly outcome: ActionOutcome }
   /** The process should get no new work: something in it has been broken off. */
   | { readonly type: "tainted"; readonly reason: string }

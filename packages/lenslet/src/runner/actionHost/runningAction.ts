@@ -1,9 +1,19 @@
+import { assert } from "../../base/assert.ts";
 import { slowRunShare, slowRunText, timedOutText } from "../limits.ts";
 import { logLinesMax } from "../limits.ts";
 import { makeLogLine } from "../logLines.ts";
 import type { LogLevel, LogLine, RunFailure } from "../types.ts";
 import { hostFailure } from "../failure.ts";
-import { leftoverText, nodeOperationsMax, nodeTimedOutText, tooManyOperationsText } from "./limits.ts";
+import {
+  disconnectedText,
+  largeResponseText,
+  leftoverText,
+  nodeOperationsMax,
+  nodeTimedOutText,
+  responseBytesMax,
+  tooManyOperationsText,
+} from "./limits.ts";
+import { HttpExchange } from "./httpExchange.ts";
 import type { ActionOutcome, ActionRun, HostKind, HostMessage, OperationOutcome } from "./messages.ts";
 
 interface PendingOperation {
@@ -25,6 +35,8 @@ export class RunningAction {
   readonly abort = new AbortController();
   /** Warnings about what is still open when the action succeeds. */
   danglingWarnings: () => readonly string[] = () => [];
+  /** Of an HTTP action, once it has been started. */
+  http: HttpExchange | null = null;
   readonly #options: RunningActionOptions;
   readonly #pending = new Map<number, PendingOperation>();
   readonly #startedMs = performance.now();
@@ -39,6 +51,23 @@ export class RunningAction {
     this.run = options.run;
     this.#options = options;
     this.#timer = setTimeout(() => this.#timeOut(), options.run.timeMsMax);
+  }
+
+  /** Makes the request of an HTTP action, which user code is about to get. */
+  openHttp(): HttpExchange {
+    const { http, id } = this.run;
+    assert(http !== undefined, "only HTTP actions have a request");
+    this.http = new HttpExchange(id, http, (message) => {
+      // Nothing may follow "done".
+      if (!this.#ended) this.#options.send(message);
+    });
+    return this.http;
+  }
+
+  /** The client of an HTTP action has gone away; the action goes on (functions.md §14). */
+  disconnected(): void {
+    this.log("WARN", [disconnectedText]);
+    this.http?.disconnected();
   }
 
   get ended(): boolean {
@@ -113,12 +142,15 @@ export class RunningAction {
     if (elapsedMs > timeMsMax * slowRunShare) {
       this.log("WARN", [slowRunText(timeMsMax, `${Math.round(elapsedMs)}ms`)]);
     }
+    const responseBytes = this.http?.responseBytes ?? 0;
+    if (responseBytes > responseBytesMax * slowRunShare) this.log("WARN", [largeResponseText(responseBytes)]);
     clearTimeout(this.#timer);
     this.#flushLines();
     this.#ended = true;
     this.#pending.clear();
     this.#options.send({ type: "done", action: id, outcome });
     this.#options.ended();
+    this.http?.ended();
     this.abort.abort();
   }
 

@@ -1,0 +1,175 @@
+import type { Clock } from "../base/clock.ts";
+import { LensletError } from "../base/errors.ts";
+import { type Random, randomHex } from "../base/random.ts";
+import type { EngineApi, ExecutionLogEntry, FunctionCall } from "../engine/api.ts";
+import type { PreparedHttpAction } from "../engine/httpActions.ts";
+import type { HttpActionCall, HttpActionConnection, HttpActionEnd } from "../http/services.ts";
+import type { HostCode, HttpHostMessage, OperationOutcome } from "../runner/actionHost/messages.ts";
+import { unreachable } from "../base/assert.ts";
+import { formatFailure, hostFailure } from "../runner/failure.ts";
+import type { ActionAdmission } from "./actionAdmission.ts";
+import type { ActionCode } from "./actionCode.ts";
+import { ActionLog } from "./actionLog.ts";
+import type { OperationTarget } from "./actionOperations.ts";
+import type { ActionProcess } from "./actionProcess.ts";
+
+export interface HttpActionRunsOptions {
+  readonly engine: EngineApi;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly executed: (entries: readonly ExecutionLogEntry[]) => void;
+  readonly code: ActionCode;
+  readonly admission: ActionAdmission;
+  readonly timeMsMax: number;
+  readonly nextId: () => number;
+  readonly process: (componentPath: string, code: HostCode) => ActionProcess;
+  /** Answers what one execution asks of the server. */
+  readonly operations: (
+    target: OperationTarget,
+  ) => (op: string, argsJson: string) => Promise<OperationOutcome>;
+}
+
+type Prepared = PreparedHttpAction & { readonly kind: "run" };
+
+/** See actions.ts. */
+const preparationsMax = 5;
+const pausedText =
+  "Cannot run functions while this deployment is paused. Resume the deployment in the dashboard settings to allow functions to run.";
+
+/** Runs HTTP actions: like actions, but what they get and give are streams. */
+export class HttpActionRuns {
+  readonly #options: HttpActionRunsOptions;
+
+  constructor(options: HttpActionRunsOptions) {
+    this.#options = options;
+  }
+
+  async run(call: HttpActionCall, connection: HttpActionConnection): Promise<HttpActionEnd> {
+    const prepared = await this.#prepare(call);
+    if ("kind" in prepared) {
+      if (prepared.kind !== "paused") return { kind: prepared.kind };
+      return { kind: "failed", failure: hostFailure(pausedText) };
+    }
+    const { admission } = this.#options;
+    await admission.enter();
+    try {
+      return await this.#execute(call, prepared, connection);
+    } finally {
+      admission.leave();
+    }
+  }
+
+  async #prepare({
+    method,
+    path,
+  }: HttpActionCall): Promise<
+    { readonly target: Prepared; readonly code: HostCode } | Exclude<PreparedHttpAction, Prepared>
+  > {
+    const { engine, code } = this.#options;
+    for (let tries = 0; tries < preparationsMax; tries++) {
+      const answer = await engine.system("http.prepare", JSON.stringify({ method, path }));
+      const target = JSON.parse(answer) as PreparedHttpAction;
+      if (target.kind !== "run") return target;
+      const found = await code.get(target.componentPath, target.codeId, "isolate");
+      if (found !== null) return { target, code: found };
+    }
+    throw new LensletError("Internal", "InternalServerError", "The code of the action keeps changing.");
+  }
+
+  async #execute(
+    request: HttpActionCall,
+    { target, code }: { readonly target: Prepared; readonly code: HostCode },
+    connection: HttpActionConnection,
+  ): Promise<HttpActionEnd> {
+    const { clock, random, executed, nextId, process: takeProcess, timeMsMax } = this.#options;
+    const { componentPath, identifier, localPath } = target;
+    const { identity, requestId, client, method, url, headers, hasBody } = request;
+    const call: FunctionCall = {
+      target: { kind: "path", path: "http", componentPath },
+      argsJson: "[]",
+      identity,
+      caller: "HttpEndpoint",
+      requestId,
+      client,
+    };
+    const environment = "isolate";
+    const executionId = randomHex(random, 16);
+    const log = new ActionLog(
+      {
+        call,
+        udfType: "HttpAction",
+        componentPath,
+        identifier,
+        environment,
+        executionId,
+        parentExecutionId: null,
+        startedMs: clock.nowMs(),
+      },
+      executed,
+    );
+    const functionPath = "http.js:default";
+    const operation = this.#options.operations({
+      call,
+      componentPath,
+      functionPath,
+      environment,
+      executionId,
+    });
+    const process = takeProcess(componentPath, code);
+    const id = nextId();
+    const sent = { status: null as number | null, bytes: 0 };
+    const ended = process.run(
+      {
+        id,
+        codeId: code.id,
+        modulePath: "http.js",
+        exportName: "default",
+        argsJson: "[]",
+        requestId: executionId,
+        timeMsMax,
+        http: { method, url, routePath: localPath, headers, hasBody },
+      },
+      code,
+      {
+        operation,
+        lines: (lines) => log.progress(lines, clock.nowMs()),
+        http: (message) => forward(message, connection, sent),
+      },
+    );
+    connection.started({
+      body: (bytes) => process.tell({ type: "requestBody", action: id, bytes }),
+      taken: (bytes) => process.tell({ type: "responseCredit", action: id, bytes }),
+      disconnected: () => process.tell({ type: "disconnected", action: id }),
+    });
+    const outcome = await ended;
+    const error = outcome.ok ? null : formatFailure(outcome.failure);
+    const status = sent.status ?? (outcome.ok ? 200 : 500);
+    log.completed({ error, returnBytes: sent.bytes, status }, clock.nowMs());
+    return outcome.ok ? { kind: "ended" } : { kind: "failed", failure: outcome.failure };
+  }
+}
+
+function forward(
+  message: HttpHostMessage,
+  connection: HttpActionConnection,
+  sent: { status: number | null; bytes: number },
+): void {
+  switch (message.type) {
+    case "responseHead":
+      sent.status = message.status;
+      connection.head(message.status, message.headers);
+      return;
+    case "responseBody":
+      sent.bytes += message.bytes.length;
+      connection.chunk(message.bytes);
+      return;
+    case "responseEnd":
+      connection.end();
+      return;
+    case "requestCredit":
+      connection.want(message.bytes);
+      return;
+    default:
+      unreachable(message);
+  }
+}

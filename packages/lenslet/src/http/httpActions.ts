@@ -24,10 +24,10 @@ export function answerHttpAction(
   prefix: "" | "/http",
 ): void {
   ignoreDisconnects(request, response);
-  const { onUnexpectedError } = state.options;
   answer(request, response, state, prefix).catch((error: unknown) => {
     const refusal = errorAnswer(error);
-    if (refusal.isUnexpected) onUnexpectedError(error, `${request.method ?? ""} ${request.url ?? ""}`);
+    if (refusal.isUnexpected)
+      state.options.onUnexpectedError(error, `${request.method ?? ""} ${request.url ?? ""}`);
     if (response.headersSent) response.destroy();
     else send(response, refusal.status, "application/json", refusal.body);
     drain(request);

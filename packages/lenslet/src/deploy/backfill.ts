@@ -1,6 +1,8 @@
 import { searchEntryOf } from "../search/entry.ts";
-import type { DatabaseIndex, SearchIndex, Table } from "../store/catalog.ts";
+import { vectorEntryOf } from "../search/vectorEntry.ts";
+import type { DatabaseIndex, SearchIndex, Table, VectorIndex } from "../store/catalog.ts";
 import type { SearchEntry } from "../store/searchReader.ts";
+import type { VectorEntry } from "../store/vectorReader.ts";
 import type { IndexId, Namespace, ScanRow, Store, StoredDocument } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { encodeId, type InternalId } from "../values/id.ts";
@@ -158,10 +160,10 @@ function userFields(document: StoredDocument): ValueObject {
   return fields;
 }
 
-type AnyIndex = DatabaseIndex | SearchIndex;
+type AnyIndex = DatabaseIndex | SearchIndex | VectorIndex;
 
 function indexOf(table: Table, id: IndexId): AnyIndex | undefined {
-  const indexes: readonly AnyIndex[] = [...table.indexes, ...table.searchIndexes];
+  const indexes: readonly AnyIndex[] = [...table.indexes, ...table.searchIndexes, ...table.vectorIndexes];
   return indexes.find((candidate) => candidate.id === id);
 }
 
@@ -174,16 +176,25 @@ function addToIndex(store: Store, index: AnyIndex, slice: readonly ScanRow[]): v
     store.backfillIndex(index.id, entries);
     return;
   }
-  const documents: { id: InternalId; entry: SearchEntry }[] = [];
+  if ("searchField" in index) {
+    const documents: { id: InternalId; entry: SearchEntry }[] = [];
+    for (const { document } of slice) {
+      const entry = searchEntryOf(index, document);
+      if (entry !== null) documents.push({ id: document.id, entry });
+    }
+    store.backfillSearchIndex(index.id, documents);
+    return;
+  }
+  const documents: { id: InternalId; entry: VectorEntry }[] = [];
   for (const { document } of slice) {
-    const entry = searchEntryOf(index, document);
+    const entry = vectorEntryOf(index, document);
     if (entry !== null) documents.push({ id: document.id, entry });
   }
-  store.backfillSearchIndex(index.id, documents);
+  store.backfillVectorIndex(index.id, documents);
 }
 
 /**
- * Adds every document of the table to an index of either kind. For the replay of the log: a commit that moves an index
+ * Adds every document of the table to an index of any kind. For the replay of the log: a commit that moves an index
  * out of "backfilling" says that it is complete, but the entries themselves are in no record and may be lost with the
  * store's unpersisted tail (or never have been made, on a replica). So whoever replays such a commit calls this after
  * applying it.

@@ -1,7 +1,7 @@
 import { assert } from "../base/assert.ts";
 import type { Namespace } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
-import type { SchemaJson, SearchIndexJson } from "./schemaTypes.ts";
+import type { SchemaJson, SearchIndexJson, VectorIndexJson } from "./schemaTypes.ts";
 import {
   deleteRow,
   indexRows,
@@ -15,15 +15,15 @@ import {
 /*
  * The indexes that exist (rows of `_indexes`) against those that schemas declare. A row belongs to a declaration when
  * table, name, kind and fields are equal; a changed index is a second row beside the first until the push is finished.
- * Vector indexes have no rows yet: they are only part of schemas.
  */
 
 /** The definition of an index, as far as rows have it. */
-type IndexSpec = Pick<IndexRow, "table" | "name" | "fields" | "kind" | "filterFields">;
+type IndexSpec = Pick<IndexRow, "table" | "name" | "fields" | "kind" | "filterFields" | "dimensions">;
 type DeclaredIndex = IndexSpec & { readonly staged: boolean };
 
-function keyOf({ table, name, fields, kind, filterFields }: IndexSpec): string {
-  return JSON.stringify([table, name, kind ?? "database", fields, filterFields?.toSorted() ?? []]);
+function keyOf({ table, name, fields, kind, filterFields, dimensions }: IndexSpec): string {
+  const filters = filterFields?.toSorted() ?? [];
+  return JSON.stringify([table, name, kind ?? "database", fields, filters, dimensions ?? null]);
 }
 
 function declared(schema: SchemaJson | null): ReadonlyMap<string, DeclaredIndex> {
@@ -38,6 +38,10 @@ function declared(schema: SchemaJson | null): ReadonlyMap<string, DeclaredIndex>
         const index = { ...searchSpec(table.tableName, search), staged };
         result.set(keyOf(index), index);
       }
+      for (const vector of staged ? table.stagedVectorIndexes : table.vectorIndexes) {
+        const index = { ...vectorSpec(table.tableName, vector), staged };
+        result.set(keyOf(index), index);
+      }
     }
   }
   return result;
@@ -48,6 +52,13 @@ function searchSpec(
   { indexDescriptor, searchField, filterFields }: SearchIndexJson,
 ): IndexSpec {
   return { table, name: indexDescriptor, kind: "search", fields: [searchField], filterFields };
+}
+
+function vectorSpec(
+  table: string,
+  { indexDescriptor, vectorField, filterFields, dimensions }: VectorIndexJson,
+): IndexSpec {
+  return { table, name: indexDescriptor, kind: "vector", fields: [vectorField], filterFields, dimensions };
 }
 
 function rowsIn(tx: Transaction, namespace: Namespace): readonly SystemRow<IndexRow>[] {

@@ -1,5 +1,5 @@
 import { badRequest } from "../base/errors.ts";
-import type { DatabaseIndex, SearchIndex } from "../store/catalog.ts";
+import type { DatabaseIndex, SearchIndex, VectorIndex } from "../store/catalog.ts";
 import type { Namespace } from "../store/store.ts";
 import { scheduledFunctionsTable, storageTable } from "../store/systemTables.ts";
 import type { Transaction } from "../transaction/transaction.ts";
@@ -80,7 +80,7 @@ export const frontendFunctions: Readonly<Record<string, SystemFunction>> = {
     const table = tableName === null ? null : tx.table(namespace, tableName);
     if (table === null) return null;
     const own = table.indexes.filter((index) => index !== table.byId && index !== table.byCreationTime);
-    return [...own, ...table.searchIndexes].map(describeIndex);
+    return [...own, ...table.searchIndexes, ...table.vectorIndexes].map(describeIndex);
   },
   "getById:default": (tx, _context, args) =>
     documentById(tx, namespaceOfArgument(tx, args), stringArgument(args, "id")),
@@ -136,16 +136,17 @@ function tableMapping(tx: Transaction, namespace: Namespace): Value {
   return mapping;
 }
 
-function describeIndex(index: DatabaseIndex | SearchIndex): Value {
+function describeIndex(index: DatabaseIndex | SearchIndex | VectorIndex): Value {
   const state = index.state === "enabled" ? "done" : index.state;
-  const fields =
-    "fields" in index
-      ? index.fields.slice(0, -1).map((path) => path.join("."))
-      : {
-          searchField: index.searchField.join("."),
-          filterFields: index.filterFields.map((path) => path.join(".")),
-        };
-  return { name: index.name, staged: index.staged, fields, backfill: { state } };
+  return { name: index.name, staged: index.staged, fields: describeFields(index), backfill: { state } };
+}
+
+function describeFields(index: DatabaseIndex | SearchIndex | VectorIndex): Value {
+  if ("fields" in index) return index.fields.slice(0, -1).map((path) => path.join("."));
+  const filterFields = index.filterFields.map((path) => path.join("."));
+  if ("searchField" in index) return { searchField: index.searchField.join("."), filterFields };
+  const { dimensions, vectorField } = index;
+  return { dimensions, vectorField: vectorField.join("."), filterFields };
 }
 
 function documentById(tx: Transaction, namespace: Namespace, idText: string): Value {

@@ -43,12 +43,14 @@ export interface IndexRow {
   readonly tablet: number;
   readonly name: string;
   readonly index: number;
-  /** Of a text search index: the search field alone. */
+  /** Of a text search or vector index: the searched field alone. */
   readonly fields: readonly string[];
   /** Absent for database indexes. */
-  readonly kind?: "search";
-  /** Of a text search index. */
+  readonly kind?: "search" | "vector";
+  /** Of a text search or vector index. */
   readonly filterFields?: readonly string[];
+  /** Of a vector index. */
+  readonly dimensions?: number;
   readonly state: "backfilling" | "backfilled" | "enabled";
   readonly staged: boolean;
 }

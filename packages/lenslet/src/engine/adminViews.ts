@@ -1,4 +1,4 @@
-import type { DatabaseIndex, SearchIndex } from "../store/catalog.ts";
+import type { DatabaseIndex, SearchIndex, VectorIndex } from "../store/catalog.ts";
 import type { Namespace } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 
@@ -16,7 +16,7 @@ export function describeIndexes(tx: Transaction, namespace: Namespace): { indexe
   const indexes: unknown[] = [];
   for (const table of tx.catalog().tables(namespace)) {
     if (table.system) continue;
-    for (const index of [...table.indexes, ...table.searchIndexes]) {
+    for (const index of [...table.indexes, ...table.searchIndexes, ...table.vectorIndexes]) {
       if (index === table.byId || index === table.byCreationTime) continue;
       indexes.push({
         table: table.name,
@@ -30,8 +30,10 @@ export function describeIndexes(tx: Transaction, namespace: Namespace): { indexe
   return { indexes };
 }
 
-function fieldsOf(index: DatabaseIndex | SearchIndex): unknown {
+function fieldsOf(index: DatabaseIndex | SearchIndex | VectorIndex): unknown {
   if ("fields" in index) return index.fields.map((path) => path.join("."));
-  const { searchField, filterFields } = index;
-  return { searchField: searchField.join("."), filterFields: filterFields.map((path) => path.join(".")) };
+  const filterFields = index.filterFields.map((path) => path.join("."));
+  if ("searchField" in index) return { searchField: index.searchField.join("."), filterFields };
+  const { dimensions, vectorField } = index;
+  return { dimensions, vectorField: vectorField.join("."), filterFields };
 }

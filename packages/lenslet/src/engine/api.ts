@@ -151,6 +151,9 @@ export interface EngineApi {
   /** The kind of a function, for /api/function and /api/run; null when it does not exist (or is not public and the caller no admin). */
   lookup(target: FunctionTarget, identity: Identity): Promise<UdfType | null>;
 
+  /** The answer of `1.0/actions/vectorSearch` (reference functions.md §17). Rejects with LensletError. */
+  vectorSearch(componentPath: string, argsJson: string): Promise<string>;
+
   /** Every call needs its own `closeQuery`, also while the promise is still pending it may not be closed. */
   openQuery(call: FunctionCall & { readonly journal: string | null }): Promise<OpenedQuery>;
   closeQuery(id: LiveQueryId): void;

@@ -13,6 +13,7 @@ import type { Runner } from "../runner/runner.ts";
 import type { RunFailure } from "../runner/types.ts";
 import type { DocumentWrite, SessionRequest, Store } from "../store/store.ts";
 import { ReadSet } from "../transaction/readSet.ts";
+import type { JsonObject } from "../transaction/syscallArguments.ts";
 import { type SchemaViolation, Transaction } from "../transaction/transaction.ts";
 import type { TransactionUsage } from "../transaction/usage.ts";
 import { parseValue, resolveCommitTs, stringifyValue, type JsonValue } from "../values/json.ts";
@@ -53,7 +54,8 @@ import type { Heartbeat } from "./heartbeat.ts";
 import { resolveFunction } from "./hostSyscalls.ts";
 import { type Asker, LiveQueries, type QueryRunResult, type QuerySpec } from "./liveQueries.ts";
 import { runSystemOperation } from "./systemOperations.ts";
-import type { EngineOut } from "./wire.ts";
+import type { VectorSearches } from "./vectorSearches.ts";
+import type { EngineOut, EngineRequest } from "./wire.ts";
 
 export interface CallsOptions {
   readonly store: Store;
@@ -238,6 +240,18 @@ export class Calls {
     const tx = this.#transaction(false, null);
     if (this.#backfiller.step(tx) === "idle") this.#backfillPending = false;
     this.#commit(tx, null, () => null);
+  }
+
+  startVectorSearch(
+    searches: VectorSearches,
+    seq: number,
+    { componentPath, argsJson }: EngineRequest & { readonly type: "vectorSearch" },
+  ): void {
+    const component = this.#deployment.components.get(componentPath);
+    if (component === undefined)
+      throw badRequest("ComponentPathNotFound", `Component ${componentPath} not found`);
+    const args = JSON.parse(argsJson) as JsonObject;
+    searches.start(seq, this.#transaction(true, null), component.namespace, args);
   }
 
   // ---- queries -------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import type { Clock } from "../base/clock.ts";
 import { LensletError } from "../base/errors.ts";
 import type { CommitTs, Log, LogRecord } from "../log/log.ts";
 import { searchChangesOf } from "../search/entry.ts";
+import { vectorChangesOf } from "../search/vectorEntry.ts";
 import type { IndexState } from "../store/catalog.ts";
 import { applyEffects, type CatalogEffect, type CatalogState } from "../store/catalogState.ts";
 import { makeDocument } from "../store/document.ts";
@@ -212,7 +213,12 @@ export class Committer {
       }));
       const base = { tablet: write.tablet, id, idText: write.idText, before, after, keys };
       const search = searchChangesOf(table, before, after);
-      resolved.push(search === undefined ? base : { ...base, search });
+      const vectors = vectorChangesOf(table, before, after);
+      resolved.push({
+        ...base,
+        ...(search === undefined ? {} : { search }),
+        ...(vectors === undefined ? {} : { vectors }),
+      });
     }
     return resolved;
   }
@@ -222,6 +228,7 @@ export class Committer {
     const completed = [
       ...completedOf(this.#catalog.databaseIndexes(), (index) => before.indexById(index)),
       ...completedOf(this.#catalog.searchIndexes(), (index) => before.searchIndexById(index)),
+      ...completedOf(this.#catalog.vectorIndexes(), (index) => before.vectorIndexById(index)),
     ];
     for (const index of completed) {
       const table = this.#catalog.tableByTablet(index.tablet);

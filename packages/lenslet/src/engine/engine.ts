@@ -6,6 +6,7 @@ import type { FunctionFailure, LiveQueryId, LiveQueryState } from "./api.ts";
 import { Calls, type CallsOptions } from "./calls.ts";
 import type { Committer } from "./committer.ts";
 import { encodeExecutions } from "./executionLog.ts";
+import { VectorSearches } from "./vectorSearches.ts";
 import type {
   EngineHandover,
   EngineIn,
@@ -30,6 +31,8 @@ export interface EngineOptions extends Omit<CallsOptions, "committer"> {
   readonly soon: (callback: () => void) => void;
 }
 
+/** Answered when it has run; a vector search goes on in the ticks after. */
+type ImmediateRequest = Exclude<EngineRequest, { readonly type: "vectorSearch" }>;
 type QueuedCall = EngineIn & { readonly type: "call" };
 
 /**
@@ -41,6 +44,7 @@ export class Engine {
   readonly #calls: Calls;
   readonly #writes: QueuedCall[] = [];
   readonly #reads: QueuedCall[] = [];
+  readonly #searches: VectorSearches;
   readonly #closes: { id: LiveQueryId; watchers: number }[] = [];
   readonly #reopens: ReopenedQuery[] = [];
   #out: EngineOut[] = [];
@@ -53,6 +57,7 @@ export class Engine {
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#calls = new Calls(options);
+    this.#searches = new VectorSearches(options.store, options.clock);
   }
 
   /**
@@ -109,6 +114,7 @@ export class Engine {
       this.#reads.length > 0 ||
       this.#closes.length > 0 ||
       this.#reopens.length > 0 ||
+      this.#searches.hasWork ||
       this.#calls.hasBackfillWork
     );
   }
@@ -130,6 +136,7 @@ export class Engine {
     this.#refresh();
     for (const { id, watchers } of this.#closes.splice(0)) this.#calls.live.close(id, watchers);
     this.#runTurn(this.#reads, this.#nowMs() + turnBudgetMs);
+    this.#runSearches();
     this.#post();
     this.#options.committer.persistIfDue();
   }
@@ -144,6 +151,14 @@ export class Engine {
     if (done > 0) queue.splice(0, done);
   }
 
+  #runSearches(): void {
+    for (const outcome of this.#searches.step((seq) => this.#calls.beginCall(seq))) {
+      const { seq } = outcome;
+      if ("resultJson" in outcome) this.#out.push({ type: "answer", seq, value: outcome.resultJson });
+      else this.#out.push({ type: "reject", seq, error: this.#wireError(outcome.error) });
+    }
+  }
+
   #runBackfill(): void {
     if (!this.#calls.hasBackfillWork) return;
     const busy = this.#writes.length > 0 || this.#reads.length > 0;
@@ -155,6 +170,10 @@ export class Engine {
   #run({ seq, request, condemned }: QueuedCall): void {
     try {
       this.#calls.beginCall(seq);
+      if (request.type === "vectorSearch") {
+        this.#calls.startVectorSearch(this.#searches, seq, request);
+        return;
+      }
       const value = this.#answer(seq, request, condemned ?? null);
       const renewed = this.#calls.live.takeRenewed();
       if (renewed.length > 0) this.#publish(renewed);
@@ -164,7 +183,7 @@ export class Engine {
     }
   }
 
-  #answer(seq: number, request: EngineRequest, condemned: FunctionFailure | null): unknown {
+  #answer(seq: number, request: ImmediateRequest, condemned: FunctionFailure | null): unknown {
     const calls = this.#calls;
     switch (request.type) {
       case "query":

@@ -198,6 +198,9 @@ export class EngineClient implements EngineApi {
   openQuery(call: FunctionCall & { readonly journal: string | null }): Promise<OpenedQuery> {
     return this.#call({ type: "open", call }) as Promise<OpenedQuery>;
   }
+  vectorSearch(componentPath: string, argsJson: string): Promise<string> {
+    return this.#call({ type: "vectorSearch", componentPath, argsJson }) as Promise<string>;
+  }
   system(operation: string, argsJson: string): Promise<string> {
     return this.#call({ type: "system", operation, argsJson }) as Promise<string>;
   }

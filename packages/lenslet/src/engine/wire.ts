@@ -23,6 +23,7 @@ export type EngineRequest =
   | { readonly type: "prepareAction"; readonly call: FunctionCall }
   | { readonly type: "lookup"; readonly target: FunctionTarget; readonly identity: Identity }
   | { readonly type: "open"; readonly call: FunctionCall & { readonly journal: string | null } }
+  | { readonly type: "vectorSearch"; readonly componentPath: string; readonly argsJson: string }
   | { readonly type: "system"; readonly operation: string; readonly argsJson: string };
 
 export type EngineIn =

@@ -92,6 +92,9 @@ export class FakeEngine implements EngineApi {
     const { environmentVariables, canonicalUrls } = this;
     return { version: 1, authProviders: [], environmentVariables, canonicalUrls };
   }
+  vectorSearch(): Promise<string> {
+    return Promise.reject(new Error("not used here"));
+  }
   async system(operation: string, argsJson: string): Promise<string> {
     this.operations.push({ operation, args: JSON.parse(argsJson) });
     return this.systemAnswer(operation);

@@ -44,6 +44,8 @@ const handlers: Readonly<Record<string, Handler>> = {
     valueOf(await limited(scope, scope.engine.mutation(calleeOf(args, scope)))),
   // The callee has time limits of its own.
   "1.0/actions/action": async (args, scope) => valueOf(await scope.runAction(calleeOf(args, scope))),
+  "1.0/actions/vectorSearch": (args, scope) =>
+    limited(scope, scope.engine.vectorSearch(scope.componentPath, JSON.stringify(args))),
   "1.0/getUserIdentity": (_args, { call: { identity } }) => {
     if (identity.kind === "anonymous" && identity.error !== undefined) {
       throw new CalleeFailure(identity.error, undefined);
@@ -74,7 +76,6 @@ const handlers: Readonly<Record<string, Handler>> = {
 const notYet: Readonly<Record<string, string>> = {
   "1.0/actions/schedule": "The scheduler",
   "1.0/actions/cancel_job": "The scheduler",
-  "1.0/actions/vectorSearch": "Vector search",
   "1.0/storageGetUrl": "File storage",
   "1.0/storageGetMetadata": "File storage",
   "1.0/storageGenerateUploadUrl": "File storage",

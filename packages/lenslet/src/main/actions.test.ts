@@ -390,7 +390,6 @@ describe("operations", () => {
     expect(await errorOf("basics:schedule")).toContain(`Uncaught Error: The scheduler ${later}\n`);
     expect(await errorOf("basics:store")).toContain(`Uncaught Error: File storage ${later}\n`);
     const raw = (op: string, args?: string) => errorOf("basics:raw", { op, args });
-    expect(await raw("1.0/actions/vectorSearch")).toContain(`Uncaught Error: Vector search ${later}\n`);
     expect(await raw("1.0/nonsense")).toContain("Uncaught Error: Unknown async operation 1.0/nonsense\n");
     expect(await raw("1.0/getTransactionMetrics")).toContain(
       "Unknown async operation 1.0/getTransactionMetrics",

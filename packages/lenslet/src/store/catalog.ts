@@ -31,6 +31,19 @@ export interface SearchIndex {
   readonly staged: boolean;
 }
 
+/** A vector index. Its `id` is of the same sequence as those of database indexes. */
+export interface VectorIndex {
+  readonly id: IndexId;
+  readonly name: string;
+  readonly tablet: TabletId;
+  /** Field paths as arrays of segments. */
+  readonly vectorField: readonly string[];
+  readonly filterFields: readonly (readonly string[])[];
+  readonly dimensions: number;
+  readonly state: IndexState;
+  readonly staged: boolean;
+}
+
 export interface Table {
   readonly namespace: Namespace;
   readonly name: string;
@@ -42,6 +55,7 @@ export interface Table {
   readonly indexes: readonly DatabaseIndex[];
   /** Here too a name may occur twice. */
   readonly searchIndexes: readonly SearchIndex[];
+  readonly vectorIndexes: readonly VectorIndex[];
   /** System tables (names start with "_"): hidden from user code, not schema-checked, counted apart. */
   readonly system: boolean;
 }

@@ -36,7 +36,14 @@ export interface SearchIndexRow extends IndexRowBase {
   readonly filterFields: readonly string[];
 }
 
-export type IndexRow = DatabaseIndexRow | SearchIndexRow;
+export interface VectorIndexRow extends IndexRowBase {
+  readonly kind: "vector";
+  readonly vectorField: string;
+  readonly filterFields: readonly string[];
+  readonly dimensions: number;
+}
+
+export type IndexRow = DatabaseIndexRow | SearchIndexRow | VectorIndexRow;
 
 export interface SchemaRow {
   readonly namespace: Namespace;
@@ -70,10 +77,14 @@ export function decodeIndexRow(value: ValueObject): IndexRow {
   switch (value["kind"]) {
     case undefined:
       return { ...base, kind: "database", fields };
-    case "search": {
-      const [searchField, ...others] = fields;
-      assert(searchField !== undefined && others.length === 0, "a search index has one search field");
-      return { ...base, kind: "search", searchField, filterFields: pathsField(value, "filterFields") };
+    case "search":
+    case "vector": {
+      const [field, ...others] = fields;
+      assert(field !== undefined && others.length === 0, "an index for searches has one field");
+      const filterFields = pathsField(value, "filterFields");
+      if (value["kind"] === "search") return { ...base, kind: "search", searchField: field, filterFields };
+      const dimensions = integerField(value, "dimensions");
+      return { ...base, kind: "vector", vectorField: field, filterFields, dimensions };
     }
     default:
       throw new AssertionError("an _indexes document is of a known kind");

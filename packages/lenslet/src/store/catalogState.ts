@@ -1,6 +1,6 @@
 import { assert } from "../base/assert.ts";
 import type { InternalId } from "../values/id.ts";
-import type { Catalog, DatabaseIndex, EnforcedSchema, SearchIndex, Table } from "./catalog.ts";
+import type { Catalog, DatabaseIndex, EnforcedSchema, SearchIndex, Table, VectorIndex } from "./catalog.ts";
 import {
   decodeIndexRow,
   decodeSchemaRow,
@@ -9,8 +9,17 @@ import {
   type IndexRow,
   type SchemaRow,
   type SearchIndexRow,
+  type VectorIndexRow,
 } from "./catalogRows.ts";
-import type { DocumentWrite, IndexId, Namespace, Store, StoredDocument, TabletId } from "./store.ts";
+import type {
+  DocumentWrite,
+  IndexId,
+  Namespace,
+  Store,
+  StoredDocument,
+  TabletId,
+  VectorIndexShape,
+} from "./store.ts";
 import {
   firstUserPhysicalId,
   indexesTable,
@@ -26,6 +35,12 @@ export type CatalogEffect =
   | { readonly kind: "dropTablet"; readonly tablet: TabletId }
   | { readonly kind: "createIndex"; readonly index: IndexId; readonly tablet: TabletId }
   | { readonly kind: "createSearchIndex"; readonly index: IndexId; readonly tablet: TabletId }
+  | {
+      readonly kind: "createVectorIndex";
+      readonly index: IndexId;
+      readonly tablet: TabletId;
+      readonly shape: VectorIndexShape;
+    }
   | { readonly kind: "dropIndex"; readonly index: IndexId };
 
 /** Carries out effects in order. */
@@ -44,6 +59,9 @@ export function applyEffects(store: Store, effects: readonly CatalogEffect[]): v
       case "createSearchIndex":
         store.createSearchIndex(effect.index, effect.tablet);
         break;
+      case "createVectorIndex":
+        store.createVectorIndex(effect.index, effect.tablet, effect.shape);
+        break;
       case "dropIndex":
         store.dropIndex(effect.index);
         break;
@@ -61,6 +79,7 @@ interface Parts {
   readonly namespaces: ReadonlyMap<Namespace, NamespaceTables>;
   readonly indexes: ReadonlyMap<IndexId, DatabaseIndex>;
   readonly searchIndexes: ReadonlyMap<IndexId, SearchIndex>;
+  readonly vectorIndexes: ReadonlyMap<IndexId, VectorIndex>;
   /** User indexes of each tablet, keyed by their `_indexes` document; also those whose table is gone. */
   readonly indexRows: ReadonlyMap<TabletId, ReadonlyMap<InternalId, IndexRow>>;
   /** `_schemas` documents that are active, pending or validated. */
@@ -88,6 +107,7 @@ export class CatalogState implements Catalog {
       namespaces: new Map(),
       indexes: new Map(),
       searchIndexes: new Map(),
+      vectorIndexes: new Map(),
       indexRows: new Map(),
       schemaRows: new Map(),
       nextPhysicalId: firstUserPhysicalId,
@@ -151,6 +171,15 @@ export class CatalogState implements Catalog {
     return this.#parts.searchIndexes.values();
   }
 
+  vectorIndexById(index: IndexId): VectorIndex | null {
+    return this.#parts.vectorIndexes.get(index) ?? null;
+  }
+
+  /** Every vector index of every table. */
+  vectorIndexes(): Iterable<VectorIndex> {
+    return this.#parts.vectorIndexes.values();
+  }
+
   /**
    * Lowest physical id that was never used; tables and indexes draw from one sequence. Asking does not take it: who
    * needs several counts on from here, and they are taken by the commit whose documents name them.
@@ -189,6 +218,7 @@ class Draft {
   readonly #schemaRows: Map<InternalId, SchemaRow>;
   readonly #indexes: Map<IndexId, DatabaseIndex>;
   readonly #searchIndexes: Map<IndexId, SearchIndex>;
+  readonly #vectorIndexes: Map<IndexId, VectorIndex>;
   /** Tables as they are to be, without their final list of indexes. */
   readonly #changed = new Map<TabletId, Table>();
   readonly #removed = new Map<TabletId, Table>();
@@ -200,6 +230,7 @@ class Draft {
     this.#namespaces = new Map(parts.namespaces);
     this.#indexes = new Map(parts.indexes);
     this.#searchIndexes = new Map(parts.searchIndexes);
+    this.#vectorIndexes = new Map(parts.vectorIndexes);
     this.#indexRows = new Map(parts.indexRows);
     this.#schemaRows = new Map(parts.schemaRows);
     this.#nextPhysicalId = parts.nextPhysicalId;
@@ -244,7 +275,7 @@ class Draft {
       if (table !== undefined && !this.#removed.has(tablet) && !this.#changed.has(tablet)) {
         this.#removed.set(tablet, table);
         const indexes = [table.byId, table.byCreationTime];
-        this.#changed.set(tablet, { ...table, indexes, searchIndexes: [] });
+        this.#changed.set(tablet, { ...table, indexes, searchIndexes: [], vectorIndexes: [] });
       }
     }
     const byNamespace = this.#openNamespaces();
@@ -252,6 +283,7 @@ class Draft {
       this.#tables.delete(table.tablet);
       for (const index of table.indexes) this.#indexes.delete(index.id);
       for (const index of table.searchIndexes) this.#searchIndexes.delete(index.id);
+      for (const index of table.vectorIndexes) this.#vectorIndexes.delete(index.id);
       byNamespace(table.namespace).byName.delete(table.name);
       byNamespace(table.namespace).byNumber.delete(table.number);
     }
@@ -264,6 +296,7 @@ class Draft {
       this.#tables.set(table.tablet, table);
       for (const index of table.indexes) this.#indexes.set(index.id, index);
       for (const index of table.searchIndexes) this.#searchIndexes.set(index.id, index);
+      for (const index of table.vectorIndexes) this.#vectorIndexes.set(index.id, index);
       byName.set(table.name, table);
       byNumber.set(table.number, table);
     }
@@ -272,6 +305,7 @@ class Draft {
       namespaces: this.#namespaces,
       indexes: this.#indexes,
       searchIndexes: this.#searchIndexes,
+      vectorIndexes: this.#vectorIndexes,
       indexRows: this.#indexRows,
       schemaRows: this.#schemaRows,
       nextPhysicalId: this.#nextPhysicalId,
@@ -318,6 +352,9 @@ function effectsBetween(before: Parts, after: Parts): CatalogEffect[] {
       for (const { id } of table.searchIndexes) {
         if (!after.searchIndexes.has(id)) effects.push({ kind: "dropIndex", index: id });
       }
+      for (const { id } of table.vectorIndexes) {
+        if (!after.vectorIndexes.has(id)) effects.push({ kind: "dropIndex", index: id });
+      }
     }
   }
   for (const table of after.tables.values()) {
@@ -333,17 +370,26 @@ function effectsBetween(before: Parts, after: Parts): CatalogEffect[] {
         if (!before.searchIndexes.has(id))
           effects.push({ kind: "createSearchIndex", index: id, tablet: table.tablet });
       }
+      for (const index of table.vectorIndexes) {
+        if (!before.vectorIndexes.has(index.id)) effects.push(vectorIndexCreation(index));
+      }
     }
   }
   return effects;
 }
 
-function creationOf({ tablet, byId, indexes, searchIndexes }: Table): CatalogEffect[] {
+function vectorIndexCreation({ id, tablet, dimensions, filterFields }: VectorIndex): CatalogEffect {
+  const shape = { dimensions, filterFields: filterFields.length };
+  return { kind: "createVectorIndex", index: id, tablet, shape };
+}
+
+function creationOf({ tablet, byId, indexes, searchIndexes, vectorIndexes }: Table): CatalogEffect[] {
   const stored = indexes.filter(({ id }) => id !== byId.id);
   return [
     { kind: "createTablet", tablet, byId: byId.id },
     ...stored.map(({ id }): CatalogEffect => ({ kind: "createIndex", index: id, tablet })),
     ...searchIndexes.map(({ id }): CatalogEffect => ({ kind: "createSearchIndex", index: id, tablet })),
+    ...vectorIndexes.map(vectorIndexCreation),
   ];
 }
 
@@ -363,6 +409,7 @@ function systemTable(definition: SystemTableDefinition): Table {
     byCreationTime,
     indexes,
     searchIndexes: [],
+    vectorIndexes: [],
     system: true,
   };
 }
@@ -370,7 +417,8 @@ function systemTable(definition: SystemTableDefinition): Table {
 function userTable(row: ReturnType<typeof decodeTableRow>): Table {
   const { byId, byCreationTime } = ownIndexes(row.tablet, row.byId, row.byCreationTime);
   const system = row.name.startsWith("_");
-  return { ...row, byId, byCreationTime, indexes: [byId, byCreationTime], searchIndexes: [], system };
+  const indexes = [byId, byCreationTime];
+  return { ...row, byId, byCreationTime, indexes, searchIndexes: [], vectorIndexes: [], system };
 }
 
 function ownIndexes(tablet: TabletId, byId: IndexId, byCreationTime: IndexId) {
@@ -390,17 +438,26 @@ function ownIndexes(tablet: TabletId, byId: IndexId, byCreationTime: IndexId) {
 function withIndexes(table: Table, rows: Iterable<IndexRow>): Table {
   const indexes = [...table.indexes];
   const searchIndexes: SearchIndex[] = [];
+  const vectorIndexes: VectorIndex[] = [];
   for (const row of rows) {
     if (row.kind === "database") indexes.push(databaseIndex(row));
-    else searchIndexes.push(searchIndex(row));
+    else if (row.kind === "search") searchIndexes.push(searchIndex(row));
+    else vectorIndexes.push(vectorIndex(row));
   }
-  return { ...table, indexes, searchIndexes };
+  return { ...table, indexes, searchIndexes, vectorIndexes };
 }
 
 function searchIndex(row: SearchIndexRow): SearchIndex {
   const { index, name, tablet, state, staged } = row;
   const filterFields = row.filterFields.map((path) => path.split("."));
   return { id: index, name, tablet, searchField: row.searchField.split("."), filterFields, state, staged };
+}
+
+function vectorIndex(row: VectorIndexRow): VectorIndex {
+  const { index, name, tablet, dimensions, state, staged } = row;
+  const vectorField = row.vectorField.split(".");
+  const filterFields = row.filterFields.map((path) => path.split("."));
+  return { id: index, name, tablet, vectorField, filterFields, dimensions, state, staged };
 }
 
 function databaseIndex(row: DatabaseIndexRow): DatabaseIndex {

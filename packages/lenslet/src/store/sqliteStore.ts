@@ -16,9 +16,13 @@ import type {
   Store,
   StoredDocument,
   TabletId,
+  VectorIndexShape,
 } from "./store.ts";
 import type { SearchEntry, SearchReader } from "./searchReader.ts";
 import { SearchTable } from "./text/searchTable.ts";
+import type { VectorEntry, VectorReader } from "./vectorReader.ts";
+import { defaultVectorMemoryBytesMax, VectorMemory } from "./vector/memory.ts";
+import { VectorTable, type VectorIndexRow } from "./vector/vectorTable.ts";
 import { WriteBuffer } from "./writeBuffer.ts";
 
 export const defaultCacheBytesMax = 128 * 1024 * 1024;
@@ -28,6 +32,8 @@ export const defaultLockWaitMs = 2000;
 export interface SqliteStoreOptions {
   /** Heap for documents that were read or written recently. */
   readonly cacheBytesMax?: number;
+  /** Memory for the codes of vector indexes. */
+  readonly vectorMemoryBytesMax?: number;
   readonly lockWaitMs?: number;
 }
 
@@ -49,7 +55,11 @@ export interface SqliteStore extends Store {
  */
 export function openSqliteStore(path: string, options: SqliteStoreOptions = {}): SqliteStore {
   const database = new SqliteDatabase(path, options.lockWaitMs ?? defaultLockWaitMs);
-  return new OpenSqliteStore(database, options.cacheBytesMax ?? defaultCacheBytesMax);
+  return new OpenSqliteStore(
+    database,
+    options.cacheBytesMax ?? defaultCacheBytesMax,
+    options.vectorMemoryBytesMax ?? defaultVectorMemoryBytesMax,
+  );
 }
 
 const idLength = 16;
@@ -67,6 +77,8 @@ class OpenSqliteStore implements SqliteStore {
   readonly #tables = new Map<TabletId, DocumentTable>();
   readonly #indexes = new Map<IndexId, IndexTable>();
   readonly #searchIndexes = new Map<IndexId, SearchTable>();
+  readonly #vectorMemory: VectorMemory;
+  readonly #vectorIndexes = new Map<IndexId, VectorTable>();
   /** Physical ids dropped since opening: the commit that drops something may still mention it. */
   readonly #dropped = new Set<TabletId | IndexId>();
   readonly #recounted = new Set<DocumentTable>();
@@ -76,13 +88,15 @@ class OpenSqliteStore implements SqliteStore {
   /** Set when SQLite failed (disk full, I/O error): it may have rolled back, so nothing here can be trusted any more. */
   #failure: unknown = null;
 
-  constructor(database: SqliteDatabase, cacheBytesMax: number) {
+  constructor(database: SqliteDatabase, cacheBytesMax: number, vectorMemoryBytesMax: number) {
     this.#database = database;
+    this.#vectorMemory = new VectorMemory(vectorMemoryBytesMax);
     this.#cache = new DocumentCache(cacheBytesMax);
     database.exec(`
       CREATE TABLE IF NOT EXISTS tablets (tablet INTEGER PRIMARY KEY, by_id INTEGER NOT NULL, count INTEGER NOT NULL);
       CREATE TABLE IF NOT EXISTS indexes (id INTEGER PRIMARY KEY, tablet INTEGER NOT NULL);`);
     SearchTable.createList(database);
+    VectorTable.createList(database);
     this.#requests = new SessionRequests(database, this.#buffer);
     this.#appliedTs = BigInt(database.getMeta("appliedTs") ?? 0);
     this.#greatestPhysicalId = Number(database.getMeta("greatestPhysicalId") ?? 0);
@@ -95,6 +109,7 @@ class OpenSqliteStore implements SqliteStore {
     for (const [id, tablet, state] of this.#rows("SELECT id, tablet, state FROM search_indexes")) {
       this.#addSearchIndex(Number(id), Number(tablet), String(state));
     }
+    for (const row of VectorTable.list(database)) this.#addVectorIndex(row);
   }
 
   appliedTs(): CommitTs {
@@ -122,7 +137,8 @@ class OpenSqliteStore implements SqliteStore {
   dropTablet(tablet: TabletId): void {
     const table = this.#tables.get(tablet);
     if (table === undefined) return;
-    for (const index of [...this.#indexes.values(), ...this.#searchIndexes.values()]) {
+    const indexes = [this.#indexes, this.#searchIndexes, this.#vectorIndexes];
+    for (const index of indexes.flatMap((ofKind) => [...ofKind.values()])) {
       if (index.tablet === tablet) this.dropIndex(index.id);
     }
     this.#change(() => {
@@ -165,19 +181,38 @@ class OpenSqliteStore implements SqliteStore {
     this.#addSearchIndex(index, tablet, state);
   }
 
+  createVectorIndex(index: IndexId, tablet: TabletId, shape: VectorIndexShape): void {
+    const existing = this.#vectorIndexes.get(index);
+    if (existing !== undefined) {
+      assert(existing.tablet === tablet, "an index keeps its tablet");
+      return;
+    }
+    const row = { id: index, tablet, ...shape, nextSlot: 0 };
+    this.#change(() => {
+      VectorTable.create(this.#database, row);
+      this.#raisePhysicalId(index);
+    });
+    this.#addVectorIndex(row);
+  }
+
   dropIndex(index: IndexId): void {
-    const table = this.#indexes.get(index) ?? this.#searchIndexes.get(index);
+    const table =
+      this.#indexes.get(index) ?? this.#searchIndexes.get(index) ?? this.#vectorIndexes.get(index);
     if (table === undefined) return;
     this.#change(() => {
       this.#buffer.forget(table);
       if (table instanceof SearchTable) SearchTable.drop(this.#database, index);
-      else {
+      else if (table instanceof VectorTable) {
+        table.close();
+        VectorTable.drop(this.#database, index);
+      } else {
         IndexTable.drop(this.#database, index);
         this.#database.prepare("DELETE FROM indexes WHERE id = ?").run(index);
       }
     });
     this.#indexes.delete(index);
     this.#searchIndexes.delete(index);
+    this.#vectorIndexes.delete(index);
     this.#dropped.add(index);
   }
 
@@ -206,6 +241,18 @@ class OpenSqliteStore implements SqliteStore {
   ): void {
     this.#change(() => {
       this.#searchTable(index).backfill(documents);
+      if (this.#buffer.isFull) this.#buffer.flush();
+    });
+  }
+
+  backfillVectorIndex(
+    index: IndexId,
+    documents: readonly { readonly id: InternalId; readonly entry: VectorEntry }[],
+  ): void {
+    const table = this.#vectorIndexes.get(index);
+    assert(table !== undefined, "an index is created before it is backfilled");
+    this.#change(() => {
+      table.backfill(documents);
       if (this.#buffer.isFull) this.#buffer.flush();
     });
   }
@@ -246,6 +293,11 @@ class OpenSqliteStore implements SqliteStore {
   searchReader(index: IndexId): SearchReader {
     this.#assertUsable();
     return this.#searchTable(index).reader();
+  }
+
+  vectorReader(index: IndexId): VectorReader | null {
+    this.#assertUsable();
+    return this.#vectorIndexes.get(index)?.reader() ?? null;
   }
 
   count(tablet: TabletId): number {
@@ -294,7 +346,7 @@ class OpenSqliteStore implements SqliteStore {
     this.#change(() => this.#database.setMeta(key, value));
   }
 
-  #applyWrite({ tablet, id, before, after, keys, search }: DocumentWrite): void {
+  #applyWrite({ tablet, id, before, after, keys, search = [], vectors = [] }: DocumentWrite): void {
     const table = this.#tables.get(tablet);
     if (table === undefined) {
       assert(this.#dropped.has(tablet), "a commit writes to tablets that exist");
@@ -308,10 +360,14 @@ class OpenSqliteStore implements SqliteStore {
       if (index !== undefined) index.change(change.before, change.after);
       else assert(this.#dropped.has(change.index), "a commit changes indexes that exist");
     }
-    if (search === undefined) return;
     for (const change of search) {
       const index = this.#searchIndexes.get(change.index);
       if (index !== undefined) index.change(id, change.before, change.after);
+      else assert(this.#dropped.has(change.index), "a commit changes indexes that exist");
+    }
+    for (const change of vectors) {
+      const index = this.#vectorIndexes.get(change.index);
+      if (index !== undefined) index.change(id, change.existed, change.after);
       else assert(this.#dropped.has(change.index), "a commit changes indexes that exist");
     }
   }
@@ -348,6 +404,11 @@ class OpenSqliteStore implements SqliteStore {
 
   #addSearchIndex(index: IndexId, tablet: TabletId, state: string): void {
     this.#searchIndexes.set(index, new SearchTable(this.#database, this.#buffer, index, tablet, state));
+  }
+
+  #addVectorIndex(row: VectorIndexRow): void {
+    const table = new VectorTable(this.#database, this.#buffer, this.#vectorMemory, row);
+    this.#vectorIndexes.set(row.id, table);
   }
 
   #searchTable(index: IndexId): SearchTable {

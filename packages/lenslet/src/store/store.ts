@@ -3,6 +3,7 @@ import type { InternalId } from "../values/id.ts";
 import type { IndexKey } from "../values/key.ts";
 import type { ValueObject } from "../values/value.ts";
 import type { SearchEntry, SearchEntryChange, SearchReader } from "./searchReader.ts";
+import type { VectorEntry, VectorEntryChange, VectorReader } from "./vectorReader.ts";
 
 /** Physical number of a table in the store; unique across namespaces and never reused. */
 export type TabletId = number & { readonly __tabletId?: true };
@@ -35,6 +36,8 @@ export interface DocumentWrite {
   readonly keys: readonly IndexKeyChange[];
   /** One for each text search index of the table; absent when it has none. */
   readonly search?: readonly SearchEntryChange[];
+  /** One for each vector index that the write changes; absent when there is none. */
+  readonly vectors?: readonly VectorEntryChange[];
 }
 
 /** Every key ends with the 16 bytes of the document's internal id; by_id's key is nothing else. */
@@ -42,6 +45,13 @@ export interface IndexKeyChange {
   readonly index: IndexId;
   readonly before: IndexKey | null;
   readonly after: IndexKey | null;
+}
+
+/** What the store has to know of a vector index: nothing of it ever changes. */
+export interface VectorIndexShape {
+  readonly dimensions: number;
+  /** How many there are. */
+  readonly filterFields: number;
 }
 
 export interface ScanRow {
@@ -76,7 +86,8 @@ export interface Store {
   dropTablet(tablet: TabletId): void;
   createIndex(index: IndexId, tablet: TabletId): void;
   createSearchIndex(index: IndexId, tablet: TabletId): void;
-  /** Of either kind. */
+  createVectorIndex(index: IndexId, tablet: TabletId, shape: VectorIndexShape): void;
+  /** Of any kind. */
   dropIndex(index: IndexId): void;
   /** Greatest TabletId or IndexId ever created here, dropped ones included; 0 when empty. Physical ids are never reused. */
   greatestPhysicalId(): number;
@@ -93,6 +104,10 @@ export interface Store {
     index: IndexId,
     documents: readonly { readonly id: InternalId; readonly entry: SearchEntry }[],
   ): void;
+  backfillVectorIndex(
+    index: IndexId,
+    documents: readonly { readonly id: InternalId; readonly entry: VectorEntry }[],
+  ): void;
 
   get(tablet: TabletId, id: InternalId): StoredDocument | null;
   /**
@@ -108,6 +123,8 @@ export interface Store {
   ): ScanRow[];
   /** A text search index, to be read before the next change. */
   searchReader(index: IndexId): SearchReader;
+  /** The same for a vector index; null if there is none. */
+  vectorReader(index: IndexId): VectorReader | null;
   count(tablet: TabletId): number;
   sessionRequest(sessionId: string, requestId: number): SessionRequest | null;
   /** Deletes dedup records with ts < before. */

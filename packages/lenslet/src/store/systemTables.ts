@@ -49,7 +49,8 @@ function define(
 export const tablesTable = define(513, "_tables");
 /**
  * `{namespace, table, tablet, name, index, fields: ["a.b"], state, staged}`: one document for each user index. Text
- * search indexes have `kind: "search"` and `filterFields`, and one field, the search field.
+ * search indexes have `kind: "search"` and `filterFields`, and one field, the search field; vector indexes
+ * `kind: "vector"`, `filterFields` and `dimensions`, and one field too.
  */
 export const indexesTable = define(514, "_indexes");
 /** `{namespace, state: "pending"|"validated"|"active"|"failed"|"overwritten", schema: <SchemaJson text>, error?, tableName?}`. */

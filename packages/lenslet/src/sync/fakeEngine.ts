@@ -92,6 +92,9 @@ export class FakeEngine implements EngineApi {
   lookup(): Promise<never> {
     throw new Error("not part of the fake");
   }
+  vectorSearch(): Promise<never> {
+    return Promise.reject(new Error("not used here"));
+  }
   system(): Promise<never> {
     throw new Error("not part of the fake");
   }

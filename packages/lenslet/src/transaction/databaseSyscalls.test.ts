@@ -316,10 +316,6 @@ describe("query streams", () => {
 });
 
 describe("index resolution", () => {
-  const searchTable = {
-    tableName: "t",
-    vectorIndexes: [{ indexDescriptor: "by_vector", vectorField: "v", dimensions: 2, filterFields: [] }],
-  };
   const search = (indexName: string): JsonValue => searchQuery(indexName, []);
 
   it.each<[string, string, (name: string) => JsonValue, string]>([
@@ -374,7 +370,7 @@ describe("index resolution", () => {
     db.addSearchIndex("t", "by_text", "s");
     db.addSearchIndex("t", "filling_text", "u", [], { state: "backfilling" });
     db.addSearchIndex("t", "by_staged_text", "v", [], { state: "backfilled", staged: true });
-    db.setSchema("active", [searchTable]);
+    db.addVectorIndex("t", "by_vector", "w", 2);
     const syscalls = db.syscalls(db.begin());
     expect(() => syscalls.stream(query(name))).toThrowError(failure(code, message));
     expect(syscalls.collect(indexRange("t.good", []))).toEqual([]);

@@ -89,6 +89,7 @@ export class PendingTables implements Catalog {
       byCreationTime,
       indexes: [byId, byCreationTime],
       searchIndexes: [],
+      vectorIndexes: [],
       system: false,
     };
   }

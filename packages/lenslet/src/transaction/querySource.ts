@@ -1,7 +1,7 @@
 import { assert } from "../base/assert.ts";
 import { type LensletError, badRequest } from "../base/errors.ts";
 import type { SearchQuery } from "../search/searchRead.ts";
-import type { DatabaseIndex, IndexState, SearchIndex, Table } from "../store/catalog.ts";
+import type { DatabaseIndex, IndexState, SearchIndex, Table, VectorIndex } from "../store/catalog.ts";
 import type { Namespace } from "../store/store.ts";
 import { publicSystemTables } from "../store/systemTables.ts";
 import { isSystemTableName } from "../values/names.ts";
@@ -62,13 +62,13 @@ export function resolveSource(
         (source.index === "by_id" || source.index === "by_creation_time")
       )
         return null;
-      const index = resolveIndex(tx, namespace, table, source);
+      const index = resolveIndex(table, source);
       assert(table !== null, "an index that was found belongs to a table");
       const interval = rangeInterval(table, index, source.range);
       return { kind: "index", table, index, interval, order: source.order };
     }
     case "Search": {
-      const index = resolveSearchIndex(tx, namespace, table, source);
+      const index = resolveSearchIndex(table, source);
       assert(table !== null, "an index that was found belongs to a table");
       const query = resolveSearch(labelOf(source), index, source.filters);
       return { kind: "search", table, index, query, interval: everything, order: "asc" };
@@ -114,36 +114,49 @@ function labelOf({ table, index }: IndexName): string {
   return `${table}.${index}`;
 }
 
-function resolveIndex(
-  tx: Transaction,
-  namespace: Namespace,
-  table: Table | null,
-  name: IndexName,
-): DatabaseIndex {
+function resolveIndex(table: Table | null, name: IndexName): DatabaseIndex {
   const label = labelOf(name);
   const index = available(label, table?.indexes ?? [], name.index);
   if (index !== null) return index;
-  const isOther = table?.searchIndexes.some((other) => other.name === name.index) === true;
-  if (isOther || (table !== null && isVectorIndex(tx, namespace, name))) {
+  if (hasIndex(table, name.index)) {
     throw badRequest("IndexNotADatabaseIndex", `Index ${label} is not a database index`);
   }
   throw indexNotFound(label);
 }
 
-function resolveSearchIndex(
-  tx: Transaction,
-  namespace: Namespace,
-  table: Table | null,
-  name: IndexName,
-): SearchIndex {
+function resolveSearchIndex(table: Table | null, name: IndexName): SearchIndex {
   const label = labelOf(name);
   const index = available(label, table?.searchIndexes ?? [], name.index);
   if (index !== null) return index;
-  const isOther = table?.indexes.some((other) => other.name === name.index) === true;
-  if (isOther || (table !== null && isVectorIndex(tx, namespace, name))) {
+  if (hasIndex(table, name.index)) {
     throw badRequest("IndexNotASearchIndexError", `Index ${label} is not a search index`);
   }
   throw indexNotFound(label);
+}
+
+/** The index of a vector search and its table. `label`: "table.index". */
+export function resolveVectorIndex(
+  tx: Transaction,
+  namespace: Namespace,
+  label: string,
+): { readonly table: Table; readonly index: VectorIndex } {
+  const dot = label.indexOf(".");
+  if (dot === -1) throw indexNotFound(label);
+  const table = visibleTable(tx, namespace, label.slice(0, dot));
+  const name = label.slice(dot + 1);
+  const index = available(label, table?.vectorIndexes ?? [], name);
+  if (table !== null && index !== null) return { table, index };
+  if (hasIndex(table, name)) {
+    throw badRequest("IndexNotAVectorIndexError", `Index ${label} is not a vector index`);
+  }
+  throw indexNotFound(label);
+}
+
+/** Of any kind. */
+function hasIndex(table: Table | null, name: string): boolean {
+  if (table === null) return false;
+  const indexes = [...table.indexes, ...table.searchIndexes, ...table.vectorIndexes];
+  return indexes.some((index) => index.name === name);
 }
 
 interface NamedIndex {
@@ -165,7 +178,7 @@ function available<T extends NamedIndex>(label: string, indexes: readonly T[], n
   );
 }
 
-function indexNotFound(label: string): LensletError {
+export function indexNotFound(label: string): LensletError {
   return badRequest("IndexNotFoundError", `Index ${label} not found.`);
 }
 
@@ -174,29 +187,4 @@ function indexStaged(label: string): LensletError {
     "IndexStagedError",
     `Index ${label} is currently staged and not available to query until it is enabled.`,
   );
-}
-
-const vectorIndexLists = ["vectorIndexes", "stagedVectorIndexes"] as const;
-
-interface ExportedTable {
-  readonly tableName?: unknown;
-  readonly [indexList: string]: unknown;
-}
-
-/** Vector indexes are listed only in the active schema, which is read when a name is not found elsewhere. */
-function isVectorIndex(tx: Transaction, namespace: Namespace, name: IndexName): boolean {
-  const schemas = tx.table("", "_schemas");
-  if (schemas === null) return false;
-  for (const { value } of tx.scan(schemas.byId, "", null, "asc")) {
-    const { schema } = value;
-    if (value["namespace"] !== namespace || value["state"] !== "active" || typeof schema !== "string")
-      continue;
-    const { tables } = JSON.parse(schema) as { tables: readonly ExportedTable[] };
-    const table = tables.find((candidate) => candidate.tableName === name.table);
-    for (const list of vectorIndexLists) {
-      const indexes = (table?.[list] ?? []) as readonly { readonly indexDescriptor: string }[];
-      if (indexes.some((index) => index.indexDescriptor === name.index)) return true;
-    }
-  }
-  return false;
 }

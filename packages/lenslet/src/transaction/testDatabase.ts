@@ -136,6 +136,26 @@ export class TestDatabase {
     return index;
   }
 
+  /** Creates a vector index, and its table if need be; what is in the table already is not in the index. */
+  addVectorIndex(tableName: string, name: string, vectorField: string, dimensions: number): void {
+    this.run((tx) => {
+      const { tablet } = tx.ensureTable("", tableName);
+      tx.insert("", "_indexes", {
+        namespace: "",
+        table: tableName,
+        tablet,
+        name,
+        index: tx.nextPhysicalId(),
+        kind: "vector",
+        fields: [vectorField],
+        filterFields: [],
+        dimensions,
+        state: "enabled",
+        staged: false,
+      });
+    });
+  }
+
   /** `tables`: entries of the schema's JSON. */
   setSchema(state: "active" | "pending", tables: readonly object[], schemaValidation = true): void {
     const schema = JSON.stringify({ tables, schemaValidation });

@@ -2,6 +2,7 @@ import { assert } from "../base/assert.ts";
 import { badRequest } from "../base/errors.ts";
 import type { CommitTs } from "../log/log.ts";
 import { searchChangesOf } from "../search/entry.ts";
+import { vectorChangesOf } from "../search/vectorEntry.ts";
 import type { SearchOverlay } from "../search/overlay.ts";
 import { searchDocuments } from "../search/searchDocuments.ts";
 import type { SearchQuery } from "../search/searchRead.ts";
@@ -330,7 +331,12 @@ export class Transaction {
       }));
       const write = { tablet: table.tablet, id, idText, before: base, after, keys };
       const search = searchChangesOf(table, base, after);
-      writes.push(search === undefined ? write : { ...write, search });
+      const vectors = vectorChangesOf(table, base, after);
+      writes.push({
+        ...write,
+        ...(search === undefined ? {} : { search }),
+        ...(vectors === undefined ? {} : { vectors }),
+      });
     }
     return writes;
   }

@@ -1,5 +1,4 @@
 import type { InternalId } from "../values/id.ts";
-import type { IndexId } from "./store.ts";
 
 /** What a vector index keeps of one document. */
 export interface VectorEntry {
@@ -11,7 +10,7 @@ export interface VectorEntry {
 
 /** What a write does to a vector index; indexes that it leaves as they are, are not listed. */
 export interface VectorEntryChange {
-  readonly index: IndexId;
+  readonly index: number;
   /** Whether the document had an entry, if the index has come to it yet. */
   readonly existed: boolean;
   readonly after: VectorEntry | null;

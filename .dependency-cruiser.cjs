@@ -11,6 +11,7 @@ const rooms = [
   "runner",
   "deploy",
   "engine",
+  "files",
   "auth",
   "sync",
   "http",

@@ -1,5 +1,6 @@
 import type { SystemFunction } from "./systemFunction.ts";
 import { cliFunctions } from "./systemFunctionsCli.ts";
+import { serverFunctions } from "./systemFunctionsServer.ts";
 import { frontendFunctions } from "./systemFunctionsFrontend.ts";
 
 /**
@@ -9,6 +10,7 @@ import { frontendFunctions } from "./systemFunctionsFrontend.ts";
 export const systemFunctions: ReadonlyMap<string, SystemFunction> = new Map([
   ...named("_system/cli/", cliFunctions),
   ...named("_system/frontend/", frontendFunctions),
+  ...named("_system/", serverFunctions),
 ]);
 
 /** "tables:default" under "_system/cli/" becomes "_system/cli/tables.js:default". */

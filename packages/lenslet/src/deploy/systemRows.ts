@@ -1,10 +1,12 @@
 import { assert } from "../base/assert.ts";
 import type { Table } from "../store/catalog.ts";
-import type { Namespace } from "../store/store.ts";
+import type { Namespace, StoredDocument } from "../store/store.ts";
 import {
   authTable,
   deploymentTable,
   environmentVariablesTable,
+  fileRemovalsTable,
+  filesTable,
   indexesTable,
   modulesTable,
   schemasTable,
@@ -14,7 +16,8 @@ import {
 } from "../store/systemTables.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import type { InternalId } from "../values/id.ts";
-import type { ValueObject } from "../values/value.ts";
+import { encodeKeyPart, type IndexKey, prefixEnd } from "../values/key.ts";
+import type { Value, ValueObject } from "../values/value.ts";
 
 /** System tables live in the root namespace, which is also the app's. */
 export const rootNamespace = "" as Namespace;
@@ -87,6 +90,18 @@ export interface UdfConfigRow {
   readonly importTimestampMs: number;
   readonly nodeVersion: string | null;
 }
+export interface FileRow {
+  readonly namespace: string;
+  /** Id of the `_storage` document. */
+  readonly storageId: string;
+  /** The UUID in the file's URL. */
+  readonly fileId: string;
+  /** Of the contents in the file store. */
+  readonly key: string;
+}
+export interface FileRemovalRow {
+  readonly key: string;
+}
 export interface DeploymentRow {
   readonly key: string;
   readonly value: string;
@@ -106,6 +121,8 @@ export const environmentVariableRows: SystemTable<EnvironmentVariableRow> = {
 };
 export const authRows: SystemTable<AuthRow> = { definition: authTable };
 export const udfConfigRows: SystemTable<UdfConfigRow> = { definition: udfConfigTable };
+export const fileRows: SystemTable<FileRow> = { definition: filesTable };
+export const fileRemovalRows: SystemTable<FileRemovalRow> = { definition: fileRemovalsTable };
 export const deploymentRows: SystemTable<DeploymentRow> = { definition: deploymentTable };
 
 function tableOf(tx: Transaction, table: SystemTable<unknown>): Table {
@@ -116,16 +133,44 @@ function tableOf(tx: Transaction, table: SystemTable<unknown>): Table {
 
 /** All rows, oldest first. */
 export function rowsOf<T>(tx: Transaction, table: SystemTable<T>): readonly SystemRow<T>[] {
+  return oldestRows(tx, table, Infinity);
+}
+
+/** The rows whose first index fields have these values, in index order. */
+export function* rowsMatching<T>(
+  tx: Transaction,
+  table: SystemTable<T>,
+  indexName: string,
+  values: readonly Value[],
+): Generator<SystemRow<T>, void, undefined> {
+  const index = tableOf(tx, table).indexes.find(({ name }) => name === indexName);
+  assert(index !== undefined, `the system table ${table.definition.name} has the index ${indexName}`);
+  const prefix = values.map((value) => encodeKeyPart(value)).join("") as IndexKey;
+  for (const document of tx.scan(index, prefix, prefixEnd(prefix), "asc")) yield rowOf(document);
+}
+
+/** The oldest rows, at most `limit`. */
+export function oldestRows<T>(
+  tx: Transaction,
+  table: SystemTable<T>,
+  limit: number,
+): readonly SystemRow<T>[] {
   const rows: SystemRow<T>[] = [];
+  if (limit <= 0) return rows;
   for (const document of tx.scan(tableOf(tx, table).byId, "", null, "asc")) {
-    rows.push({
-      id: document.id,
-      idText: document.idText,
-      creationTime: document.value["_creationTime"] as number,
-      value: document.value as unknown as T,
-    });
+    rows.push(rowOf(document));
+    if (rows.length >= limit) break;
   }
   return rows;
+}
+
+function rowOf<T>(document: StoredDocument): SystemRow<T> {
+  return {
+    id: document.id,
+    idText: document.idText,
+    creationTime: document.value["_creationTime"] as number,
+    value: document.value as unknown as T,
+  };
 }
 
 /** Returns the new row's id text. */

@@ -225,6 +225,7 @@ export class Calls {
       clock: this.#options.clock,
       random: this.#options.random,
       pendingPushes: this.#pendingPushes,
+      tokenSecret: this.#options.cursorSecret,
     });
     const resultJson = JSON.stringify(result ?? null);
     this.#commit(tx, null, () => this.#recordedCall(seq, resultJson, "[]"));

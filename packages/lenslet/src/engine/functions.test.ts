@@ -282,7 +282,7 @@ describe("errors", () => {
     ["1.0/getRequestMetadata", "Cannot get request metadata in a Query"],
     ["1.0/nonsense", "Unknown async operation 1.0/nonsense"],
     ["1.0/toString", "Unknown async operation 1.0/toString"],
-    ["1.0/storageGetUrl", "File storage is not available in this version of Lenslet."],
+    ["1.0/storageGetUrl", "Invalid arguments for `storage.getUrl`: missing field `storageId`"],
     ["1.0/createFunctionHandle", "Missing required argument 'name'"],
     ["1.0/componentArgument", "Component arguments are not available within the app"],
   ])("of the operation %s reach user code", async (op, text) => {

@@ -4,6 +4,7 @@ import type { JsonObject } from "../transaction/syscallArguments.ts";
 import type { JsonValue } from "../values/json.ts";
 import { type ComponentCode, type FunctionInfo, functionOf } from "./deployment.ts";
 import type { CallContext } from "./callContext.ts";
+import { storageSyscall, storageSyscalls, type StorageScope } from "./storageSyscalls.ts";
 import { canonicalPath, inComponent, parseFunctionPath, strippedPath } from "./functionPath.ts";
 
 /** A call of `ctx.runQuery` / `ctx.runMutation`, resolved. */
@@ -69,10 +70,6 @@ const handlers: Readonly<Record<string, Handler>> = {
 const notYet: Readonly<Record<string, string>> = {
   "1.0/schedule": "The scheduler",
   "1.0/cancel_job": "The scheduler",
-  "1.0/storageGetUrl": "File storage",
-  "1.0/storageGetMetadata": "File storage",
-  "1.0/storageGenerateUploadUrl": "File storage",
-  "1.0/storageDelete": "File storage",
   "1.0/storageStore": "File storage",
   "1.0/storageGet": "File storage",
   "1.0/auditLog": "The audit log",
@@ -82,6 +79,7 @@ const notYet: Readonly<Record<string, string>> = {
 export function hostSyscall(op: string, args: JsonObject, scope: HostSyscallScope): string {
   const handler = Object.hasOwn(handlers, op) ? handlers[op] : undefined;
   if (handler !== undefined) return handler(args, scope);
+  if (Object.hasOwn(storageSyscalls, op)) return storageSyscall(op, args, storageScope(scope));
   if (Object.hasOwn(notYet, op)) {
     throw badRequest(
       "NotAvailableYet",
@@ -89,6 +87,12 @@ export function hostSyscall(op: string, args: JsonObject, scope: HostSyscallScop
     );
   }
   throw badRequest("UnknownAsyncOperation", `Unknown async operation ${op}`);
+}
+
+function storageScope({ context, component }: HostSyscallScope): StorageScope {
+  const { tx, deployment, cursorSecret, nowMs } = context;
+  const cloudUrl = deployment.canonicalUrls.convexCloudUrl;
+  return { tx, namespace: component.namespace, cloudUrl, tokenSecret: cursorSecret, nowMs };
 }
 
 function runUdf(args: JsonObject, scope: HostSyscallScope): string {

@@ -30,6 +30,8 @@ import { canonicalUrlKeys, pausedKey } from "./deploymentLoader.ts";
 import { parseFunctionPath } from "./functionPath.ts";
 import { handleOf } from "./hostSyscalls.ts";
 import { prepareHttpAction } from "./httpActions.ts";
+import { storageOperations } from "./storageOperations.ts";
+import { storageSyscall } from "./storageSyscalls.ts";
 
 /** What operations of the server itself work with. Each runs in one transaction, which is committed when it returns. */
 export interface SystemOperationScope {
@@ -38,6 +40,7 @@ export interface SystemOperationScope {
   readonly clock: Clock;
   readonly random: Random;
   readonly pendingPushes: PendingPushes;
+  readonly tokenSecret: Uint8Array;
 }
 
 type Operation = (args: JsonValue, scope: SystemOperationScope) => unknown;
@@ -145,6 +148,20 @@ const operations: Readonly<Record<string, Operation>> = {
       throw error;
     }
   },
+  "action.storage": (args, { tx, deployment, clock, tokenSecret }) => {
+    const {
+      componentPath,
+      op,
+      args: opArgs,
+    } = z
+      .object({ componentPath: z.string(), op: z.string(), args: z.record(z.string(), z.json()) })
+      .parse(args);
+    const { namespace } = componentOf(deployment, componentPath);
+    const cloudUrl = deployment.canonicalUrls.convexCloudUrl;
+    const scope = { tx, namespace, cloudUrl, tokenSecret, nowMs: clock.nowMs() };
+    return JSON.parse(storageSyscall(op, opArgs, scope)) as unknown;
+  },
+  ...storageOperations,
   "push.configHashes": (_args, { tx }) => configHashes(tx),
   "push.prepare": (args, { tx, deployment, clock, random }) => {
     const options = { random, clock, builtInVariables: builtInVariables(deployment) };

@@ -1,4 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { badRequest } from "../base/errors.ts";
 import type { Identity } from "../engine/api.ts";
 import {
@@ -7,9 +9,9 @@ import {
   unknownClient,
   type ClientVersion,
 } from "../protocol/httpClient.ts";
-import { BodyShare, checkJsonContentType, decompress, parseJson, readBytes, textOf } from "./body.ts";
+import { BodyShare, checkJsonContentType, decompress, drain, parseJson, readBytes, textOf } from "./body.ts";
 import type { ByteBudget } from "./body.ts";
-import { adminNeeded, errorAnswer } from "./errors.ts";
+import { adminNeeded, clientDisconnected, errorAnswer, HttpError } from "./errors.ts";
 import type { RequestIds } from "./requestIds.ts";
 import type { HttpHandlerOptions } from "./services.ts";
 
@@ -39,6 +41,7 @@ export class Exchange {
   readonly #closeListeners: (() => void)[] = [];
   #query: URLSearchParams | null = null;
   #isAnswered = false;
+  #cancelTimeout: () => void = () => undefined;
   #isClosed = false;
 
   constructor(
@@ -58,6 +61,7 @@ export class Exchange {
     response.on("close", () => {
       this.#isClosed = true;
       this.#share.release();
+      this.#cancelTimeout();
       for (const listener of this.#closeListeners) listener();
     });
   }
@@ -117,6 +121,71 @@ export class Exchange {
     return readBytes(this.request, bytesMax, this.#share);
   }
 
+  /** Answers 408 and closes the connection when the exchange is not over after this time. */
+  limitTime(timeMsMax: number): void {
+    this.#cancelTimeout();
+    this.#cancelTimeout = this.options.timers.setTimeout(() => {
+      const error = new HttpError(408, "RequestTimeout", "The request took too long.", [
+        "connection",
+        "close",
+      ]);
+      if (this.#isAnswered) this.#response.destroy();
+      else this.fail(error);
+    }, timeMsMax);
+  }
+
+  /**
+   * The body as it arrives, of any length, as fast as it is taken. From here on the exchange may take any time as long as
+   * bytes move. Throws ClientDisconnect when the body is cut off.
+   */
+  async *stream(idleMsMax: number): AsyncGenerator<Buffer, void, undefined> {
+    const { request } = this;
+    try {
+      this.limitTime(idleMsMax);
+      // Whoever stops reading still wants to answer.
+      const chunks = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+      for await (const chunk of chunks) {
+        yield chunk;
+        if (this.#isAnswered) throw clientDisconnected();
+        this.limitTime(idleMsMax);
+      }
+    } catch (error) {
+      if (request.complete) throw error;
+      throw clientDisconnected();
+    } finally {
+      if (!request.complete) drain(request);
+    }
+  }
+
+  /** Sends a body of the length that `headers` announce. Resolves when it is sent or the client is gone. */
+  async sendStream(
+    status: number,
+    headers: readonly string[],
+    body: Readable,
+    idleMsMax: number,
+  ): Promise<void> {
+    if (this.#isAnswered || this.#isClosed) {
+      body.destroy();
+      return;
+    }
+    this.#head(status, headers);
+    body.on("data", () => this.limitTime(idleMsMax));
+    try {
+      await pipeline(body, this.#response);
+    } catch (error) {
+      // The client has gone, which is its right, or the contents cannot be read: it sees a body that is cut off.
+      if (!body.errored || this.#response.errored) return;
+      this.options.onUnexpectedError(error, `${this.request.method ?? ""} ${this.path}`);
+    }
+  }
+
+  /** An answer without a body, e.g. to HEAD; `headers` are a raw list. */
+  sendStatus(status: number, headers: readonly string[]): void {
+    if (this.#isAnswered || this.#isClosed) return;
+    this.#head(status, headers);
+    this.#response.end();
+  }
+
   /** The decompressed text of a JSON body; not parsed. */
   async jsonText(bytesMax: number): Promise<string> {
     const { headers } = this.request;
@@ -158,18 +227,22 @@ export class Exchange {
 
   #send(status: number, contentType: string | null, body: string | Buffer, headers: readonly string[]): void {
     if (this.#isAnswered || this.#isClosed) return;
-    this.#isAnswered = true;
     const length = typeof body === "string" ? Buffer.byteLength(body) : body.length;
     const head = ["content-length", String(length), ...headers];
     if (contentType !== null) head.push("content-type", contentType);
+    this.#head(status, head);
+    this.#response.end(body);
+  }
+
+  #head(status: number, headers: readonly string[]): void {
+    this.#isAnswered = true;
     // The answer to a plain request must not be served to another origin by a cache.
-    head.push("vary", "origin");
+    const head = [...headers, "vary", "origin"];
     const { origin } = this.request.headers;
     if (origin !== undefined && !this.path.startsWith("/http/")) {
       head.push("access-control-allow-origin", origin, "access-control-allow-credentials", "true");
     }
     this.#response.writeHead(status, head);
-    this.#response.end(body);
   }
 }
 

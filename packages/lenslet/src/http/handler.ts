@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerOptions, ServerResponse } from "node:http";
 import { addAdminRoutes } from "./adminRoutes.ts";
 import { ByteBudget } from "./body.ts";
-import { HttpError } from "./errors.ts";
 import { ClientVersions, Exchange, type ServerState } from "./exchange.ts";
 import { addFunctionRoutes } from "./functionRoutes.ts";
 import { answerHttpAction, ignoreDisconnects } from "./httpActions.ts";
@@ -14,6 +13,7 @@ import { addPlatformRoutes } from "./platformRoutes.ts";
 import { addPushRoutes } from "./pushRoutes.ts";
 import { RequestIds } from "./requestIds.ts";
 import { Router } from "./router.ts";
+import { addStorageRoutes } from "./storageRoutes.ts";
 import type { HttpHandlerOptions } from "./services.ts";
 
 export const requestTimeoutMs = 300_000;
@@ -22,7 +22,8 @@ export const requestTimeoutMs = 300_000;
 export const httpServerOptions: ServerOptions = {
   keepAliveTimeout: 75_000,
   headersTimeout: 60_000,
-  requestTimeout: requestTimeoutMs,
+  // Each exchange limits its own time: an upload may take as long as bytes keep coming.
+  requestTimeout: 0,
   noDelay: true,
 };
 
@@ -44,6 +45,7 @@ export function createHttpHandlers(options: HttpHandlerOptions): HttpHandlers {
   addLogRoutes(router);
   addMetricRoutes(router);
   addAdminRoutes(router);
+  addStorageRoutes(router);
   addLaterRoutes(router);
   const state: ServerState = {
     options,
@@ -54,22 +56,31 @@ export function createHttpHandlers(options: HttpHandlerOptions): HttpHandlers {
   const cloud: Listener = (request, response) => {
     const { path, queryText } = splitTarget(request.url ?? "/");
     if (path === "/http" || path.startsWith("/http/")) {
-      answerHttpAction(request, response, state, "/http");
+      answerAction(request, response, state, "/http");
     } else {
       ignoreDisconnects(request, response);
       answer(router, new Exchange(request, response, state, path, queryText));
     }
   };
-  return { cloud, site: (request, response) => answerHttpAction(request, response, state, "") };
+  return { cloud, site: (request, response) => answerAction(request, response, state, "") };
+}
+
+/** A request that is still not complete after `requestTimeoutMs` is broken off; its answer may take longer. */
+function answerAction(
+  request: IncomingMessage,
+  response: ServerResponse,
+  state: ServerState,
+  prefix: "" | "/http",
+): void {
+  const cancel = state.options.timers.setTimeout(() => {
+    if (!request.complete) request.destroy();
+  }, requestTimeoutMs);
+  response.on("close", cancel);
+  answerHttpAction(request, response, state, prefix);
 }
 
 function answer(router: Router, exchange: Exchange): void {
-  const cancelTimeout = exchange.options.timers.setTimeout(() => {
-    exchange.fail(
-      new HttpError(408, "RequestTimeout", "The request took too long.", ["connection", "close"]),
-    );
-  }, requestTimeoutMs);
-  exchange.onClose(cancelTimeout);
+  exchange.limitTime(requestTimeoutMs);
   const method = exchange.request.method ?? "GET";
   if (method === "OPTIONS") {
     exchange.sendEmpty(preflightHeaders(exchange.request));

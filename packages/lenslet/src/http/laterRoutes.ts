@@ -7,7 +7,6 @@ export function addLaterRoutes(router: Router): void {
     router.addPrefix("ANY", prefix, () => {
       throw notAvailable(feature);
     });
-  add("/api/storage/", "File storage");
   add("/api/export/", "Snapshot export");
   add("/api/import", "Snapshot import");
   add("/api/perform_import", "Snapshot import");

@@ -1,10 +1,12 @@
 import type { Authenticator } from "../auth/authenticator.ts";
-import type { Timers } from "../base/clock.ts";
+import type { Readable } from "node:stream";
+import type { Clock, Timers } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { EngineApi, FunctionCall, FunctionResult, Identity } from "../engine/api.ts";
 import type { AppMetrics } from "./appMetrics.ts";
 import type { HttpHeaders } from "../runner/actionHost/messages.ts";
 import type { RunFailure } from "../runner/types.ts";
+import type { FoundFile } from "../engine/storageOperations.ts";
 import type { LogStream } from "./functionLogs.ts";
 
 /** A parsed JSON object. */
@@ -89,6 +91,19 @@ export type HttpActionEnd =
   /** Before or after the head. */
   | { readonly kind: "failed"; readonly failure: RunFailure };
 
+/** Stored files; files/fileService.ts. */
+export interface FileApi {
+  /** Throws Sha256Mismatch and what `source` throws. Resolves with the storage id when the file is durable. */
+  store(
+    file: { readonly component: string; readonly contentType: string | null; readonly sha256: string | null },
+    source: AsyncIterable<Uint8Array>,
+  ): Promise<string>;
+  /** By the UUID of its URL. */
+  find(component: string, fileId: string): Promise<FoundFile | null>;
+  /** Null when the contents are gone. */
+  read(key: string, range: { readonly start: number; readonly end: number }): Promise<Readable | null>;
+}
+
 /** Everything the HTTP API of one deployment is made of. */
 export interface HttpHandlerOptions {
   readonly engine: EngineApi;
@@ -103,6 +118,10 @@ export interface HttpHandlerOptions {
   runAction(call: FunctionCall): Promise<FunctionResult>;
   /** Runs an HTTP action to the end of its response. Rejects with LensletError only when nothing has been run. */
   runHttpAction(call: HttpActionCall, connection: HttpActionConnection): Promise<HttpActionEnd>;
+  readonly files: FileApi;
+  /** Signs upload URLs; the engine makes them. */
+  readonly tokenSecret: Uint8Array;
+  readonly clock: Clock;
   readonly instanceName: string;
   /** Text of `/version`. */
   readonly version: string;

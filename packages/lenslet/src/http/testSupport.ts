@@ -1,6 +1,8 @@
 import { createServer, request as httpRequest, type IncomingHttpHeaders, type Server } from "node:http";
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
+import { buffer as collect } from "node:stream/consumers";
 import { adminKeyOf } from "../auth/adminKey.ts";
 import { createAuthenticator, type Authenticator } from "../auth/authenticator.ts";
 import type { Clock, Timers } from "../base/clock.ts";
@@ -21,9 +23,10 @@ import type {
 } from "../engine/api.ts";
 import { parseFunctionPath, strippedPath } from "../engine/functionPath.ts";
 import { AppMetrics } from "./appMetrics.ts";
+import type { FoundFile } from "../engine/storageOperations.ts";
 import { LogStream } from "./functionLogs.ts";
 import { createHttpHandlers, httpServerOptions } from "./handler.ts";
-import type { HttpHandlerOptions, JsonBody, TestQueryCall } from "./services.ts";
+import type { FileApi, HttpHandlerOptions, JsonBody, TestQueryCall } from "./services.ts";
 
 /** Test support: a real HTTP server on loopback over a fake engine. */
 
@@ -169,6 +172,39 @@ function fakeAuthenticator(engine: FakeEngine, time: FakeTime): Authenticator {
   };
 }
 
+export const tokenSecret = new Uint8Array(32).fill(7);
+
+/** Files in memory. */
+export class FakeFiles implements FileApi {
+  readonly stored: { component: string; contentType: string | null; bytes: Buffer }[] = [];
+  readonly #found = new Map<string, FoundFile & { bytes: Buffer }>();
+
+  async store(
+    file: { component: string; contentType: string | null; sha256: string | null },
+    source: AsyncIterable<Uint8Array>,
+  ): Promise<string> {
+    const bytes = await collect(source);
+    this.stored.push({ component: file.component, contentType: file.contentType, bytes });
+    return `stored${this.stored.length}`;
+  }
+
+  /** Makes a file be found under a UUID. */
+  put(fileId: string, text: string, contentType: string | null = null): void {
+    const bytes = Buffer.from(text);
+    const sha256 = createHash("sha256").update(bytes).digest("base64");
+    this.#found.set(fileId, { storageId: "x", key: fileId, sha256, size: bytes.length, contentType, bytes });
+  }
+
+  find(component: string, fileId: string): Promise<FoundFile | null> {
+    return Promise.resolve(component === "" ? (this.#found.get(fileId) ?? null) : null);
+  }
+
+  read(key: string, { start, end }: { start: number; end: number }): Promise<Readable | null> {
+    const bytes = this.#found.get(key)?.bytes.subarray(start, end);
+    return Promise.resolve(bytes === undefined ? null : Readable.from(bytes.length === 0 ? [] : [bytes]));
+  }
+}
+
 export interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
@@ -192,6 +228,7 @@ export class TestServer {
   pushAnswer: (step: string) => JsonBody = (step) => ({ step });
   readonly testQueries: TestQueryCall[] = [];
   readonly unexpected: unknown[] = [];
+  readonly files = new FakeFiles();
   readonly server: Server;
   url = "";
 
@@ -224,6 +261,9 @@ export class TestServer {
       metrics: this.metrics,
       runAction: (call) => engine.execute(call),
       runHttpAction: async () => ({ kind: "disabled" }),
+      files: this.files,
+      tokenSecret,
+      clock: time,
       instanceName,
       version: "lenslet-test",
       redact: false,

@@ -73,13 +73,22 @@ const handlers: Readonly<Record<string, Handler>> = {
   },
 };
 
+/** File operations of actions: each commits on its own. */
+const storageOps: ReadonlySet<string> = new Set([
+  "1.0/storageGetUrl",
+  "1.0/storageGetMetadata",
+  "1.0/storageGenerateUploadUrl",
+  "1.0/storageDelete",
+]);
+
+function storageOperation(op: string, args: Arguments, scope: OperationScope): Promise<string> {
+  const request = { componentPath: scope.componentPath, op, args };
+  return limited(scope, scope.engine.system("action.storage", JSON.stringify(request)));
+}
+
 const notYet: Readonly<Record<string, string>> = {
   "1.0/actions/schedule": "The scheduler",
   "1.0/actions/cancel_job": "The scheduler",
-  "1.0/storageGetUrl": "File storage",
-  "1.0/storageGetMetadata": "File storage",
-  "1.0/storageGenerateUploadUrl": "File storage",
-  "1.0/storageDelete": "File storage",
 };
 
 const refusals: Readonly<Record<string, string>> = {
@@ -124,6 +133,7 @@ function answer(op: string, argsJson: string, scope: OperationScope): Promise<st
       undefined,
     );
   }
+  if (storageOps.has(op)) return storageOperation(op, parseArguments(op, argsJson), scope);
   const handler = Object.hasOwn(handlers, op) ? handlers[op] : undefined;
   if (handler === undefined) {
     const kind = scope.environment === "node" ? "Unknown operation" : "Unknown async operation";

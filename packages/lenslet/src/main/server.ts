@@ -8,6 +8,10 @@ import { createAuthenticator } from "../auth/authenticator.ts";
 import { LensletError } from "../base/errors.ts";
 import type { ExecutionLogEntry } from "../engine/api.ts";
 import { AppMetrics } from "../http/appMetrics.ts";
+import { FileService } from "../files/fileService.ts";
+import type { FileStore } from "../files/fileStore.ts";
+import { LocalFileStore } from "../files/localFileStore.ts";
+import { FileSweeper } from "../files/sweeper.ts";
 import { LogStream } from "../http/functionLogs.ts";
 import { createHttpHandlers, httpServerOptions } from "../http/handler.ts";
 import { LocalLogThread } from "../log/local/logThread.ts";
@@ -138,6 +142,14 @@ async function open(
     report: config.report,
   });
   closers.push(() => actions.close());
+  const files = new FileService({
+    engine,
+    random,
+    store: await openFileStore(config),
+  });
+  const sweeper = new FileSweeper({ engine, files, timers: realTimers, report: config.report });
+  await sweeper.start();
+  closers.push(() => sweeper.close());
   const syncServer = createSyncServer({
     engine,
     authenticator,
@@ -169,6 +181,9 @@ async function open(
     updateEnvironment: (argsJson) => updateEnvironment(engine, realTimers, argsJson),
     runAction: (call) => actions.run(call),
     runHttpAction: (call, connection) => actions.runHttp(call, connection),
+    files,
+    tokenSecret: derivedKey(instance, "cursors"),
+    clock: realClock,
     instanceName: instance.name,
     version: packageVersion(),
     redact: config.redactErrors,
@@ -198,6 +213,12 @@ async function open(
     instanceName: instance.name,
     close,
   };
+}
+
+async function openFileStore(config: ServerConfig): Promise<FileStore> {
+  const store = await LocalFileStore.open(path.join(config.dataFolder, "files"));
+  await store.removeUnfinished();
+  return store;
 }
 
 /** Smaller segments than the log's own choice: the crash tests want to see many of them begin. */

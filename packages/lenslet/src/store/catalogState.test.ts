@@ -128,6 +128,8 @@ describe("system tables", () => {
       ["_deployment", 521, 90],
       ["_storage", 530, 180],
       ["_scheduled_functions", 531, 190],
+      ["_files", 537, 250],
+      ["_file_removals", 538, 260],
     ]);
   });
 });

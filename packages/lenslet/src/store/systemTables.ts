@@ -76,6 +76,15 @@ export const storageTable = define(530, "_storage");
 /** The jobs as functions see them through `ctx.db.system`; one table in each namespace too. */
 export const scheduledFunctionsTable = define(531, "_scheduled_functions");
 
+/** `{namespace, storageId, fileId: <uuid>, key}`: where the bytes of each `_storage` document are. */
+export const filesTable = define(537, "_files", {
+  by_storage_id: ["namespace", "storageId"],
+  by_file_id: ["fileId"],
+  by_key: ["key"],
+});
+/** `{key}`: contents that no file refers to any more and that are still to be removed. */
+export const fileRemovalsTable = define(538, "_file_removals");
+
 /** System tables that functions may read, by number. */
 export const publicSystemTables: ReadonlyMap<number, string> = new Map(
   [storageTable, scheduledFunctionsTable].map(({ number, name }) => [number, name]),
@@ -93,4 +102,6 @@ export const systemTables: readonly SystemTableDefinition[] = [
   deploymentTable,
   storageTable,
   scheduledFunctionsTable,
+  filesTable,
+  fileRemovalsTable,
 ];

@@ -1,0 +1,113 @@
+import type { Readable } from "node:stream";
+import { assert } from "../base/assert.ts";
+import { badRequest, LensletError } from "../base/errors.ts";
+import { type Random, randomHex } from "../base/random.ts";
+import type { EngineApi } from "../engine/api.ts";
+import type { FoundFile } from "../engine/storageOperations.ts";
+import { fileIdOf } from "../deploy/fileRows.ts";
+import type { ByteRange, FileStore } from "./fileStore.ts";
+
+/** limits.md has 4; uploads here wait for the network, not for each other. */
+export const uploadsMax = 256;
+
+export interface FileServiceOptions {
+  readonly engine: EngineApi;
+  readonly store: FileStore;
+  readonly random: Random;
+}
+
+/** A file to be stored. */
+export interface NewFile {
+  /** Namespace of the component it belongs to. */
+  readonly component: string;
+  /** As given by the sender; null: none. */
+  readonly contentType: string | null;
+  /** Base64; the contents are refused when theirs differs. */
+  readonly sha256: string | null;
+}
+
+/**
+ * Files as a whole: contents in a FileStore, everything else in the database. The contents are there before the row that
+ * names them and go after it, so a row is never without them; contents without a row are found by the sweeper.
+ */
+export class FileService {
+  readonly #options: FileServiceOptions;
+  /** Keys that are being written or are about to be named by a row. */
+  readonly #arriving = new Set<string>();
+  /** Of each sweep in progress: keys that arrived since it began. */
+  readonly #watchers = new Set<Set<string>>();
+
+  constructor(options: FileServiceOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Streams the contents in and makes them a file; resolves with its storage id when all of it is durable. Throws
+   * Sha256Mismatch, TooManyConcurrentRequests and what `source` throws; then nothing is left.
+   */
+  async store(file: NewFile, source: AsyncIterable<Uint8Array>): Promise<string> {
+    if (this.#arriving.size >= uploadsMax) {
+      throw new LensletError(
+        "RateLimited",
+        "TooManyConcurrentRequests",
+        `Too many uploads at the same time (limit: ${uploadsMax}). Try again later.`,
+      );
+    }
+    const { random, store } = this.#options;
+    const key = randomHex(random, 16);
+    this.#arriving.add(key);
+    for (const seen of this.#watchers) seen.add(key);
+    try {
+      const { size, sha256 } = await store.write(key, source);
+      const actual = sha256.toString("base64");
+      if (file.sha256 !== null && file.sha256 !== actual) {
+        await store.remove(key);
+        throw badRequest("Sha256Mismatch", `Sha256 mismatch. Expected: ${file.sha256} Actual: ${actual}`);
+      }
+      return await this.#name(file, key, size, actual);
+    } finally {
+      this.#arriving.delete(key);
+    }
+  }
+
+  async #name(file: NewFile, key: string, size: number, sha256: string): Promise<string> {
+    const { engine, store, random } = this.#options;
+    const { component, contentType } = file;
+    const fileId = fileIdOf(random.bytes(16));
+    const request = { component, contentType, sha256, size, fileId, key };
+    try {
+      return JSON.parse(await engine.system("files.store", JSON.stringify(request))) as string;
+    } catch (error) {
+      // Refused before anything was written. After any other failure the row may be there: the sweeper finds out.
+      if (error instanceof LensletError && error.category === "BadRequest") await store.remove(key);
+      throw error;
+    }
+  }
+
+  /** The file with this UUID; null when there is none. */
+  async find(component: string, fileId: string): Promise<FoundFile | null> {
+    const answer = await this.#options.engine.system("files.find", JSON.stringify({ component, fileId }));
+    return JSON.parse(answer) as FoundFile | null;
+  }
+
+  read(key: string, range: ByteRange): Promise<Readable | null> {
+    return this.#options.store.read(key, range);
+  }
+
+  get contents(): FileStore {
+    return this.#options.store;
+  }
+
+  /**
+   * Calls `sweep` with a test for keys that it must not touch: those that arrived, or were arriving, after it began.
+   */
+  async whileWatching(sweep: (isArriving: (key: string) => boolean) => Promise<void>): Promise<void> {
+    const seen = new Set(this.#arriving);
+    this.#watchers.add(seen);
+    try {
+      await sweep((key) => seen.has(key));
+    } finally {
+      assert(this.#watchers.delete(seen), "a sweep ends once");
+    }
+  }
+}

@@ -45,6 +45,14 @@ export function parseArguments(
   return values;
 }
 
+/** No value is larger than this many bytes for each UTF-16 unit of its text. */
+const bytesPerUnitMax = 5;
+
+/** Whether a plain result (`RunOutcome`) needs no second look: small enough, and without unpaired surrogates. */
+export function isCanonicalText(resultJson: string): boolean {
+  return resultJson.length * bytesPerUnitMax <= returnBytesMax && !resultJson.includes("\\ud");
+}
+
 /**
  * Checks what a function returned and gives its canonical text. An unresolved commit timestamp may leave a mutation
  * (it is resolved at commit) and what is nested in one, but not a top-level query.

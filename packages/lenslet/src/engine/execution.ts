@@ -7,7 +7,7 @@ import { DatabaseSyscalls } from "../transaction/databaseSyscalls.ts";
 import type { CallContext } from "./callContext.ts";
 import type { ComponentCode, FunctionInfo } from "./deployment.ts";
 import { hostSyscall, type NestedCall } from "./hostSyscalls.ts";
-import { ArgumentError, parseArguments, parseReturnValue } from "./arguments.ts";
+import { ArgumentError, isCanonicalText, parseArguments, parseReturnValue } from "./arguments.ts";
 
 export const callDepthMax = 8;
 /** The runner itself fails a function that took longer between two syscalls; the watchdog is for those that never come back. */
@@ -47,6 +47,9 @@ export function runFunction(context: CallContext, run: FunctionRun): FunctionRun
   const outcome = host.execute();
   const journal = host.journal();
   if (!outcome.ok) return { ok: false, failure: outcome.failure, journal, hasReturned: false };
+  if (run.info.returns === null && outcome.isPlainResult && isCanonicalText(outcome.resultJson)) {
+    return { ok: true, valueJson: outcome.resultJson, journal };
+  }
   try {
     return {
       ok: true,
@@ -107,24 +110,31 @@ class FunctionHost implements RunHost {
   }
 
   syscall(op: string, argsJson: string): string {
-    return this.#timed(op, argsJson);
+    return this.#timed(() => this.#answer(op, argsJson));
   }
 
   asyncSyscall(op: string, argsJson: string): string {
-    return this.#timed(op, argsJson);
+    return this.#timed(() => this.#answer(op, argsJson));
+  }
+
+  fastSyscall(op: string, args: object, isAlone: boolean): string {
+    return this.#timed(() => {
+      this.#checkSystemTime();
+      return this.#database.call(op, args as JsonObject, isAlone);
+    });
   }
 
   log(line: LogLine): void {
     this.#context.logs.log(line);
   }
 
-  #timed(op: string, argsJson: string): string {
+  #timed(answer: () => string): string {
     const context = this.#context;
     const enteredMs = context.clock.monotonicMs();
     this.#nestedMs = 0;
     context.heartbeat.startClock(enteredMs, systemTimeMsMax);
     try {
-      return this.#answer(op, argsJson);
+      return answer();
     } finally {
       const spentMs = context.clock.monotonicMs() - enteredMs;
       context.spent.systemMs += spentMs - this.#nestedMs;
@@ -140,10 +150,8 @@ class FunctionHost implements RunHost {
     } catch (error) {
       throw badRequest("SyscallArgsInvalidJson", `Received invalid json: ${(error as Error).message}`);
     }
-    if (this.#context.spent.systemMs > systemTimeMsMax) {
-      throw new LensletError("Overloaded", "SystemTimeoutError", systemTimedOutText);
-    }
-    if (this.#database.handles(op)) return this.#database.call(op, args);
+    this.#checkSystemTime();
+    if (this.#database.handles(op)) return this.#database.call(op, args, false);
     return hostSyscall(op, args, {
       context: this.#context,
       component: this.#run.component,
@@ -152,6 +160,11 @@ class FunctionHost implements RunHost {
       depth: this.#run.depth,
       nested: (call) => this.#nested(call),
     });
+  }
+
+  #checkSystemTime(): void {
+    if (this.#context.spent.systemMs <= systemTimeMsMax) return;
+    throw new LensletError("Overloaded", "SystemTimeoutError", systemTimedOutText);
   }
 
   /** Runs a function called by this one in a sub-transaction: a mutation that throws leaves no writes. */

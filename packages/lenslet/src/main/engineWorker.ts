@@ -49,7 +49,7 @@ async function main(init: EngineWorkerInit): Promise<void> {
   const engine = new Engine({
     store,
     committer,
-    runner: new Runner({ clock: realClock }),
+    runner: new Runner({ clock: realClock, fastPath: process.env["LENSLET_FAST_PATH"] !== "off" }),
     heartbeat: new Heartbeat(init.heartbeat),
     clock: realClock,
     timers: realTimers,

@@ -44,6 +44,8 @@ export interface ModuleGraph {
   readonly stateReasons: ReadonlyMap<string, string>;
   /** Paths of globals that code of this graph may change, e.g. "Array.prototype". */
   readonly watchedGlobals: readonly string[];
+  /** The graph holds one known `convex` package and leaves the globals alone: its functions may take the fast path. */
+  readonly isFast: boolean;
 }
 
 /** Compiled sources, shared by all code versions: a push recompiles only what it changed. */
@@ -133,8 +135,16 @@ class SourceEntry {
 
   dropTree(): void {
     if (!this.#parsed) return;
-    const { requests, imports, exports, hasTopLevelAwait } = this.#parsed;
-    this.#header = { requests, imports, exports, hasTopLevelAwait, dynamicImports: [], importMetas: [] };
+    const { requests, imports, exports, hasTopLevelAwait, stock } = this.#parsed;
+    this.#header = {
+      requests,
+      imports,
+      exports,
+      hasTopLevelAwait,
+      stock,
+      dynamicImports: [],
+      importMetas: [],
+    };
     this.#parsed = null;
   }
 }
@@ -244,7 +254,22 @@ export class CodeModules implements FactsSource {
       }
     }
     const order = paths.map((path) => this.#linked.get(path)!);
-    return { entry, order, fresh, stateReasons, watchedGlobals: [...watched] };
+    const isFast = watched.size === 0 && this.#holdsOnePackage(paths);
+    return { entry, order, fresh, stateReasons, watchedGlobals: [...watched], isFast };
+  }
+
+  /** What the fast path replaces works together, so it is all of one package or nothing. */
+  #holdsOnePackage(paths: readonly string[]): boolean {
+    const names: string[] = [];
+    for (const path of paths) {
+      const { stock } = this.#entry(path).header();
+      if (stock === null) return false;
+      for (const { name } of stock) names.push(name);
+    }
+    const distinct = new Set(names);
+    return (
+      distinct.size === names.length && distinct.has("performAsyncSyscall") && distinct.has("jsonToConvex")
+    );
   }
 
   #stateOf(path: string): string | null {

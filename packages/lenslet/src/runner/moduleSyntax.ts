@@ -9,6 +9,7 @@ import type {
   Pattern,
   Program,
 } from "acorn";
+import { findStockBindings, type StockBinding } from "./fastPath/stockPackage.ts";
 
 /** `imported` "*" is the namespace. */
 export interface ImportedName {
@@ -40,6 +41,8 @@ export interface ParsedModule {
   readonly dynamicImports: readonly ImportExpression[];
   readonly importMetas: readonly { readonly start: number; readonly end: number }[];
   readonly hasTopLevelAwait: boolean;
+  /** Functions of the `convex` package that the fast path replaces, see fastPath/; null: unknown ones. */
+  readonly stock: readonly StockBinding[] | null;
 }
 
 /** Name given to `export default <expression>`. */
@@ -101,6 +104,7 @@ export function parseModule(source: string): ParsedModule {
     requests: [...requests],
     imports,
     exports: throughImports(imports, exports),
+    stock: findStockBindings(source, program),
     ...rest,
   };
 }

@@ -12,7 +12,8 @@ import { analyseScopes } from "./scope.ts";
  *     ...the module, import and export declarations blanked...
  *     })
  *
- * The first `next()` registers the exports (functions are hoisted by then), the second runs the body. Imports are
+ * The first `next()` registers the exports (functions are hoisted by then), the second runs the body. A module that
+ * holds the `convex` package also registers how to reach its functions, for the fast path. Imports are
  * copied into constants; those in `live` (import cycles, bindings that change later) are read through the namespace.
  */
 export interface TransformedModule {
@@ -53,7 +54,17 @@ function header(module: ParsedModule, live: ReadonlySet<string>): string {
       copies.push(`const {${JSON.stringify(item.imported)}:${item.local}}=${from};`);
   }
   const start = `(function*(__lensletExports,__lensletImports,__lensletImport,__lensletMeta){"use strict";`;
-  return `${start}${namespaces.join("")}__lensletExports({${getters.join(",")}});yield;${copies.join("")}`;
+  const stock = stockHooks(module);
+  return `${start}${namespaces.join("")}__lensletExports({${getters.join(",")}}${stock});yield;${copies.join("")}`;
+}
+
+function stockHooks({ stock }: ParsedModule): string {
+  if (stock === null || stock.length === 0) return "";
+  const hooks = stock.map(({ name, local, isFunction }) => {
+    const set = isFunction ? `,set:(__lensletNew)=>{${local}=__lensletNew}` : "";
+    return `${JSON.stringify(name)}:{get:()=>${local}${set}}`;
+  });
+  return `,{${hooks.join(",")}}`;
 }
 
 function importObject(module: ParsedModule, specifier: string): string {

@@ -17,6 +17,7 @@ import {
   userTimeMsMax,
 } from "./limits.ts";
 import { makeLogLine } from "./logLines.ts";
+import { installFastPath } from "./fastPath/installFastPath.ts";
 import { installBody } from "./realm/body.ts";
 import { installConsole } from "./realm/consoleApi.ts";
 import { installCore } from "./realm/core.ts";
@@ -38,7 +39,7 @@ import { takeUnhandledRejections } from "./rejections.ts";
 import { SeededRandom } from "./seededRandom.ts";
 import { formatFrames } from "./stackFrames.ts";
 import { runSubtle } from "./subtleCrypto.ts";
-import type { LogLine, RunFailure, RunOutcome, RunRequest } from "./types.ts";
+import type { LogLine, RunFailure, RunHost, RunOutcome, RunRequest } from "./types.ts";
 
 const installers: readonly Install[] = [
   installCore,
@@ -48,6 +49,7 @@ const installers: readonly Install[] = [
   installCrypto,
   installConsole,
   installDeterminism,
+  installFastPath,
 ];
 const bootSource = `(function(host,realm){"use strict";\n${installers
   .map((install) => `(${install.toString()})(host,realm);`)
@@ -72,6 +74,7 @@ export class Realm {
   intact = true;
   readonly #context: vm.Context;
   readonly #clock: Clock;
+  readonly #fastPath: boolean;
   readonly #controls = {} as RealmControls;
   readonly #records = new Map<string, ModuleRecord>();
   /** Instances of modules that keep state, for the current run only. */
@@ -90,8 +93,9 @@ export class Realm {
   #pendingAt = 0;
   #log: (line: LogLine) => void = () => undefined;
 
-  constructor(modules: CodeModules, clock: Clock) {
+  constructor(modules: CodeModules, clock: Clock, fastPath = false) {
     this.modules = modules;
+    this.#fastPath = fastPath;
     this.#clock = clock;
     this.#seed = modules.code.importSeed;
     this.#state = {
@@ -103,6 +107,8 @@ export class Realm {
       outcome: "pending",
       result: undefined,
       error: undefined,
+      fast: false,
+      isPlainResult: false,
       fatal: null,
     };
     this.#context = vm.createContext(vm.constants.DONT_CONTEXTIFY, { microtaskMode: "afterEvaluate" });
@@ -117,12 +123,15 @@ export class Realm {
     this.#log = (line) => request.host.log(line);
     state.kind = request.kind;
     state.usedClock = false;
+    state.fast = this.#fastPath && graph.isFast && request.host.fastSyscall !== undefined;
+    state.isPlainResult = false;
     this.#userMs = 0;
     try {
       const failure = this.import(graph) ?? this.#start(request) ?? this.#loop(request);
       if (this.#userMs > userTimeMsMax * slowRunShare) this.#warnSlow();
-      if (failure) return { ok: false, failure, usedClock: state.usedClock };
-      return { ok: true, resultJson: String(state.result), usedClock: state.usedClock };
+      const { usedClock, isPlainResult } = state;
+      if (failure) return { ok: false, failure, usedClock };
+      return { ok: true, resultJson: String(state.result), isPlainResult, usedClock };
     } finally {
       this.#checkGlobals(graph);
       this.#reset();
@@ -205,7 +214,8 @@ export class Realm {
       if (state.outcome === "rejected") return this.describe(state.error);
       const batch = this.#nextBatch();
       if (batch.length === 0) return state.outcome === "resolved" ? null : hostFailure(neverResolvesText);
-      const answers = batch.map((call) => ({ call, outcome: this.#execute(request, call) }));
+      const isAlone = batch.length === 1 && this.#isQueueEmpty();
+      const answers = batch.map((call) => ({ call, outcome: this.#execute(request, call, isAlone) }));
       since = this.#clock.monotonicMs();
       this.#controls.settle(answers);
     }
@@ -249,9 +259,15 @@ export class Realm {
     }
   }
 
-  #execute(request: RunRequest, call: QueuedSyscall): string | CrossingFailure {
+  #isQueueEmpty(): boolean {
+    return this.#pendingAt === this.#pending.length && this.#controls.queue.length === 0;
+  }
+
+  /** `isAlone`: nothing of the function can run before this is answered. */
+  #execute(request: RunRequest, { op, args }: QueuedSyscall, isAlone: boolean): string | CrossingFailure {
+    const { host } = request;
     try {
-      return request.host.asyncSyscall(call.op, call.args);
+      return typeof args === "string" ? host.asyncSyscall(op, args) : host.fastSyscall!(op, args, isAlone);
     } catch (error) {
       if (isDeveloperError(error)) return crossing(error);
       throw error;
@@ -269,6 +285,7 @@ export class Realm {
     this.#pending = [];
     this.#pendingAt = 0;
     if (this.#controls.queue.length > 0) this.#controls.queue = [];
+    this.#controls.endFastRun();
     if (this.#freshRecords.size > 0) this.#freshRecords = new Map();
     this.#controls.resetConsole();
   }
@@ -332,7 +349,8 @@ export class Realm {
     return {
       state,
       env: this.modules.code.env,
-      syscall: (op, args) => this.#syscall(op, args),
+      syscall: (op, args) => this.#syscall((host) => host.syscall(op, args)),
+      fastSyscall: (op, args) => this.#syscall((host) => host.fastSyscall!(op, args, false)),
       importText,
       importDynamic: (referrer, specifier) => this.#importDynamic(referrer, specifier),
       random: () => this.#draw().float(),
@@ -353,12 +371,12 @@ export class Realm {
     };
   }
 
-  #syscall(op: string, args: string): string | CrossingFailure {
+  #syscall(ask: (host: RunHost) => string): string | CrossingFailure {
     const { fatal } = this.#state;
     const request = this.#request;
     if (fatal !== null || request === null) return { message: "The function has been aborted" };
     try {
-      return request.host.syscall(op, args);
+      return ask(request.host);
     } catch (error) {
       if (isDeveloperError(error)) return crossing(error);
       this.#state.fatal = { hostError: error };

@@ -10,6 +10,12 @@ interface Pool {
   readonly idle: Realm[];
 }
 
+export interface RunnerOptions {
+  readonly clock: Clock;
+  /** False: the `convex` package in the bundle makes every syscall itself (fastPath/README.md); default true. */
+  readonly fastPath?: boolean;
+}
+
 /**
  * Runs queries and mutations synchronously in re-used contexts. A run's asynchronous syscalls are answered by its
  * host in call order; a host may call `run` again while it answers (nested functions), which takes another context.
@@ -19,11 +25,13 @@ interface Pool {
  */
 export class Runner {
   readonly #clock: Clock;
+  readonly #fastPath: boolean;
   readonly #sources = new SourceCache();
   readonly #pools = new Map<string, Pool>();
 
-  constructor(options: { clock: Clock }) {
+  constructor(options: RunnerOptions) {
     this.#clock = options.clock;
+    this.#fastPath = options.fastPath ?? true;
   }
 
   /** Never throws for what user code does; rethrows what the host throws, except developer errors. */
@@ -89,6 +97,6 @@ export class Runner {
       }
     }
     if (pool.idle.length === idleRealmsMax) pool.idle.shift();
-    return new Realm(pool.modules, this.#clock);
+    return new Realm(pool.modules, this.#clock, this.#fastPath);
   }
 }

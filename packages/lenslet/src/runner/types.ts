@@ -35,6 +35,12 @@ export interface LogLine {
 export interface RunHost {
   syscall(op: string, argsJson: string): string;
   asyncSyscall(op: string, argsJson: string): string;
+  /**
+   * A database syscall of the fast path, whose arguments are JSON values: objects of the user's realm that hold plain
+   * data and that no one else has. `isAlone`: the answer to `queryStreamNext` with `all` may be the JSON text of an
+   * array with all rows that are left. A host without it never sees the fast path.
+   */
+  fastSyscall?(op: string, args: object, isAlone: boolean): string;
   log(line: LogLine): void;
 }
 
@@ -61,7 +67,15 @@ export interface RunFailure {
   readonly dataJson?: string;
 }
 
-/** `usedClock`: the run read the date or `performance.now()`, so its result ages. */
+/**
+ * `usedClock`: the run read the date or `performance.now()`, so its result ages. `isPlainResult`: the result is the
+ * canonical text of a value of plain data within all limits but that of its size.
+ */
 export type RunOutcome =
-  | { readonly ok: true; readonly resultJson: string; readonly usedClock: boolean }
+  | {
+      readonly ok: true;
+      readonly resultJson: string;
+      readonly isPlainResult: boolean;
+      readonly usedClock: boolean;
+    }
   | { readonly ok: false; readonly failure: RunFailure; readonly usedClock: boolean };

@@ -40,7 +40,7 @@ export interface DatabaseSyscallOptions {
   readonly isUnmounted?: boolean;
 }
 
-type Handler = (syscalls: DatabaseSyscalls, args: JsonObject) => string;
+type Handler = (syscalls: DatabaseSyscalls, args: JsonObject, isAlone: boolean) => string;
 
 /**
  * The database syscalls of one function execution (database.md §2-§4): arguments as parsed JSON in, result as JSON
@@ -65,11 +65,11 @@ export class DatabaseSyscalls {
     return handlers.has(op);
   }
 
-  /** `op` must be one that `handles` knows. */
-  call(op: string, args: JsonObject): string {
+  /** `op` must be one that `handles` knows. `isAlone`: see `RunHost.fastSyscall`. */
+  call(op: string, args: JsonObject, isAlone = false): string {
     const handler = handlers.get(op);
     if (handler === undefined) throw badRequest("UnknownOperation", `Unknown operation ${op}`);
-    return handler(this, args);
+    return handler(this, args, isAlone);
   }
 
   /** What the next run of this query has to be given so that its page ends at the same place; null without paginate. */
@@ -120,11 +120,23 @@ export class DatabaseSyscalls {
     return `{"queryId":${queryId}}`;
   }
 
-  queryStreamNext(args: JsonObject): string {
-    const stream = this.#streams.get(integerArgument(args, "queryId", "queryStreamNext"));
+  queryStreamNext(args: JsonObject, isAlone: boolean): string {
+    const queryId = integerArgument(args, "queryId", "queryStreamNext");
+    const stream = this.#streams.get(queryId);
     if (stream === undefined) throw badRequest("QueryNotFound", "in-progress query not found");
+    if (isAlone && args["all"] === true) return this.#allRows(queryId, stream);
     const document = stream.next();
     return document === null ? '{"value":null,"done":true}' : `{"value":${document.json},"done":false}`;
+  }
+
+  /** As if the stream had been read to its end and cleaned up. */
+  #allRows(queryId: number, stream: QueryStream): string {
+    let rows = "[";
+    for (let row = stream.next(); row !== null; row = stream.next()) {
+      rows += rows === "[" ? row.json : `,${row.json}`;
+    }
+    this.#streams.delete(queryId);
+    return `${rows}]`;
   }
 
   queryCleanup(args: JsonObject): string {
@@ -251,7 +263,7 @@ const handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ["1.0/count", (syscalls, args) => syscalls.count(args)],
   ["1.0/db/normalizeId", (syscalls, args) => syscalls.normalizeId(args)],
   ["1.0/queryStream", (syscalls, args) => syscalls.queryStream(args)],
-  ["1.0/queryStreamNext", (syscalls, args) => syscalls.queryStreamNext(args)],
+  ["1.0/queryStreamNext", (syscalls, args, isAlone) => syscalls.queryStreamNext(args, isAlone)],
   ["1.0/queryCleanup", (syscalls, args) => syscalls.queryCleanup(args)],
   ["1.0/queryPage", (syscalls, args) => syscalls.queryPage(args)],
   ["1.0/insert", (syscalls, args) => syscalls.insert(args)],

@@ -77,6 +77,8 @@ export class ActionRealm implements Owner, RealmOwner, RunRealm {
       outcome: "pending",
       result: undefined,
       error: undefined,
+      fast: false,
+      isPlainResult: false,
       fatal: null,
     };
     this.#state = state;
@@ -267,6 +269,7 @@ export class ActionRealm implements Owner, RealmOwner, RunRealm {
       platform,
       builtins,
       syscall: (op) => ({ message: syncSyscallText(op) }),
+      fastSyscall: (op) => ({ message: syncSyscallText(op) }),
       asyncSyscall: (call) => this.#asyncSyscall(call),
       importText,
       importDynamic: (referrer, specifier) => this.#importDynamic(referrer, specifier),
@@ -312,7 +315,7 @@ export class ActionRealm implements Owner, RealmOwner, RunRealm {
     const settle = (outcome: string | CrossingFailure): void => this.#controls.settle([{ call, outcome }]);
     const run = this.#callingRun();
     if (run === null) return settle({ message: leftoverText });
-    run.action.operation(call.op, call.args, (outcome) =>
+    run.action.operation(call.op, call.args as string, (outcome) =>
       settle(outcome.ok ? outcome.resultJson : crossing(outcome)),
     );
   }

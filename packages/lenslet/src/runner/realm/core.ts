@@ -8,6 +8,7 @@ import type {
   QueuedSyscall,
   RealmControls,
   RealmHost,
+  StockHooks,
 } from "./realmTypes.ts";
 
 /** Syscalls, the module linker and the entry call. See realmTypes.ts for how this file is run. */
@@ -23,6 +24,13 @@ export function installCore(host: RealmHost, realm: RealmControls): void {
     },
   });
 
+  realm.canned = null;
+  // Without the fast path, as in actions.
+  realm.hookFunctions = () => undefined;
+  realm.hookClasses = () => undefined;
+  realm.enqueue = (op, args, resolve) => {
+    queue.push({ op, args, resolve, reject: resolve as QueuedSyscall["reject"] });
+  };
   realm.define = (name, value) => {
     defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable: false });
   };
@@ -58,9 +66,14 @@ export function installCore(host: RealmHost, realm: RealmControls): void {
       throw realm.makeError(outcome);
     },
     asyncSyscall(op: unknown, args: unknown): Promise<string> {
-      return new Promise((resolve, reject) => {
-        if (state.phase === "running") {
-          queue.push({ op: `${op as string}`, args: `${args as string}`, resolve, reject });
+      return new Promise<string>((resolve, reject) => {
+        const { canned } = realm;
+        if (canned !== null) {
+          realm.canned = null;
+          reject(realm.makeError(canned));
+        } else if (state.phase === "running") {
+          const settle = resolve as QueuedSyscall["resolve"];
+          queue.push({ op: `${op as string}`, args: `${args as string}`, resolve: settle, reject });
         } else {
           reject(new Error(host.importText(`${op as string}`)));
         }
@@ -93,7 +106,8 @@ export function installCore(host: RealmHost, realm: RealmControls): void {
   realm.newRecord = () => {
     const namespace = Object.create(null) as Record<string, unknown>;
     defineProperty(namespace, Symbol.toStringTag, { value: "Module" });
-    return { namespace, getters: Object.create(null) as Record<string, () => unknown>, steps: null };
+    const getters = Object.create(null) as Record<string, () => unknown>;
+    return { namespace, getters, stock: null, steps: null };
   };
   realm.instantiate = (
     record: ModuleRecord,
@@ -104,8 +118,14 @@ export function installCore(host: RealmHost, realm: RealmControls): void {
     const namespaces = imports.map((item) => item.namespace);
     const meta = Object.create(null) as object;
     const dynamicImport = (specifier: unknown): Promise<unknown> => importDynamic(path, specifier);
-    record.steps = factory((getters) => (record.getters = getters), namespaces, dynamicImport, meta);
+    const register = (getters: ModuleRecord["getters"], stock?: StockHooks): void => {
+      record.getters = getters;
+      record.stock = stock ?? null;
+    };
+    record.steps = factory(register, namespaces, dynamicImport, meta);
     record.steps.next();
+    // Before anything is evaluated, for importers copy what they import.
+    if (record.stock !== null) realm.hookFunctions(record.stock);
   };
   realm.defineExports = (record: ModuleRecord, targets: readonly ExportTarget[]) => {
     for (const { name, record: holder, local } of targets) {
@@ -118,6 +138,7 @@ export function installCore(host: RealmHost, realm: RealmControls): void {
     const { steps } = record;
     record.steps = null;
     steps?.next();
+    if (record.stock !== null) realm.hookClasses(record.stock);
   };
 
   async function importDynamic(referrer: string, specifier: unknown): Promise<unknown> {
@@ -154,7 +175,7 @@ export function installCore(host: RealmHost, realm: RealmControls): void {
   };
   realm.settle = (items) => {
     for (const { call, outcome } of items) {
-      if (typeof outcome === "string") call.resolve(outcome);
+      if (typeof outcome === "string" || typeof call.args !== "string") call.resolve(outcome);
       else call.reject(realm.makeError(outcome));
     }
   };

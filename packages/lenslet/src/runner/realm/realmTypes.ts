@@ -20,6 +20,10 @@ export interface RealmState {
   outcome: "pending" | "resolved" | "rejected";
   result: unknown;
   error: unknown;
+  /** This run may take the fast path. */
+  fast: boolean;
+  /** The result was encoded by the fast path and is within the limits of values: its text is canonical. */
+  isPlainResult: boolean;
   /** Set when user code may not go on; it ends the run whatever the code catches. */
   fatal: { message: string } | { hostError: unknown } | null;
 }
@@ -50,6 +54,8 @@ export interface RealmHost {
   readonly state: RealmState;
   readonly env: Readonly<Record<string, string>>;
   syscall(op: string, args: string): string | CrossingFailure;
+  /** A synchronous syscall whose arguments are JSON values. */
+  fastSyscall(op: string, args: object): string | CrossingFailure;
   /** Why an operation may not be called while modules are imported. */
   importText(op: string): string;
   importDynamic(
@@ -88,13 +94,19 @@ export interface HostAsyncStorage {
 
 export interface QueuedSyscall {
   readonly op: string;
-  readonly args: string;
-  resolve(resultJson: string): void;
+  /** JSON text of the package; a JSON value of the fast path, which is also given failures through `resolve`. */
+  readonly args: string | object;
+  resolve(outcome: string | CrossingFailure): void;
   reject(error: unknown): void;
 }
 
+/** How to reach functions and classes of the `convex` package in a module, by their names; classes have no `set`. */
+export type StockHooks = Readonly<
+  Record<string, { readonly get: () => unknown; readonly set?: (value: unknown) => void }>
+>;
+
 export type ModuleFactory = (
-  exports: (getters: Record<string, () => unknown>) => void,
+  exports: (getters: Record<string, () => unknown>, stock?: StockHooks) => void,
   imports: readonly object[],
   dynamicImport: (specifier: unknown) => Promise<unknown>,
   meta: object,
@@ -103,6 +115,7 @@ export type ModuleFactory = (
 export interface ModuleRecord {
   readonly namespace: Record<string, unknown>;
   getters: Record<string, () => unknown>;
+  stock: StockHooks | null;
   steps: Iterator<unknown> | null;
 }
 
@@ -131,6 +144,13 @@ export interface RealmControls {
     kind: "query" | "mutation",
     argsJson: string,
   ): "started" | "missing" | "notAFunction";
+  /** Queues an asynchronous syscall of the fast path. */
+  enqueue(op: string, args: object, resolve: (outcome: string | CrossingFailure) => void): void;
+  /** The failure that the next asynchronous syscall of the package is answered with, at once. */
+  canned: CrossingFailure | null;
+  hookFunctions(stock: StockHooks): void;
+  hookClasses(stock: StockHooks): void;
+  endFastRun(): void;
   settle(items: readonly { call: QueuedSyscall; outcome: string | CrossingFailure }[]): void;
   snapshotGlobals(paths: readonly string[]): unknown;
   globalsUnchanged(snapshot: unknown): boolean;

@@ -45,7 +45,24 @@ export interface FunctionCall {
   readonly parentExecutionId?: string;
   /** Client address and user agent, for `ctx.meta.getRequestMetadata()`. */
   readonly client?: { readonly ip: string | null; readonly userAgent: string | null };
+  /** Id of the scheduled function that this call is, or is made by: for its metadata, and to know if it was canceled. */
+  readonly scheduledFunctionId?: string;
 }
+
+/** What the scheduler asks the engine to run, and what it is told of it. */
+export type JobRef =
+  /** Id text of a `_scheduled_functions` document. */
+  | { readonly kind: "function"; readonly id: string }
+  /** Id text of a `_cron_jobs` document. */
+  | { readonly kind: "cron"; readonly id: string };
+
+export type JobAnswer =
+  /** There is nothing left to do for it: it ran, it failed, or it was not there to be run any more. */
+  | { readonly kind: "settled" }
+  /** The deployment is paused: nothing was done. */
+  | { readonly kind: "paused" }
+  /** An action, marked as started: to be run once, and its end to be told with `system("scheduler.actionEnded")`. */
+  | { readonly kind: "action"; readonly call: FunctionCall };
 
 /** A function's failure as clients see it, before redaction. */
 export interface FunctionFailure {
@@ -130,6 +147,8 @@ export interface EngineEvents {
   /** The deployment's configuration changed (push, environment variables): see `deployment()`. */
   deploymentChanged(): void;
   executed(entries: readonly ExecutionLogEntry[]): void;
+  /** Something was scheduled for this time or later; 0 whenever an engine has been started. */
+  scheduled?(dueMs: number): void;
 }
 
 /** What the net thread needs to know of the pushed code. */
@@ -167,4 +186,10 @@ export interface EngineApi {
    */
   system(operation: string, argsJson: string): Promise<string>;
   subscribe(events: EngineEvents): () => void;
+}
+
+/** What the scheduler needs besides. */
+export interface JobEngine extends EngineApi {
+  /** Runs a scheduled mutation to its end, or gets a scheduled action ready to be run. */
+  runJob(job: JobRef): Promise<JobAnswer>;
 }

@@ -1,5 +1,6 @@
 import { LensletError } from "../base/errors.ts";
-import { parseValue, stringifyValue, type JsonValue } from "../values/json.ts";
+import type { CommitTs } from "../log/log.ts";
+import { parseValue, resolveCommitTs, stringifyValue, type JsonValue } from "../values/json.ts";
 import { formatBinarySize, sizeOf } from "../values/size.ts";
 import type { Value } from "../values/value.ts";
 import { checkArgs, checkReturns, type IdContext } from "../values/validator.ts";
@@ -80,4 +81,11 @@ export function parseReturnValue(
   const problem = checkReturns(info.returns, value, ids);
   if (problem !== null) throw new ArgumentError(problem);
   return stringifyValue(value);
+}
+
+/** What a mutation returned, with the timestamp of its commit filled in where it returned a placeholder. */
+export function withCommitTs(valueJson: string, ts: CommitTs): string {
+  if (!valueJson.includes('"$commitTs"')) return valueJson;
+  const value = parseValue(JSON.parse(valueJson) as JsonValue, { commitTs: true });
+  return stringifyValue(resolveCommitTs(value, ts));
 }

@@ -2,9 +2,10 @@ import type { Clock } from "../base/clock.ts";
 import type { LogBuffer } from "../runner/logLines.ts";
 import type { Runner } from "../runner/runner.ts";
 import type { Transaction } from "../transaction/transaction.ts";
-import type { UserAttributes } from "./api.ts";
+import type { FunctionCall, Identity, UserAttributes } from "./api.ts";
 import type { LoadedDeployment } from "./deployment.ts";
 import type { Heartbeat } from "./heartbeat.ts";
+import type { RunningJob } from "./scheduling.ts";
 
 /** What all functions of one top-level call share: nested ones run in the same transaction, time and identity. */
 export interface CallContext {
@@ -19,6 +20,8 @@ export interface CallContext {
   /** What `ctx.auth.getUserIdentity()` returns; null for anonymous. */
   readonly userIdentity: UserAttributes | null;
   readonly requestId: string;
+  /** Null when no scheduled function stands behind this call. */
+  readonly job: RunningJob | null;
   readonly client: { readonly ip: string | null; readonly userAgent: string | null };
   readonly nowMs: number;
   readonly nextSeed: () => Uint8Array;
@@ -29,4 +32,15 @@ export interface CallContext {
   readonly spent: { systemMs: number };
   /** A read-only transaction at the same snapshot that sees none of the pending writes. */
   readonly staleSnapshot: () => Transaction;
+}
+
+/** What `ctx.auth.getUserIdentity()` returns. */
+export function attributesOf(identity: Identity): UserAttributes | null {
+  if (identity.kind === "user") return identity.attributes;
+  return identity.kind === "admin" ? identity.actingAs : null;
+}
+
+/** The job behind a call that it made itself, not one that runs it. */
+export function jobOf({ scheduledFunctionId }: FunctionCall): RunningJob | null {
+  return scheduledFunctionId === undefined ? null : { idText: scheduledFunctionId, completesHere: false };
 }

@@ -6,9 +6,10 @@ import { failPendingSchema } from "../deploy/schemaState.ts";
 import type { SystemFunction } from "../deploy/systemFunction.ts";
 import { systemFunctions } from "../deploy/systemFunctions.ts";
 import { type Random, randomHex } from "../base/random.ts";
+import { earlier, earliestDueMs } from "../jobs/dueTimes.ts";
 import type { CommitTs } from "../log/log.ts";
 import { formatFailure } from "../runner/failure.ts";
-import { formatLogLine, LogBuffer } from "../runner/logLines.ts";
+import { LogBuffer } from "../runner/logLines.ts";
 import type { Runner } from "../runner/runner.ts";
 import type { RunFailure } from "../runner/types.ts";
 import type { DocumentWrite, SessionRequest, Store } from "../store/store.ts";
@@ -16,7 +17,7 @@ import { ReadSet } from "../transaction/readSet.ts";
 import type { JsonObject } from "../transaction/syscallArguments.ts";
 import { type SchemaViolation, Transaction } from "../transaction/transaction.ts";
 import type { TransactionUsage } from "../transaction/usage.ts";
-import { parseValue, resolveCommitTs, stringifyValue, type JsonValue } from "../values/json.ts";
+import { parseValue, stringifyValue, type JsonValue } from "../values/json.ts";
 import { newInternalId } from "../values/id.ts";
 import { isValueObject } from "../values/value.ts";
 import type {
@@ -25,6 +26,8 @@ import type {
   FunctionResult,
   FunctionTarget,
   Identity,
+  JobAnswer,
+  JobRef,
   LiveQueryId,
   MutationCall,
   MutationResult,
@@ -33,26 +36,27 @@ import type {
   QueryCall,
   QueryResult,
   UdfType,
-  UserAttributes,
 } from "./api.ts";
-import { ArgumentError, parseArguments } from "./arguments.ts";
-import { CallLog, logWarnings } from "./callLog.ts";
+import { ArgumentError, parseArguments, withCommitTs } from "./arguments.ts";
+import { type CalledFunction, CallLog, logWarnings } from "./callLog.ts";
 import type { Committer } from "./committer.ts";
 import { recordedAnswer, type RecordedCall } from "./commitRecord.ts";
-import { type ComponentCode, type FunctionInfo, functionOf, type LoadedDeployment } from "./deployment.ts";
+import { functionOf, type LoadedDeployment, pausedMessage } from "./deployment.ts";
 import {
   dropsOrChangesIndexes,
   loadDeployment,
   touchesBackfills,
   touchesDeployment,
 } from "./deploymentLoader.ts";
-import type { CallContext } from "./callContext.ts";
-import { runFunction } from "./execution.ts";
+import { attributesOf, type CallContext, jobOf } from "./callContext.ts";
+import { resultOf, runFunction } from "./execution.ts";
 import type { Execution } from "./executionLog.ts";
 import { canonicalPath, inComponent, parseFunctionPath, strippedPath } from "./functionPath.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import { resolveFunction } from "./hostSyscalls.ts";
+import { type JobHost, runJob } from "./jobCalls.ts";
 import { type Asker, LiveQueries, type QueryRunResult, type QuerySpec } from "./liveQueries.ts";
+import type { RunningJob } from "./scheduling.ts";
 import { runSystemOperation } from "./systemOperations.ts";
 import type { VectorSearches } from "./vectorSearches.ts";
 import type { EngineOut, EngineRequest } from "./wire.ts";
@@ -75,12 +79,8 @@ export interface CallsOptions {
 /** At least the distance of two creation times within a transaction: a double's resolution until the year 2109. */
 const creationStepMs = 2 ** -11;
 
-const pausedMessage =
-  "Cannot run functions while this deployment is paused. Resume the deployment in the dashboard settings to allow functions to run.";
-
 type Resolved =
-  | { readonly ok: true; readonly component: ComponentCode; readonly info: FunctionInfo }
-  | { readonly ok: false; readonly failure: RunFailure };
+  ({ readonly ok: true } & CalledFunction) | { readonly ok: false; readonly failure: RunFailure };
 
 interface Outcome {
   readonly result: FunctionResult;
@@ -96,6 +96,8 @@ export class Calls {
   #deployment: LoadedDeployment;
   #deploymentChanged = false;
   readonly #log: CallLog;
+  /** Whoever starts an engine has to look for what is due. */
+  #scheduledMs: number | null = 0;
   readonly #backfiller: Backfiller;
   /** True until the backfiller has said that it is idle: at the start, and after every commit that may concern it. */
   #backfillPending = true;
@@ -136,6 +138,13 @@ export class Calls {
     const changed = this.#deploymentChanged;
     this.#deploymentChanged = false;
     return changed;
+  }
+
+  /** The earliest time for which something was scheduled since the last time this was asked. */
+  takeScheduled(): number | null {
+    const dueMs = this.#scheduledMs;
+    this.#scheduledMs = null;
+    return dueMs;
   }
 
   takeExecutions(): Execution[] {
@@ -185,6 +194,25 @@ export class Calls {
     }
     if (condemned !== null) return { ok: false, error: condemned, logLines: [], ts: null };
     return this.#runMutation(seq, call);
+  }
+
+  /** Runs a scheduled mutation, or marks a scheduled action as started. */
+  job(seq: number, job: JobRef, condemned: FunctionFailure | null = null): JobAnswer {
+    const recovered = this.#options.committer.recoveredCall(seq);
+    if (recovered !== null) return JSON.parse(recovered.resultJson) as JobAnswer;
+    const host: JobHost = {
+      ...this.#options,
+      deployment: () => this.#deployment,
+      transaction: () => this.#transaction(false, null),
+      runMutation: (call, tx, callee, running) => {
+        const { result, context, startedMs } = this.#runInTransaction(call, tx, callee, running);
+        this.#log.record(call, callee, result, context, startedMs);
+        return result;
+      },
+      commit: (tx, answer) =>
+        this.#commit(tx, null, () => this.#recordedCall(seq, JSON.stringify(answer), "[]")),
+    };
+    return runJob(host, job, condemned);
   }
 
   prepareAction(call: FunctionCall): PreparedAction {
@@ -314,8 +342,26 @@ export class Calls {
     const tx = this.#transaction(false, null);
     const resolved = this.#resolve(call.target, call.identity, "Mutation");
     if (!resolved.ok) return { ...failedBeforeRunning(resolved.failure, tx.reads).result, ts: null };
-    const { component, info } = resolved;
-    const context = this.#context(call, tx);
+    const ran = this.#runInTransaction(call, tx, resolved, jobOf(call));
+    let { result } = ran;
+    let ts: CommitTs | null = null;
+    if (result.ok) {
+      const committed = this.#commitMutation(seq, call, tx, result);
+      result = committed.result;
+      ts = committed.ts;
+    }
+    this.#log.record(call, resolved, result, ran.context, ran.startedMs);
+    return { ...result, ts };
+  }
+
+  /** Runs a mutation and commits nothing. */
+  #runInTransaction(
+    call: FunctionCall,
+    tx: Transaction,
+    { component, info }: CalledFunction,
+    job: RunningJob | null,
+  ): { result: FunctionResult; context: CallContext; startedMs: number } {
+    const context = this.#context(call, tx, job);
     const startedMs = this.#options.clock.nowMs();
     const run = this.#guarded(() =>
       runFunction(context, {
@@ -329,15 +375,7 @@ export class Calls {
       }),
     );
     logWarnings(context);
-    let result = resultOf(run, context.logs);
-    let ts: CommitTs | null = null;
-    if (result.ok) {
-      const committed = this.#commitMutation(seq, call, tx, result);
-      result = committed.result;
-      ts = committed.ts;
-    }
-    this.#log.record(call, resolved, result, context, startedMs);
-    return { ...result, ts };
+    return { result: resultOf(run, context.logs), context, startedMs };
   }
 
   #commitMutation(
@@ -348,11 +386,7 @@ export class Calls {
   ): { result: FunctionResult; ts: CommitTs } {
     const { committer } = this.#options;
     const ts = this.#nextTs(tx);
-    const valueJson = result.valueJson.includes('"$commitTs"')
-      ? stringifyValue(
-          resolveCommitTs(parseValue(JSON.parse(result.valueJson) as JsonValue, { commitTs: true }), ts),
-        )
-      : result.valueJson;
+    const valueJson = withCommitTs(result.valueJson, ts);
     const logLinesJson = result.logLines.length === 0 ? "[]" : JSON.stringify(result.logLines);
     const request: SessionRequest | null =
       call.session === undefined ? null : { ...call.session, ts, resultJson: valueJson, logLinesJson };
@@ -374,6 +408,7 @@ export class Calls {
     if (writes.length === 0 && request === null) return null;
     this.#options.committer.commit(ts, writes, request, recordCall());
     this.live.invalidate(writes);
+    this.#scheduledMs = earlier(this.#scheduledMs, earliestDueMs(writes));
     if (touchesBackfills(writes)) this.#backfillPending = true;
     if (dropsOrChangesIndexes(writes)) this.live.invalidateAll();
     if (touchesDeployment(writes)) this.#reloadDeployment();
@@ -506,12 +541,10 @@ export class Calls {
    */
   #nextTs({ usage }: Transaction): CommitTs {
     const written = usage.documentsWritten + usage.systemDocumentsWritten;
-    const leastUs = Math.ceil((this.#beginMs + (written + 1) * creationStepMs) * 1000);
-    const [least, next] = [BigInt(leastUs) * 1000n, this.#options.committer.nextTs()];
-    return next > least ? next : least;
+    return this.#options.committer.nextTs(this.#beginMs + (written + 1) * creationStepMs);
   }
 
-  #context(call: FunctionCall, tx: Transaction): CallContext {
+  #context(call: FunctionCall, tx: Transaction, job = jobOf(call)): CallContext {
     const { runner, heartbeat, clock, random, cursorSecret, instanceName } = this.#options;
     return {
       tx,
@@ -523,6 +556,7 @@ export class Calls {
       instanceName,
       userIdentity: attributesOf(call.identity),
       requestId: call.requestId,
+      job,
       client: call.client ?? { ip: null, userAgent: null },
       nowMs: Math.floor(clock.nowMs()),
       nextSeed: () => random.bytes(32),
@@ -563,17 +597,14 @@ export class Calls {
     for (const { code } of old.components.values())
       if (!kept.has(code.id)) this.#options.runner.forget(code.id);
     this.#deploymentChanged = true;
+    // What became due during a pause has waited for its end.
+    if (old.paused && !this.#deployment.paused) this.#scheduledMs = 0;
     this.live.invalidateAll();
   }
 }
 
 type TransactionUndo = readonly (readonly DocumentWrite[])[] | null;
 type FunctionRunOutcome = ReturnType<typeof runFunction>;
-
-function attributesOf(identity: Identity): UserAttributes | null {
-  if (identity.kind === "user") return identity.attributes;
-  return identity.kind === "admin" ? identity.actingAs : null;
-}
 
 function refused(message: string): Resolved {
   return { ok: false, failure: { message, frames: [] } };
@@ -582,12 +613,4 @@ function refused(message: string): Resolved {
 function failedBeforeRunning(failure: RunFailure, reads: ReadSet): Outcome {
   const result: FunctionResult = { ok: false, error: { message: formatFailure(failure) }, logLines: [] };
   return { result, journal: null, reads, context: null };
-}
-
-function resultOf(run: FunctionRunOutcome, logs: LogBuffer): FunctionResult {
-  const logLines = logs.lines.length === 0 ? [] : logs.lines.map(formatLogLine);
-  if (run.ok) return { ok: true, valueJson: run.valueJson, logLines };
-  const { dataJson } = run.failure;
-  const message = formatFailure(run.failure);
-  return { ok: false, error: dataJson === undefined ? { message } : { message, dataJson }, logLines };
 }

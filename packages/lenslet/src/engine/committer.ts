@@ -106,10 +106,11 @@ export class Committer {
     return this.#recoveredCalls.get(callSeq) ?? null;
   }
 
-  /** Unique, increasing, and close to the wall clock in nanoseconds. */
-  nextTs(): CommitTs {
-    const wallNs = BigInt(Math.floor(this.#options.clock.nowMs() * 1000)) * 1000n;
-    return wallNs > this.#lastTs ? wallNs : this.#lastTs + 1n;
+  /** Unique, increasing, not before `leastMs` and close to the wall clock in nanoseconds. */
+  nextTs(leastMs: number): CommitTs {
+    const leastUs = Math.max(Math.ceil(leastMs * 1000), Math.floor(this.#options.clock.nowMs() * 1000));
+    const leastNs = BigInt(leastUs) * 1000n;
+    return leastNs > this.#lastTs ? leastNs : this.#lastTs + 1n;
   }
 
   commit(

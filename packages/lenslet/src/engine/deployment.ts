@@ -1,3 +1,4 @@
+import { badRequest } from "../base/errors.ts";
 import type { Namespace } from "../store/store.ts";
 import type { Validator } from "../values/validator.ts";
 import type { CodeVersion } from "../runner/types.ts";
@@ -39,6 +40,18 @@ export interface LoadedDeployment {
   readonly canonicalUrls: { readonly convexCloudUrl: string; readonly convexSiteUrl: string };
 }
 
+export const pausedMessage =
+  "Cannot run functions while this deployment is paused. Resume the deployment in the dashboard settings to allow functions to run.";
+
 export function functionOf(component: ComponentCode, path: FunctionPath): FunctionInfo | null {
   return component.functions.get(canonicalPath(path)) ?? null;
+}
+
+/** Throws ComponentPathNotFound. */
+export function componentOf(deployment: LoadedDeployment, componentPath: string): ComponentCode {
+  const component = deployment.components.get(componentPath);
+  if (component === undefined) {
+    throw badRequest("ComponentPathNotFound", `Component ${componentPath} not found`);
+  }
+  return component;
 }

@@ -33,6 +33,8 @@ export interface EngineOptions extends Omit<CallsOptions, "committer"> {
 
 /** Answered when it has run; a vector search goes on in the ticks after. */
 type ImmediateRequest = Exclude<EngineRequest, { readonly type: "vectorSearch" }>;
+const writingRequests: ReadonlySet<EngineRequest["type"]> = new Set(["mutation", "job", "system"]);
+
 type QueuedCall = EngineIn & { readonly type: "call" };
 
 /**
@@ -81,7 +83,7 @@ export class Engine {
       if (message.type === "close") this.#closes.push(message);
       else if (message.type === "reopen") this.#reopens.push(...message.queries);
       else {
-        const writes = message.request.type === "mutation" || message.request.type === "system";
+        const writes = writingRequests.has(message.request.type);
         (writes ? this.#writes : this.#reads).push(message);
       }
     }
@@ -190,6 +192,8 @@ export class Engine {
         return calls.query(request.call);
       case "mutation":
         return calls.mutation(seq, request.call, condemned);
+      case "job":
+        return calls.job(seq, request.job, condemned);
       case "prepareAction":
         return calls.prepareAction(request.call);
       case "lookup":
@@ -234,6 +238,8 @@ export class Engine {
 
   #post(): void {
     const entries = this.#calls.takeExecutions();
+    const dueMs = this.#calls.takeScheduled();
+    if (dueMs !== null) this.#out.push({ type: "scheduled", dueMs });
     if (entries.length > 0) this.#out.push({ type: "executed", executionsJson: encodeExecutions(entries) });
     if (this.#out.length === 0) return;
     const messages = this.#out;

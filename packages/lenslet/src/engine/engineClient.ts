@@ -3,12 +3,14 @@ import { LensletError } from "../base/errors.ts";
 import type { CommitTs } from "../log/log.ts";
 import type {
   Deployment,
-  EngineApi,
   EngineEvents,
   FunctionCall,
   FunctionFailure,
   FunctionTarget,
   Identity,
+  JobAnswer,
+  JobEngine,
+  JobRef,
   LiveQueryId,
   LiveQueryState,
   MutationCall,
@@ -74,7 +76,7 @@ export interface EngineLoss {
  * The engine as the net thread sees it. Holds every answer back until the log is durable, keeps what has to be asked
  * again when the engine thread is replaced, and preserves the engine's order of answers and publications.
  */
-export class EngineClient implements EngineApi {
+export class EngineClient implements JobEngine {
   readonly #options: EngineClientOptions;
   readonly #inFlight = new Map<number, InFlight>();
   readonly #open = new Map<LiveQueryId, OpenEntry>();
@@ -192,6 +194,9 @@ export class EngineClient implements EngineApi {
   prepareAction(call: FunctionCall): Promise<PreparedAction> {
     return this.#call({ type: "prepareAction", call }) as Promise<PreparedAction>;
   }
+  runJob(job: JobRef): Promise<JobAnswer> {
+    return this.#call({ type: "job", job }) as Promise<JobAnswer>;
+  }
   lookup(target: FunctionTarget, identity: Identity): Promise<UdfType | null> {
     return this.#call({ type: "lookup", target, identity }) as Promise<UdfType | null>;
   }
@@ -280,8 +285,7 @@ export class EngineClient implements EngineApi {
         break;
       case "recovered": {
         const { resultJson, logLinesJson, ts } = message;
-        const isSystem = this.#inFlight.get(message.seq)?.request.type === "system";
-        this.#settle(message.seq, isSystem ? resultJson : recordedAnswer(resultJson, logLinesJson, ts));
+        this.#settle(message.seq, this.#recovered(message.seq, resultJson, logLinesJson, ts));
         break;
       }
       case "reject": {
@@ -296,11 +300,25 @@ export class EngineClient implements EngineApi {
       case "deployment":
         this.#deploymentLoaded(message.deployment, message.codeId);
         break;
+      case "scheduled":
+        for (const listener of this.#listeners) listener.scheduled?.(message.dueMs);
+        break;
       case "executed": {
         const entries = decodeExecutions(message.executionsJson);
         for (const listener of this.#listeners) listener.executed(entries);
         break;
       }
+    }
+  }
+
+  #recovered(seq: number, resultJson: string, logLinesJson: string, ts: CommitTs): unknown {
+    switch (this.#inFlight.get(seq)?.request.type) {
+      case "system":
+        return resultJson;
+      case "job":
+        return JSON.parse(resultJson);
+      default:
+        return recordedAnswer(resultJson, logLinesJson, ts);
     }
   }
 
@@ -404,6 +422,7 @@ export class EngineClient implements EngineApi {
         this.#settle(seq, { ...result, ts: this.#latestTs, journal: null });
         break;
       case "mutation":
+      case "job":
       case "system":
         call.condemned = failure;
         break;

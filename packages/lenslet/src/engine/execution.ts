@@ -1,9 +1,11 @@
 import { LensletError, badRequest } from "../base/errors.ts";
 import type { JsonObject } from "../transaction/syscallArguments.ts";
 import type { LogLine, RunFailure, RunHost, RunOutcome } from "../runner/types.ts";
+import { formatLogLine, type LogBuffer } from "../runner/logLines.ts";
 import { formatFailure } from "../runner/failure.ts";
 import { systemTimedOutText, systemTimeMsMax, userTimeMsMax } from "../runner/limits.ts";
 import { DatabaseSyscalls } from "../transaction/databaseSyscalls.ts";
+import type { FunctionResult } from "./api.ts";
 import type { CallContext } from "./callContext.ts";
 import type { ComponentCode, FunctionInfo } from "./deployment.ts";
 import { hostSyscall, type NestedCall } from "./hostSyscalls.ts";
@@ -60,6 +62,15 @@ export function runFunction(context: CallContext, run: FunctionRun): FunctionRun
     if (!(error instanceof ArgumentError)) throw error;
     return { ok: false, failure: { message: error.message, frames: [] }, journal, hasReturned: true };
   }
+}
+
+/** What the caller is told. */
+export function resultOf(run: FunctionRunResult, logs: LogBuffer): FunctionResult {
+  const logLines = logs.lines.length === 0 ? [] : logs.lines.map(formatLogLine);
+  if (run.ok) return { ok: true, valueJson: run.valueJson, logLines };
+  const { dataJson } = run.failure;
+  const message = formatFailure(run.failure);
+  return { ok: false, error: dataJson === undefined ? { message } : { message, dataJson }, logLines };
 }
 
 /** The host side of one running function: answers its syscalls and keeps its clock. */

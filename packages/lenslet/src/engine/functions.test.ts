@@ -272,9 +272,6 @@ describe("errors", () => {
   });
 
   it("of what is not there yet say so", async () => {
-    expect(failureOf(await mutation("m:scheduled"))).toContain(
-      "The scheduler is not available in this version of Lenslet.",
-    );
     expect(failureOf(await query("m:writesInQuery"))).toContain("is not a function");
   });
 

@@ -1,11 +1,19 @@
 import { createHash } from "node:crypto";
-import { badRequest } from "../base/errors.ts";
+import { badRequest, type LensletError } from "../base/errors.ts";
+import { makeLogLine } from "../runner/logLines.ts";
 import type { JsonObject } from "../transaction/syscallArguments.ts";
 import type { JsonValue } from "../values/json.ts";
 import { type ComponentCode, type FunctionInfo, functionOf } from "./deployment.ts";
 import type { CallContext } from "./callContext.ts";
 import { storageSyscall, storageSyscalls, type StorageScope } from "./storageSyscalls.ts";
-import { canonicalPath, inComponent, parseFunctionPath, strippedPath } from "./functionPath.ts";
+import {
+  canonicalPath,
+  type FunctionPath,
+  inComponent,
+  parseFunctionPath,
+  strippedPath,
+} from "./functionPath.ts";
+import { cancel, schedule, selfCancelWarning } from "./scheduling.ts";
 
 /** A call of `ctx.runQuery` / `ctx.runMutation`, resolved. */
 export interface NestedCall {
@@ -25,11 +33,26 @@ export interface HostSyscallScope {
   readonly nested: (call: NestedCall) => string;
 }
 
-type Handler = (args: JsonObject, scope: HostSyscallScope) => string;
+export type HostSyscallHandler = (args: JsonObject, scope: HostSyscallScope) => string;
 
 /** Every syscall of queries and mutations that is not a database operation. Results are JSON texts. */
-const handlers: Readonly<Record<string, Handler>> = {
+const handlers: Readonly<Record<string, HostSyscallHandler>> = {
   "1.0/runUdf": runUdf,
+  "1.0/schedule": (args, { context, component, kind }) => {
+    if (kind === "query") throw unknownOperation("1.0/schedule");
+    const { tx, job, nowMs } = context;
+    const resolve = (address: JsonObject, missing: MissingFunction) =>
+      resolveFunction(address, component, context, missing);
+    return JSON.stringify(schedule(args, { tx, component, resolve, job, nowMs }));
+  },
+  "1.0/cancel_job": (args, { context, component, kind }) => {
+    if (kind === "query") throw unknownOperation("1.0/cancel_job");
+    const { tx, job, nowMs, logs } = context;
+    if (!cancel(args, { tx, component, job, nowMs })) {
+      logs.log(makeLogLine("WARN", [selfCancelWarning], nowMs));
+    }
+    return "null";
+  },
   "1.0/createFunctionHandle": (args, { component, context }) =>
     JSON.stringify(handleOf(args, component, context)),
   "1.0/getUserIdentity": (_args, { context }) => {
@@ -49,7 +72,7 @@ const handlers: Readonly<Record<string, Handler>> = {
       ip,
       userAgent,
       requestId: context.requestId,
-      scheduledFunctionId: null,
+      scheduledFunctionId: context.job?.idText ?? null,
       authToken: null,
     });
   },
@@ -68,8 +91,6 @@ const handlers: Readonly<Record<string, Handler>> = {
 };
 
 const notYet: Readonly<Record<string, string>> = {
-  "1.0/schedule": "The scheduler",
-  "1.0/cancel_job": "The scheduler",
   "1.0/storageStore": "File storage",
   "1.0/storageGet": "File storage",
   "1.0/auditLog": "The audit log",
@@ -86,7 +107,11 @@ export function hostSyscall(op: string, args: JsonObject, scope: HostSyscallScop
       `${notYet[op]} is not available in this version of Lenslet. See docs/compatibility.md for what is.`,
     );
   }
-  throw badRequest("UnknownAsyncOperation", `Unknown async operation ${op}`);
+  throw unknownOperation(op);
+}
+
+function unknownOperation(op: string): LensletError {
+  return badRequest("UnknownAsyncOperation", `Unknown async operation ${op}`);
 }
 
 function storageScope({ context, component }: HostSyscallScope): StorageScope {
@@ -125,38 +150,58 @@ function runUdf(args: JsonObject, scope: HostSyscallScope): string {
   });
 }
 
+/** The error for a function that is not there; `missing` says whether its module is. */
+type MissingFunction = (
+  component: ComponentCode,
+  path: FunctionPath,
+  missing: "module" | "function",
+) => LensletError;
+
 /** Resolves `{name}`, `{reference}` or `{functionHandle}` as seen from a component; visibility is not checked. */
 export function resolveFunction(
   address: JsonObject,
   from: ComponentCode,
   context: Pick<CallContext, "deployment">,
+  missing: MissingFunction = missingCallee,
 ): { component: ComponentCode; info: FunctionInfo } {
   const { name, reference, functionHandle } = address;
   if (typeof functionHandle === "string") return resolveHandle(functionHandle, context);
-  if (typeof reference === "string") return resolveReference(reference, from);
-  if (typeof name === "string") return lookUp(name, from);
+  if (typeof reference === "string") return resolveReference(reference, from, missing);
+  if (typeof name === "string") return lookUp(name, from, missing);
   throw badRequest("InvalidReference", "Missing required argument 'name'");
 }
 
-function lookUp(text: string, component: ComponentCode): { component: ComponentCode; info: FunctionInfo } {
+function lookUp(
+  text: string,
+  component: ComponentCode,
+  missing: MissingFunction,
+): { component: ComponentCode; info: FunctionInfo } {
   const path = parseFunctionPath(text);
   const info = functionOf(component, path);
   if (info !== null) return { component, info };
-  if (!component.modulePaths.has(path.module)) {
-    throw badRequest(
-      "ModuleNotFound",
-      `Couldn't find JavaScript module '${path.module}'. Did you forget to run \`npx convex dev\`?`,
-    );
-  }
-  throw badRequest("FunctionNotFound", `Couldn't find "${path.name}" in module "${path.module}".`);
+  throw missing(component, path, component.modulePaths.has(path.module) ? "function" : "module");
+}
+
+export function missingCallee(
+  _component: ComponentCode,
+  path: FunctionPath,
+  missing: "module" | "function",
+): LensletError {
+  return missing === "module"
+    ? badRequest(
+        "ModuleNotFound",
+        `Couldn't find JavaScript module '${path.module}'. Did you forget to run \`npx convex dev\`?`,
+      )
+    : badRequest("FunctionNotFound", `Couldn't find "${path.name}" in module "${path.module}".`);
 }
 
 function resolveReference(
   reference: string,
   from: ComponentCode,
+  missing: MissingFunction,
 ): { component: ComponentCode; info: FunctionInfo } {
   const own = /^_reference\/function\/(.+)$/.exec(reference);
-  if (own?.[1] !== undefined) return lookUp(own[1], from);
+  if (own?.[1] !== undefined) return lookUp(own[1], from, missing);
   const child = /^_reference\/childComponent\/([^/]+)\//.exec(reference);
   if (child !== null) {
     throw badRequest("InvalidReference", `Child component ${JSON.stringify(child[1])} not found`);

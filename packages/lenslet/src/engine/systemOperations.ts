@@ -25,11 +25,12 @@ import type { JsonValue } from "../values/json.ts";
 import { parseReturnsValidator } from "../values/validator.ts";
 import { describeIndexes, describeTables } from "./adminViews.ts";
 import { ArgumentError, parseReturnValue } from "./arguments.ts";
-import type { ComponentCode, LoadedDeployment } from "./deployment.ts";
+import { componentOf, type LoadedDeployment } from "./deployment.ts";
 import { canonicalUrlKeys, pausedKey } from "./deploymentLoader.ts";
 import { parseFunctionPath } from "./functionPath.ts";
 import { handleOf } from "./hostSyscalls.ts";
 import { prepareHttpAction } from "./httpActions.ts";
+import { schedulerOperations } from "./schedulerOperations.ts";
 import { storageOperations } from "./storageOperations.ts";
 import { storageSyscall } from "./storageSyscalls.ts";
 
@@ -74,6 +75,7 @@ interface AnalyzedPush {
 }
 
 const operations: Readonly<Record<string, Operation>> = {
+  ...schedulerOperations,
   // An update of environment variables in two steps: between them the net thread has auth.config.js evaluated.
   "env.prepare": (args, { tx, deployment }) => {
     const { changes } = environmentChanges.parse(args);
@@ -184,14 +186,6 @@ const operations: Readonly<Record<string, Operation>> = {
   },
   "push.finish": (args, { tx, pendingPushes }) => finishPush(tx, parseFinishPushRequest(args), pendingPushes),
 };
-
-function componentOf(deployment: LoadedDeployment, componentPath: string): ComponentCode {
-  const component = deployment.components.get(componentPath);
-  if (component === undefined) {
-    throw badRequest("ComponentPathNotFound", `Component ${componentPath} not found`);
-  }
-  return component;
-}
 
 /** Runs a named operation. Throws LensletError; nothing is committed then. */
 export function runSystemOperation(name: string, args: JsonValue, scope: SystemOperationScope): unknown {

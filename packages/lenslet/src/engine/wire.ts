@@ -6,6 +6,7 @@ import type {
   FunctionFailure,
   FunctionTarget,
   Identity,
+  JobRef,
   LiveQueryId,
   LiveQueryState,
   MutationCall,
@@ -21,6 +22,7 @@ export type EngineRequest =
   | { readonly type: "query"; readonly call: QueryCall }
   | { readonly type: "mutation"; readonly call: MutationCall }
   | { readonly type: "prepareAction"; readonly call: FunctionCall }
+  | { readonly type: "job"; readonly job: JobRef }
   | { readonly type: "lookup"; readonly target: FunctionTarget; readonly identity: Identity }
   | { readonly type: "open"; readonly call: FunctionCall & { readonly journal: string | null } }
   | { readonly type: "vectorSearch"; readonly componentPath: string; readonly argsJson: string }
@@ -83,6 +85,8 @@ export type EngineOut =
       /** Equal ids mean equal code and environment, whichever engine says so. */
       readonly codeId: string;
     }
+  /** Something was scheduled, for this time at the earliest. */
+  | { readonly type: "scheduled"; readonly dueMs: number }
   /** See encodeExecutions. */
   | { readonly type: "executed"; readonly executionsJson: string };
 

@@ -46,6 +46,8 @@ const handlers: Readonly<Record<string, Handler>> = {
   "1.0/actions/action": async (args, scope) => valueOf(await scope.runAction(calleeOf(args, scope))),
   "1.0/actions/vectorSearch": (args, scope) =>
     limited(scope, scope.engine.vectorSearch(scope.componentPath, JSON.stringify(args))),
+  "1.0/actions/schedule": (args, scope) => schedulerOperation("scheduler.schedule", args, scope),
+  "1.0/actions/cancel_job": (args, scope) => schedulerOperation("scheduler.cancel", args, scope),
   "1.0/getUserIdentity": (_args, { call: { identity } }) => {
     if (identity.kind === "anonymous" && identity.error !== undefined) {
       throw new CalleeFailure(identity.error, undefined);
@@ -67,7 +69,7 @@ const handlers: Readonly<Record<string, Handler>> = {
       ip,
       userAgent,
       requestId: call.requestId,
-      scheduledFunctionId: null,
+      scheduledFunctionId: call.scheduledFunctionId ?? null,
       authToken: null,
     });
   },
@@ -85,11 +87,6 @@ function storageOperation(op: string, args: Arguments, scope: OperationScope): P
   const request = { componentPath: scope.componentPath, op, args };
   return limited(scope, scope.engine.system("action.storage", JSON.stringify(request)));
 }
-
-const notYet: Readonly<Record<string, string>> = {
-  "1.0/actions/schedule": "The scheduler",
-  "1.0/actions/cancel_job": "The scheduler",
-};
 
 const refusals: Readonly<Record<string, string>> = {
   "1.0/auditLog": "Audit logging is not yet supported in actions",
@@ -127,12 +124,6 @@ export async function answerOperation(
 function answer(op: string, argsJson: string, scope: OperationScope): Promise<string> | string {
   const refusal = Object.hasOwn(refusals, op) ? refusals[op] : undefined;
   if (refusal !== undefined) throw new CalleeFailure(refusal, undefined);
-  if (Object.hasOwn(notYet, op)) {
-    throw new CalleeFailure(
-      `${notYet[op]} is not available in this version of Lenslet. See docs/compatibility.md for what is.`,
-      undefined,
-    );
-  }
   if (storageOps.has(op)) return storageOperation(op, parseArguments(op, argsJson), scope);
   const handler = Object.hasOwn(handlers, op) ? handlers[op] : undefined;
   if (handler === undefined) {
@@ -161,7 +152,7 @@ function calleeOf(args: Arguments, scope: OperationScope): FunctionCall {
     ...(typeof reference === "string" ? { reference } : {}),
     ...(typeof functionHandle === "string" ? { functionHandle } : {}),
   };
-  const { identity, requestId, client } = scope.call;
+  const { identity, requestId, client, scheduledFunctionId } = scope.call;
   return {
     target,
     argsJson: JSON.stringify([args["args"] ?? {}]),
@@ -170,7 +161,15 @@ function calleeOf(args: Arguments, scope: OperationScope): FunctionCall {
     requestId,
     parentExecutionId: scope.executionId,
     ...(client === undefined ? {} : { client }),
+    ...(scheduledFunctionId === undefined ? {} : { scheduledFunctionId }),
   };
+}
+
+/** Each one is a transaction of its own, committed at once. */
+function schedulerOperation(operation: string, args: Arguments, scope: OperationScope): Promise<string> {
+  const { componentPath, call } = scope;
+  const request = { componentPath, scheduledFunctionId: call.scheduledFunctionId ?? null, args };
+  return limited(scope, scope.engine.system(operation, JSON.stringify(request)));
 }
 
 function valueOf(result: FunctionResult): string {

@@ -15,6 +15,7 @@ import { FileSweeper } from "../files/sweeper.ts";
 import { LogStream } from "../http/functionLogs.ts";
 import { createHttpHandlers, httpServerOptions } from "../http/handler.ts";
 import { LocalLogThread } from "../log/local/logThread.ts";
+import { startScheduler } from "../scheduler/scheduler.ts";
 import { createSyncServer } from "../sync/server.ts";
 import { createActionRunner } from "./actions.ts";
 import { derivedKey, openDataFolder } from "./dataFolder.ts";
@@ -142,6 +143,15 @@ async function open(
     report: config.report,
   });
   closers.push(() => actions.close());
+  const scheduler = startScheduler({
+    engine,
+    runAction: (call) => actions.run(call),
+    clock: realClock,
+    timers: realTimers,
+    random,
+    report: config.report,
+  });
+  closers.push(() => scheduler.close());
   const files = new FileService({
     engine,
     random,

@@ -128,6 +128,9 @@ describe("system tables", () => {
       ["_deployment", 521, 90],
       ["_storage", 530, 180],
       ["_scheduled_functions", 531, 190],
+      ["_cron_jobs", 532, 200],
+      ["_cron_job_logs", 533, 210],
+      ["_scheduled_jobs", 534, 220],
       ["_files", 537, 250],
       ["_file_removals", 538, 260],
     ]);

@@ -75,6 +75,18 @@ export const deploymentTable = define(521, "_deployment", { by_key: ["key"] });
 export const storageTable = define(530, "_storage");
 /** The jobs as functions see them through `ctx.db.system`; one table in each namespace too. */
 export const scheduledFunctionsTable = define(531, "_scheduled_functions");
+/** Every cron of every namespace: see jobs/cronRows.ts. */
+export const cronJobsTable = define(532, "_cron_jobs", {
+  by_name: ["namespace", "name"],
+  by_due: ["state", "nextMs"],
+});
+/** The latest runs of each cron. */
+export const cronJobLogsTable = define(533, "_cron_job_logs", { by_name: ["namespace", "name", "ts"] });
+/** What the scheduler has to do for the documents of `_scheduled_functions`: see jobs/jobRows.ts. */
+export const jobQueueTable = define(534, "_scheduled_jobs", {
+  by_due: ["lane", "dueMs"],
+  by_namespace: ["namespace", "open", "dueMs"],
+});
 
 /** `{namespace, storageId, fileId: <uuid>, key}`: where the bytes of each `_storage` document are. */
 export const filesTable = define(537, "_files", {
@@ -102,6 +114,9 @@ export const systemTables: readonly SystemTableDefinition[] = [
   deploymentTable,
   storageTable,
   scheduledFunctionsTable,
+  cronJobsTable,
+  cronJobLogsTable,
+  jobQueueTable,
   filesTable,
   fileRemovalsTable,
 ];

@@ -238,13 +238,17 @@ export class Transaction {
   /**
    * Inserts a document and returns its id text; a missing user table is created. Throws InvalidIdError,
    * InvalidCreationTimeError, InvalidDocumentError, SchemaEnforcementError, ValueTooLargeError and write limits;
-   * then nothing was written.
+   * then nothing was written. `id` is for documents that belong together across tables; it must be new to the table.
    */
-  insert(namespace: Namespace, tableName: string, value: ValueObject): string {
+  insert(
+    namespace: Namespace,
+    tableName: string,
+    value: ValueObject,
+    id: InternalId = this.#newInternalId(),
+  ): string {
     this.#checkWritable();
     const existing = this.#tables.tableByName(namespace, tableName);
     const table = existing ?? this.#prepareTable(namespace, tableName);
-    const id = this.#newInternalId();
     const idText = encodeId(table.number, id);
     const creationTime = table.system ? this.#nextSystemCreationTime : this.#nextCreationTime;
     const document = buildDocument(table, id, idText, withSystemFields(value, idText, creationTime));

@@ -87,6 +87,7 @@ export class TransactionUsage {
   #unmeasured: StoredDocument[] = [];
   #unmeasuredJsonLength = 0;
   #scheduleWarnings: UsageWarning[] = [];
+  #readsAreFree = false;
 
   constructor(limits: Partial<TransactionLimits> = {}) {
     this.#globalLimits = { ...defaultTransactionLimits, ...limits };
@@ -106,8 +107,19 @@ export class TransactionUsage {
     return this.#measuredBytesRead;
   }
 
+  /** Reads that the server itself makes within a function's transaction are none of the function's. */
+  withoutCountingReads<T>(read: () => T): T {
+    this.#readsAreFree = true;
+    try {
+      return read();
+    } finally {
+      this.#readsAreFree = false;
+    }
+  }
+
   /** Counts a document that a read of a user table returned. Throws TooManyDocumentsRead, TooManyBytesRead. */
   countRead(document: StoredDocument): void {
+    if (this.#readsAreFree) return;
     this.documentsRead += 1;
     this.#unmeasured.push(document);
     this.#unmeasuredJsonLength += document.json.length;
@@ -128,6 +140,7 @@ export class TransactionUsage {
 
   /** Counts a change in the number of disjoint intervals read from user tables. Throws TooManyReads. */
   countIntervals(delta: number): void {
+    if (this.#readsAreFree) return;
     this.databaseQueries += delta;
     const limit = this.#limits.databaseQueries;
     if (delta > 0 && this.databaseQueries > limit) {

@@ -96,7 +96,7 @@ export class Calls {
   #deployment: LoadedDeployment;
   #deploymentChanged = false;
   readonly #log: CallLog;
-  /** Whoever starts an engine has to look for what is due. */
+  /** 0: whoever starts an engine has to look for what is due. */
   #scheduledMs: number | null = 0;
   readonly #backfiller: Backfiller;
   /** True until the backfiller has said that it is idle: at the start, and after every commit that may concern it. */

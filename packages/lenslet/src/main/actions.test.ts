@@ -68,7 +68,6 @@ export const many = action(async (ctx) => {
   await Promise.all(Array.from({ length: 30 }, () => ctx.runQuery(anyApi.data.list, {})));
   return null;
 });
-export const schedule = action(async (ctx) => await ctx.scheduler.runAfter(0, anyApi.data.add, {}));
 export const store = action(async (ctx) => await ctx.storage.store(new Blob(["x"])));
 export const raw = action(async (_ctx, { op, args }) => JSON.parse(await Convex.asyncSyscall(op, args ?? "{}")));
 export const fetching = action(async (_ctx, { url }) => {
@@ -387,7 +386,6 @@ describe("operations", () => {
 
   it("refuses what there is not, by name", async () => {
     const later = "is not available in this version of Lenslet. See docs/compatibility.md for what is.";
-    expect(await errorOf("basics:schedule")).toContain(`Uncaught Error: The scheduler ${later}\n`);
     expect(await errorOf("basics:store")).toContain(`Uncaught Error: File storage ${later}\n`);
     const raw = (op: string, args?: string) => errorOf("basics:raw", { op, args });
     expect(await raw("1.0/nonsense")).toContain("Uncaught Error: Unknown async operation 1.0/nonsense\n");

@@ -154,22 +154,11 @@ export function deleteJob(tx: Transaction, job: QueuedJob): void {
   tx.delete(rootTable(tx, jobQueueTable), job.id);
 }
 
-/** Jobs of a namespace that wait or run (`open`), or that have ended, in the order of `dueMs`. */
-export function* jobsOfNamespace(
-  tx: Transaction,
-  namespace: Namespace,
-  open: boolean,
-): Generator<QueuedJob, void, undefined> {
-  for (const document of scanPrefix(tx, jobQueueTable, "by_namespace", [namespace, open])) {
-    yield { id: document.id, row: rowOf(document) };
-  }
-}
-
-export function rowOf(document: StoredDocument): JobRow {
+function rowOf(document: StoredDocument): JobRow {
   return document.value as unknown as JobRow;
 }
 
-export function take<T>(items: Iterable<T>, countMax: number): T[] {
+function take<T>(items: Iterable<T>, countMax: number): T[] {
   const taken: T[] = [];
   if (countMax <= 0) return taken;
   for (const item of items) {

@@ -24,19 +24,6 @@ export function scanPrefix(
   return tx.scan(indexOf(tx, definition, indexName), lower, prefixEnd(lower), "asc");
 }
 
-/** The same from a value of the field that follows the prefix. */
-export function scanFrom(
-  tx: Transaction,
-  definition: SystemTableDefinition,
-  indexName: string,
-  prefix: readonly Value[],
-  from: Value,
-): Generator<StoredDocument, void, undefined> {
-  const start = prefix.map(encodeKeyPart).join("");
-  const index = indexOf(tx, definition, indexName);
-  return tx.scan(index, start + encodeKeyPart(from), prefixEnd(start), "asc");
-}
-
 function indexOf(tx: Transaction, definition: SystemTableDefinition, name: string): DatabaseIndex {
   const index = rootTable(tx, definition).indexes.find((candidate) => candidate.name === name);
   assert(index !== undefined, `the index ${definition.name}.${name} exists`);

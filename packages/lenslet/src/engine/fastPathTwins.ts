@@ -91,6 +91,7 @@ export class FastPathTwins {
       instanceName: "twins",
       userIdentity: { tokenIdentifier: "issuer|me", name: "Me" },
       requestId: "1",
+      job: null,
       client: { ip: null, userAgent: null },
       nowMs: 1_700_000_000_000,
       nextSeed: () => new Uint8Array(32).fill(3),

@@ -1,6 +1,8 @@
+import type { InternalId } from "../values/id.ts";
 import type { IndexKey } from "../values/key.ts";
-import { keyToBytes } from "../values/key.ts";
+import { keyToBytes, prefixEnd } from "../values/key.ts";
 import { KeyScan } from "./keyScan.ts";
+import { type IndexEntry, type LookupBudget, LookupCache, lookupEntriesMax } from "./lookupCache.ts";
 import { type SqliteDatabase, Statement } from "./sqliteDatabase.ts";
 import type { IndexId, TabletId } from "./store.ts";
 import type { WriteBuffer } from "./writeBuffer.ts";
@@ -22,11 +24,19 @@ export class IndexTable {
   readonly #buffer: WriteBuffer;
   readonly #pending = new Map<IndexKey, PendingKey>();
   readonly #scan: KeyScan;
+  readonly #lookups: LookupCache;
   readonly #insertMany: Statement;
   readonly #insertOne: Statement;
   readonly #remove: Statement;
 
-  constructor(database: SqliteDatabase, buffer: WriteBuffer, id: IndexId, tablet: TabletId) {
+  constructor(
+    database: SqliteDatabase,
+    buffer: WriteBuffer,
+    lookups: LookupBudget,
+    id: IndexId,
+    tablet: TabletId,
+  ) {
+    this.#lookups = new LookupCache(lookups);
     this.id = id;
     this.tablet = tablet;
     this.#buffer = buffer;
@@ -56,6 +66,8 @@ export class IndexTable {
   /** The two keys of a changed entry; they differ. */
   change(before: IndexKey | null, after: IndexKey | null): void {
     const pending = this.#pending;
+    if (before !== null) this.#lookups.changed(before);
+    if (after !== null) this.#lookups.changed(after);
     if (before !== null) {
       if (pending.get(before) === "added") pending.delete(before);
       else pending.set(before, "removed");
@@ -68,6 +80,27 @@ export class IndexTable {
   backfill(keys: readonly IndexKey[]): void {
     this.flush();
     this.#insert(keys);
+    this.#lookups.clear();
+  }
+
+  /** Up to `limit` entries whose key begins with `prefix`, which is of complete parts (`Store.lookUp`). */
+  lookUp(prefix: IndexKey, order: "asc" | "desc", limit: number): readonly IndexEntry[] {
+    const known = this.#lookups.get(prefix);
+    if (known !== undefined) return firstOf(known, order, limit);
+    const wanted = Math.max(limit, lookupEntriesMax + 1);
+    const entries = this.keys(prefix, prefixEnd(prefix), order, wanted).map((key) => ({
+      key,
+      id: ownId(key),
+    }));
+    if (entries.length < wanted) {
+      this.#lookups.offer(prefix, order === "asc" ? entries : entries.toReversed());
+    }
+    return entries.length > limit ? entries.slice(0, limit) : entries;
+  }
+
+  /** The index is dropped. */
+  close(): void {
+    this.#lookups.close();
   }
 
   keys(lower: IndexKey, upper: IndexKey | null, order: "asc" | "desc", limit: number): IndexKey[] {
@@ -93,4 +126,20 @@ export class IndexTable {
     }
     for (const key of keys.slice(position)) this.#insertOne.use().run(keyToBytes(key));
   }
+}
+
+const idBytes = 16;
+
+/** A slice would keep the whole key alive, and its hash would be computed at each use. */
+function ownId(key: IndexKey): InternalId {
+  return Buffer.from(key.slice(-idBytes), "latin1").toString("latin1");
+}
+
+function firstOf(
+  ascending: readonly IndexEntry[],
+  order: "asc" | "desc",
+  limit: number,
+): readonly IndexEntry[] {
+  if (order === "asc") return ascending.length > limit ? ascending.slice(0, limit) : ascending;
+  return ascending.toReversed().slice(0, limit);
 }

@@ -6,6 +6,7 @@ import type { IndexKey } from "../values/key.ts";
 import { DocumentCache } from "./documentCache.ts";
 import { DocumentTable } from "./documentTable.ts";
 import { IndexTable } from "./indexTable.ts";
+import { type IndexEntry, LookupBudget } from "./lookupCache.ts";
 import { SessionRequests } from "./sessionRequests.ts";
 import { SqliteDatabase } from "./sqliteDatabase.ts";
 import type {
@@ -29,7 +30,11 @@ export const defaultCacheBytesMax = 128 * 1024 * 1024;
 /** How long opening waits for another process to let go of the file, as when a server is restarted. */
 export const defaultLockWaitMs = 2000;
 
+export const defaultLookupBytesMax = 64 * 1024 * 1024;
+
 export interface SqliteStoreOptions {
+  /** Heap for answers of `lookUp`. */
+  readonly lookupBytesMax?: number;
   /** Heap for documents that were read or written recently. */
   readonly cacheBytesMax?: number;
   /** Memory for the codes of vector indexes. */
@@ -59,6 +64,7 @@ export function openSqliteStore(path: string, options: SqliteStoreOptions = {}):
     database,
     options.cacheBytesMax ?? defaultCacheBytesMax,
     options.vectorMemoryBytesMax ?? defaultVectorMemoryBytesMax,
+    options.lookupBytesMax ?? defaultLookupBytesMax,
   );
 }
 
@@ -73,6 +79,7 @@ class OpenSqliteStore implements SqliteStore {
   readonly #database: SqliteDatabase;
   readonly #cache: DocumentCache;
   readonly #buffer = new WriteBuffer();
+  readonly #lookups: LookupBudget;
   readonly #requests: SessionRequests;
   readonly #tables = new Map<TabletId, DocumentTable>();
   readonly #indexes = new Map<IndexId, IndexTable>();
@@ -88,8 +95,14 @@ class OpenSqliteStore implements SqliteStore {
   /** Set when SQLite failed (disk full, I/O error): it may have rolled back, so nothing here can be trusted any more. */
   #failure: unknown = null;
 
-  constructor(database: SqliteDatabase, cacheBytesMax: number, vectorMemoryBytesMax: number) {
+  constructor(
+    database: SqliteDatabase,
+    cacheBytesMax: number,
+    vectorMemoryBytesMax: number,
+    lookupBytesMax: number,
+  ) {
     this.#database = database;
+    this.#lookups = new LookupBudget(lookupBytesMax);
     this.#vectorMemory = new VectorMemory(vectorMemoryBytesMax);
     this.#cache = new DocumentCache(cacheBytesMax);
     database.exec(`
@@ -206,6 +219,7 @@ class OpenSqliteStore implements SqliteStore {
         table.close();
         VectorTable.drop(this.#database, index);
       } else {
+        table.close();
         IndexTable.drop(this.#database, index);
         this.#database.prepare("DELETE FROM indexes WHERE id = ?").run(index);
       }
@@ -288,6 +302,35 @@ class OpenSqliteStore implements SqliteStore {
       assert(document !== null, "an index entry has its document");
       return { key, document };
     });
+  }
+
+  lookUp(
+    index: IndexId,
+    tablet: TabletId,
+    prefix: IndexKey,
+    order: "asc" | "desc",
+    limit: number,
+  ): ScanRow[] {
+    this.#assertUsable();
+    const table = this.#table(tablet);
+    const source = this.#indexes.get(index);
+    assert(source !== undefined && source.tablet === tablet, "a look-up names an index of its tablet");
+    if (limit <= 0) return [];
+    let entries: readonly IndexEntry[];
+    try {
+      entries = source.lookUp(prefix, order, limit);
+    } catch (error) {
+      // As in `scan`.
+      this.#failure = error;
+      throw error;
+    }
+    const rows: ScanRow[] = [];
+    for (const { key, id } of entries) {
+      const document = table.get(id);
+      assert(document !== null, "an index entry has its document");
+      rows.push({ key, document });
+    }
+    return rows;
   }
 
   searchReader(index: IndexId): SearchReader {
@@ -399,7 +442,7 @@ class OpenSqliteStore implements SqliteStore {
   }
 
   #addIndex(index: IndexId, tablet: TabletId): void {
-    this.#indexes.set(index, new IndexTable(this.#database, this.#buffer, index, tablet));
+    this.#indexes.set(index, new IndexTable(this.#database, this.#buffer, this.#lookups, index, tablet));
   }
 
   #addSearchIndex(index: IndexId, tablet: TabletId, state: string): void {

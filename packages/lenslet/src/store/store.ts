@@ -111,6 +111,11 @@ export interface Store {
 
   get(tablet: TabletId, id: InternalId): StoredDocument | null;
   /**
+   * Up to `limit` rows of an index whose keys begin with `prefix`, in key order or reversed. The prefix is of complete
+   * parts, keys are as values/key.ts makes them, and the index is not by_id. Small answers are kept in the heap.
+   */
+  lookUp(index: IndexId, tablet: TabletId, prefix: IndexKey, order: "asc" | "desc", limit: number): ScanRow[];
+  /**
    * Up to `limit` rows of an index with lower <= key < upper (`upper` null: to the end), in key order or reversed.
    */
   scan(

@@ -362,8 +362,11 @@ export class Transaction {
   }
 
   #storeRows(table: Table, index: DatabaseIndex): RowSource {
+    const store = this.#store;
     return (lower, upper, order, limit) =>
-      this.#store.scan(index.id, table.tablet, lower, upper, order, limit);
+      isPrefixInterval(lower, upper) && index.fields.length > 0
+        ? store.lookUp(index.id, table.tablet, lower, order, limit)
+        : store.scan(index.id, table.tablet, lower, upper, order, limit);
   }
 
   /** A table that this transaction has created has no search indexes. */
@@ -459,6 +462,12 @@ export class Transaction {
       throw badRequest("WriteInQuery", "Queries cannot write to the database. Write in a mutation instead.");
     }
   }
+}
+
+/** Whether these are the bounds of all keys that begin with some complete parts (`prefixEnd`). */
+function isPrefixInterval(lower: IndexKey, upper: IndexKey | null): boolean {
+  if (upper === null || lower === "" || upper.length !== lower.length + 1) return false;
+  return upper.charCodeAt(lower.length) === 0xff && upper.startsWith(lower);
 }
 
 function withTable(ids: IdContext, table: Table): IdContext {

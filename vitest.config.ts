@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 const servers = [
   "packages/lenslet/src/main/**/*.test.ts",
   "packages/lenslet/{crash,fuzz}/**/*.test.ts",
-  "conformance/**/*.test.{ts,tsx}",
+  "conformance/*/*.test.{ts,tsx}",
   "apps/*/{tests,cli/__tests__}/**/*.test.{ts,tsx}",
 ];
 
@@ -21,6 +21,15 @@ export default defineConfig({
           name: "rooms",
           include: ["packages/lenslet/{src,sim}/**/*.test.ts"],
           exclude: servers,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "testing",
+          environment: "edge-runtime",
+          include: ["packages/testing/**/*.test.ts"],
           sequence: { groupOrder: 0 },
         },
       },

@@ -265,8 +265,8 @@ class Draft {
   addTable(table: Table): void {
     assert(!this.#changed.has(table.tablet), "a tablet belongs to one table");
     this.#changed.set(table.tablet, table);
-    if (!table.system)
-      for (const id of [table.tablet, table.byId.id, table.byCreationTime.id]) this.#raisePhysicalId(id);
+    // The ids of the server's own tables lie below the first; those of a component's system tables do not.
+    for (const id of [table.tablet, table.byId.id, table.byCreationTime.id]) this.#raisePhysicalId(id);
   }
 
   finish(): Parts {

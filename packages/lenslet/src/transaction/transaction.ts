@@ -84,7 +84,8 @@ function countsReads(table: Table): boolean {
 
 /**
  * One query's or mutation's view of the database: a snapshot plus its own pending writes, with everything it read
- * recorded. Single-threaded and short-lived; no commit may be applied to the store between its start and `finish`.
+ * recorded. Single-threaded and short-lived; no commit may be applied to the store between its start and `finish`,
+ * unless a query is told of it (`lookBehind`).
  * Reads and writes of private system tables are recorded like any other but do not count towards the function's limits.
  */
 export class Transaction {
@@ -96,7 +97,8 @@ export class Transaction {
   readonly #tables: PendingTables;
   readonly #newInternalId: () => InternalId;
   readonly #pending = new PendingWrites();
-  readonly #undo: UndoOverlay | null;
+  #undoCommits: readonly (readonly DocumentWrite[])[];
+  #undo: UndoOverlay | null;
   #documentWarnings: UsageWarning[] = [];
   #violation: SchemaViolation | null = null;
   #nextCreationTime: number;
@@ -111,6 +113,7 @@ export class Transaction {
     this.#store = options.store;
     this.#tables = new PendingTables(options.catalog);
     this.#newInternalId = options.newInternalId;
+    this.#undoCommits = undo;
     this.#undo = undo.length === 0 ? null : new UndoOverlay(undo);
     this.#nextCreationTime = options.beginMs;
     this.#nextSystemCreationTime = options.beginMs;
@@ -156,6 +159,16 @@ export class Transaction {
     const document = this.#lookUp(table, id);
     if (document !== null && countsReads(table)) this.usage.countRead(document);
     return document;
+  }
+
+  /**
+   * Keeps a query at its snapshot while it is running: to be called with every commit before it is applied. The
+   * server's queries run to their end in one go and have no need of it; those that wait in between do (packages/testing).
+   */
+  lookBehind(commit: readonly DocumentWrite[]): void {
+    assert(this.readOnly, "only a query can look at an older snapshot");
+    this.#undoCommits = [commit, ...this.#undoCommits];
+    this.#undo = new UndoOverlay(this.#undoCommits);
   }
 
   /** Number of documents, this transaction's included. Reads the whole table as far as conflicts are concerned. */

@@ -1,0 +1,162 @@
+import { unreachable } from "../../lenslet/src/base/assert.ts";
+import type { Namespace } from "../../lenslet/src/store/store.ts";
+import { publicSystemTables } from "../../lenslet/src/store/systemTables.ts";
+import type { JsonObject } from "../../lenslet/src/transaction/syscallArguments.ts";
+import type { Transaction } from "../../lenslet/src/transaction/transaction.ts";
+import type { TransactionLimits } from "../../lenslet/src/transaction/usage.ts";
+import {
+  parseValue,
+  resolveCommitTs,
+  stringifyValue,
+  type JsonValue,
+} from "../../lenslet/src/values/json.ts";
+import type { IdContext } from "../../lenslet/src/values/validator.ts";
+import { runActionFunction } from "./actionFunction.ts";
+import type { FunctionRun, Outcome } from "./call.ts";
+import { Database } from "./database.ts";
+import { type Component, Deployment, schemaJsonOf } from "./deployment.ts";
+import { Files } from "./files.ts";
+import { type ModuleGlob, ModuleMap } from "./modules.ts";
+import { Scheduler } from "./scheduler.ts";
+import { runTransactionFunction } from "./transactionFunction.ts";
+import { vectorSearch } from "./vectorSearch.ts";
+
+/** Everything behind one `convexTest()`: its own database, components, scheduler and files. */
+export class Backend {
+  readonly database: Database;
+  readonly deployment = new Deployment();
+  readonly scheduler: Scheduler;
+  readonly files: Files;
+  readonly #schemas = new Map<Component, object>();
+  /** Components whose tables do not exist yet. */
+  #unprepared: Component[] = [];
+
+  constructor(limits: Partial<TransactionLimits>) {
+    this.database = new Database(limits);
+    this.scheduler = new Scheduler(this);
+    this.files = new Files();
+  }
+
+  addComponent(path: string, schema: object | null, glob: ModuleGlob): void {
+    const component: Component = { path, namespace: path as Namespace, modules: new ModuleMap(glob, path) };
+    this.deployment.add(component);
+    if (schema !== null) this.#schemas.set(component, schema);
+    this.#unprepared.push(component);
+  }
+
+  /** Runs a function of any kind to its end; a mutation that succeeds is committed. */
+  async run(run: FunctionRun): Promise<Outcome> {
+    const { udfType } = run.fn.info;
+    switch (udfType) {
+      case "Query":
+        return this.#runQuery(run);
+      case "Mutation":
+        return this.mutate((tx) => this.#runIn(tx, run));
+      case "Action":
+        await this.#prepare();
+        return runActionFunction(this, run);
+      case "HttpAction":
+        throw new Error("HTTP actions are called with t.fetch(path, init)");
+      default:
+        return unreachable(udfType);
+    }
+  }
+
+  /** Runs a mutation's function within a transaction that somebody else begins and ends. */
+  runIn(tx: Transaction, run: FunctionRun): Promise<Outcome> {
+    return this.#runIn(tx, run);
+  }
+
+  /** A transaction that is committed if it succeeds, in its turn among all mutations. */
+  mutate(body: (tx: Transaction) => Promise<Outcome>): Promise<Outcome> {
+    return this.database.write(async () => {
+      this.#prepareNow();
+      const tx = this.database.begin();
+      const outcome = await body(tx);
+      if (!outcome.ok) return outcome;
+      const ts = this.database.nextTs(tx);
+      this.database.commit(tx, ts);
+      if (!outcome.valueJson.includes('"$commitTs"')) return outcome;
+      const value = parseValue(JSON.parse(outcome.valueJson) as JsonValue, { commitTs: true });
+      return { ok: true, valueJson: stringifyValue(resolveCommitTs(value, ts)) };
+    });
+  }
+
+  /** The same for what the platform itself does; throws what `body` throws. */
+  transact<T>(body: (tx: Transaction) => Promise<T>): Promise<T> {
+    return this.database.write(async () => {
+      this.#prepareNow();
+      const tx = this.database.begin();
+      const result = await body(tx);
+      this.database.commit(tx);
+      return result;
+    });
+  }
+
+  /** Runs a check that needs to know which ids belong to which table. */
+  checked<T>(component: Component, check: (ids: IdContext) => T): T {
+    const tx = this.database.beginRead();
+    try {
+      return check(tx.idContext(component.namespace));
+    } finally {
+      this.database.release(tx);
+    }
+  }
+
+  schemaOf(component: Component) {
+    const schema = this.#schemas.get(component);
+    return schema === undefined ? null : schemaJsonOf(schema);
+  }
+
+  async vectorSearch(args: JsonObject, component: Component): Promise<string> {
+    await this.#prepare();
+    const tx = this.database.beginRead();
+    try {
+      return vectorSearch(args, tx, component.namespace, this.schemaOf(component));
+    } finally {
+      this.database.release(tx);
+    }
+  }
+
+  async #runQuery(run: FunctionRun): Promise<Outcome> {
+    await this.#prepare();
+    const tx = this.database.beginRead();
+    try {
+      return await runTransactionFunction(
+        { backend: this, tx, kind: "query", inMutation: false, depth: 0 },
+        run,
+      );
+    } finally {
+      this.database.release(tx);
+    }
+  }
+
+  #runIn(tx: Transaction, run: FunctionRun): Promise<Outcome> {
+    return runTransactionFunction({ backend: this, tx, kind: "mutation", inMutation: true, depth: 0 }, run);
+  }
+
+  async #prepare(): Promise<void> {
+    if (this.#unprepared.length > 0) await this.database.write(async () => this.#prepareNow());
+  }
+
+  /** Creates tables and indexes of new components. */
+  #prepareNow(): void {
+    const components = this.#unprepared;
+    this.#unprepared = [];
+    for (const component of components) {
+      if (component.namespace !== "") this.#createSystemTables(component.namespace);
+      const schema = this.schemaOf(component);
+      if (schema !== null) this.database.setSchema(component.namespace, schema);
+    }
+  }
+
+  #createSystemTables(namespace: Namespace): void {
+    const tx = this.database.begin();
+    if (tx.table(namespace, "_storage") !== null) return;
+    for (const [number, name] of publicSystemTables) {
+      const [tablet, byId, byCreationTime] = [tx.nextPhysicalId(), tx.nextPhysicalId(), tx.nextPhysicalId()];
+      tx.insert("", "_tables", { name, namespace, number, tablet, byId, byCreationTime });
+    }
+    this.database.commit(tx);
+  }
+}

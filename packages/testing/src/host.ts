@@ -1,0 +1,48 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+
+/** What a running function asks of the platform: the three entry points of the `convex` package's `Convex` global. */
+export interface Host {
+  syscall(op: string, argsJson: string): string;
+  asyncSyscall(op: string, argsJson: string): Promise<string>;
+  jsSyscall(op: string, args: Readonly<Record<string, unknown>>): Promise<unknown>;
+  /** Queries and mutations may neither fetch nor wait: the word for what they are. Null for actions. */
+  readonly transactional: "queries and mutations" | null;
+}
+
+/**
+ * Which function is running: every call runs in a context of its own, so that tests and functions which run at the
+ * same time each reach their own database.
+ */
+const running = new AsyncLocalStorage<Host>();
+
+const outside =
+  "The Convex database and auth objects are being used outside of a function. Use `ctx` only inside the function that " +
+  "received it, and await everything it starts before the function returns.";
+
+function currentHost(): Host {
+  const host = running.getStore();
+  if (host === undefined) throw new Error(outside);
+  return host;
+}
+
+const convexGlobal: Omit<Host, "transactional"> = {
+  syscall: (op, argsJson) => currentHost().syscall(op, argsJson),
+  asyncSyscall: async (op, argsJson) => currentHost().asyncSyscall(op, argsJson),
+  jsSyscall: async (op, args) => currentHost().jsSyscall(op, args),
+};
+
+/** Makes the `convex` package's functions find us. Other harnesses may be loaded as well, so it is done at each call. */
+export function installHost(): void {
+  const scope = globalThis as unknown as { Convex?: unknown };
+  if (scope.Convex !== convexGlobal) scope.Convex = convexGlobal;
+}
+
+/** Runs `body` and everything it starts with `host` answering its syscalls. */
+export function runWithHost<T>(host: Host, body: () => T): T {
+  return running.run(host, body);
+}
+
+/** Runs `body` outside of any function: for what the harness itself starts, such as scheduled functions. */
+export function runOutside<T>(body: () => T): T {
+  return running.exit(body);
+}

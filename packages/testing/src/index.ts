@@ -1,0 +1,7 @@
+export { convexTest } from "./convexTest.ts";
+export type {
+  TestConvex,
+  TestConvexForDataModel,
+  TestConvexForDataModelAndIdentity,
+  TestConvexRoot,
+} from "./types.ts";

@@ -1,0 +1,26 @@
+import { randomFillSync } from "node:crypto";
+import type { Clock } from "../../lenslet/src/base/clock.ts";
+import type { Random } from "../../lenslet/src/base/random.ts";
+
+const realNow = Date.now.bind(Date);
+const realMonotonic = performance.now.bind(performance);
+const realSetTimeout = globalThis.setTimeout;
+
+/** Captured before any test can install fake timers. */
+export const real = {
+  nowMs: realNow,
+  monotonicMs: realMonotonic,
+  /** Resolves after one turn of the event loop, whatever the test has done to the timers. */
+  turn: (): Promise<void> => new Promise((resolve) => void realSetTimeout(resolve, 0)),
+};
+
+/** The test's time: `Date` may be a fake one that stands still or is advanced by hand. */
+export const testClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => realMonotonic(),
+};
+
+/** Independent of `Math.random`, which tests replace and count on. */
+export const systemRandom: Random = {
+  bytes: (length) => randomFillSync(new Uint8Array(length)),
+};

@@ -1,8 +1,12 @@
 import { createHash } from "node:crypto";
+import fs from "node:fs";
+import path from "node:path";
+import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { ConvexHttpClient } from "convex/browser";
+import { ConvexClient, ConvexHttpClient } from "convex/browser";
 import type { GenericId } from "convex/values";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { until } from "../official-clients/until.ts";
 import { api } from "./api.ts";
 import { TestProject } from "../support/project.ts";
 import { TestServer } from "../support/server.ts";
@@ -24,7 +28,7 @@ afterAll(async () => {
 
 async function upload(body: BodyInit, headers: Record<string, string> = {}): Promise<Id> {
   const url = (await client.mutation(api.files.uploadUrl, {})) as string;
-  const response = await fetch(url, { method: "POST", body, headers });
+  const response = await fetch(url, { method: "POST", body, headers, duplex: "half" } as RequestInit);
   expect(response.status).toBe(200);
   return ((await response.json()) as { storageId: Id }).storageId;
 }
@@ -78,5 +82,193 @@ describe("uploading and serving", () => {
     expect(response.status).toBe(200);
     expect(response.headers.get("content-type")).toBeNull();
     expect(await response.text()).toBe("");
+  });
+});
+
+describe("deleting", () => {
+  const contents = () => {
+    const objects = path.join(server.dataFolder, "files/objects");
+    return fs.readdirSync(objects).flatMap((shard) => fs.readdirSync(path.join(objects, shard)));
+  };
+
+  it("takes the file from everyone, and its bytes from the disk", async () => {
+    const before = contents().length;
+    const storageId = await upload("short-lived");
+    const url = (await client.query(api.files.url, { storageId })) as string;
+    expect(contents()).toHaveLength(before + 1);
+    await client.mutation(api.files.remove, { storageId });
+    expect((await fetch(url)).status).toBe(404);
+    expect(await client.query(api.files.url, { storageId })).toBeNull();
+    expect(await client.query(api.files.get, { storageId })).toBeNull();
+    expect(await client.query(api.files.metadata, { storageId })).toBeNull();
+    await expect(client.mutation(api.files.remove, { storageId })).rejects.toThrow(
+      `storage id ${storageId} not found`,
+    );
+    await until("the contents are gone", () => contents().length === before);
+  });
+
+  it("is undone with the mutation", async () => {
+    const storageId = await upload("stays");
+    await expect(client.mutation(api.files.removeThenFail, { storageId })).rejects.toThrow("rolled back");
+    const url = (await client.query(api.files.url, { storageId })) as string;
+    expect(await (await fetch(url)).text()).toBe("stays");
+  });
+
+  it("works from actions too, and is seen by those who watch", async () => {
+    const live = new ConvexClient(server.url, { logger: false });
+    try {
+      const storageId = await upload("watched");
+      const seen: (string | null)[] = [];
+      live.onUpdate(api.files.url, { storageId }, (url) => seen.push(url));
+      await until("the URL is there", () => seen.length === 1 && seen[0] !== null);
+      await client.action(api.files.removeFromAction, { storageId });
+      await until("the URL is gone", () => seen.at(-1) === null);
+    } finally {
+      await live.close();
+    }
+  });
+
+  it("says what is no storage id", async () => {
+    await expect(client.query(api.files.url, { storageId: "nonsense" })).rejects.toThrow(
+      'Invalid argument `storageId` for `storage.getUrl`: Invalid storage ID: "nonsense". Storage ID should be an ',
+    );
+    const attachment = await client.mutation(api.files.attach, {
+      storageId: await upload("x"),
+      name: "x",
+    });
+    await expect(client.query(api.files.metadata, { storageId: attachment })).rejects.toThrow(
+      `Invalid storage ID: "${attachment}"`,
+    );
+    await expect(
+      client.mutation(api.files.attach, { storageId: attachment as never, name: "x" }),
+    ).rejects.toThrow(/ArgumentValidationError/);
+  });
+});
+
+describe("_storage", () => {
+  it("is a table to read: in order, by pages, never to write", async () => {
+    const list = (await client.query(api.files.list, {})) as { _id: Id; _creationTime: number }[];
+    expect(list.length).toBeGreaterThan(2);
+    expect(list.map(({ _creationTime }) => _creationTime)).toEqual(
+      list.map(({ _creationTime }) => _creationTime).toSorted((a, b) => a - b),
+    );
+    const ids: Id[] = [];
+    for (let cursor: string | null = null; ;) {
+      const page = (await client.query(api.files.page, { paginationOpts: { numItems: 2, cursor } })) as {
+        page: { _id: Id }[];
+        isDone: boolean;
+        continueCursor: string;
+      };
+      ids.push(...page.page.map(({ _id }) => _id));
+      if (page.isDone) break;
+      cursor = page.continueCursor;
+    }
+    expect(ids).toEqual(list.map(({ _id }) => _id).toReversed());
+  });
+});
+
+describe("actions", () => {
+  it("store and get blobs in the default runtime", async () => {
+    const storageId = await client.action(api.files.storeText, {
+      text: "from an action",
+      type: "text/x-own",
+    });
+    expect(await client.query(api.files.get, { storageId })).toMatchObject({
+      size: 14,
+      contentType: "text/x-own",
+    });
+    expect(await client.action(api.files.readText, { storageId })).toEqual({
+      isBlob: true,
+      type: "text/x-own",
+      size: 14,
+      text: "from an action",
+    });
+    const untyped = await client.action(api.files.storeText, { text: "no type" });
+    expect(await client.query(api.files.get, { storageId: untyped })).toMatchObject({ contentType: null });
+    await client.mutation(api.files.remove, { storageId });
+    expect(await client.action(api.files.readText, { storageId })).toBeNull();
+  });
+
+  it("check a digest, in either writing", async () => {
+    const digest = sha256("checked");
+    for (const text of [digest.toString("hex"), digest.toString("base64")])
+      await client.action(api.files.storeText, { text: "checked", sha256: text });
+    await expect(
+      client.action(api.files.storeText, { text: "other", sha256: digest.toString("base64") }),
+    ).rejects.toThrow(
+      `Sha256 mismatch. Expected: ${digest.toString("base64")} Actual: ${sha256("other").toString("base64")}`,
+    );
+  });
+
+  it("store and get in Node", async () => {
+    const storageId = await client.action(api.nodeFiles.storeZipped, { text: "zip ".repeat(100_000) });
+    expect(await client.action(api.nodeFiles.readZipped, { storageId })).toEqual({
+      type: "application/gzip",
+      text: "zip ".repeat(100_000),
+    });
+  });
+
+  it("keep what they have stored when they fail, and take nothing but blobs", async () => {
+    const count = ((await client.query(api.files.list, {})) as unknown[]).length;
+    await expect(client.action(api.files.storeThenFail, {})).rejects.toThrow("the action fails");
+    expect(await client.query(api.files.list, {})).toHaveLength(count + 1);
+    await expect(client.action(api.files.storeNothing, {})).rejects.toThrow("store() expects a Blob.");
+  });
+
+  it("make upload URLs", async () => {
+    const url = (await client.action(api.files.uploadUrlFromAction, {})) as string;
+    expect((await fetch(url, { method: "POST", body: "x" })).status).toBe(200);
+  });
+});
+
+describe("an upload", () => {
+  it("with a digest that is not its own leaves nothing", async () => {
+    const url = (await client.mutation(api.files.uploadUrl, {})) as string;
+    const count = ((await client.query(api.files.list, {})) as unknown[]).length;
+    const digest = `sha-256=${sha256("expected").toString("base64")}`;
+    const bad = await fetch(url, { method: "POST", body: "actual", headers: { digest } });
+    expect([bad.status, await bad.json()]).toEqual([
+      400,
+      {
+        code: "Sha256Mismatch",
+        message: `Sha256 mismatch. Expected: ${digest.slice(8)} Actual: ${sha256("actual").toString("base64")}`,
+      },
+    ]);
+    expect(await client.query(api.files.list, {})).toHaveLength(count);
+    const good = await fetch(url, { method: "POST", body: "expected", headers: { digest } });
+    expect(good.status).toBe(200);
+  });
+
+  it("and a download of any size take a bounded amount of memory", { timeout: 180_000 }, async () => {
+    const sizeBytes = 1024 * 1024 * 1024;
+    const chunk = Buffer.alloc(1024 * 1024, "lenslet ");
+    const residentMib = () =>
+      Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${server.pid}/status`, "utf8"))?.[1]) / 1024;
+    const before = residentMib();
+    let most = before;
+    const note = () => (most = Math.max(most, residentMib()));
+    function* body() {
+      for (let sent = 0; sent < sizeBytes; sent += chunk.length) {
+        if (sent % (64 * chunk.length) === 0) note();
+        yield chunk;
+      }
+    }
+    const storageId = await upload(Readable.toWeb(Readable.from(body())) as ReadableStream);
+    const url = (await client.query(api.files.url, { storageId })) as string;
+    const response = await fetch(url);
+    expect(response.headers.get("content-length")).toBe(String(sizeBytes));
+    let received = 0;
+    let looked = 0;
+    for await (const part of response.body as unknown as AsyncIterable<Uint8Array>) {
+      received += part.length;
+      if (received - looked < 64 * chunk.length) continue;
+      looked = received;
+      note();
+    }
+    expect(received).toBe(sizeBytes);
+    expect(most - before).toBeLessThan(256);
+    const tail = await fetch(url, { headers: { range: "bytes=-8" } });
+    expect(await tail.text()).toBe("lenslet ");
+    await client.mutation(api.files.remove, { storageId });
   });
 });

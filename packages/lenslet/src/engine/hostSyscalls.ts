@@ -5,7 +5,7 @@ import type { JsonObject } from "../transaction/syscallArguments.ts";
 import type { JsonValue } from "../values/json.ts";
 import { type ComponentCode, type FunctionInfo, functionOf } from "./deployment.ts";
 import type { CallContext } from "./callContext.ts";
-import { storageSyscall, storageSyscalls, type StorageScope } from "./storageSyscalls.ts";
+import { storageOps, storageSyscall, type StorageScope } from "./storageSyscalls.ts";
 import {
   canonicalPath,
   type FunctionPath,
@@ -100,7 +100,7 @@ const notYet: Readonly<Record<string, string>> = {
 export function hostSyscall(op: string, args: JsonObject, scope: HostSyscallScope): string {
   const handler = Object.hasOwn(handlers, op) ? handlers[op] : undefined;
   if (handler !== undefined) return handler(args, scope);
-  if (Object.hasOwn(storageSyscalls, op)) return storageSyscall(op, args, storageScope(scope));
+  if (storageOps.has(op)) return storageSyscall(op, args, storageScope(scope));
   if (Object.hasOwn(notYet, op)) {
     throw badRequest(
       "NotAvailableYet",

@@ -17,7 +17,7 @@ export interface StorageScope {
 type Handler = (args: JsonObject, scope: StorageScope) => string;
 
 /** The file syscalls of queries, mutations and actions (functions.md §11). Results are JSON texts. */
-export const storageSyscalls: Readonly<Record<string, Handler>> = {
+const storageSyscalls: Readonly<Record<string, Handler>> = {
   "1.0/storageGetUrl": (args, { tx, namespace, cloudUrl }) => {
     const file = findFile(tx, namespace, storageIdOf(args, "storage.getUrl"), "storage.getUrl");
     return JSON.stringify(file === null ? null : fileUrl(cloudUrl, file.row.value));
@@ -34,12 +34,22 @@ export const storageSyscalls: Readonly<Record<string, Handler>> = {
     const token = uploadToken(tokenSecret, { component: namespace, issuedMs: nowMs });
     return JSON.stringify(`${cloudUrl}/api/storage/upload?token=${token}`);
   },
+  /** Of actions: where the contents can be fetched. */
+  "storage/getBlob": (args, { tx, namespace, cloudUrl }) => {
+    const file = findFile(tx, namespace, storageIdOf(args, "storage.get"), "storage.get");
+    return JSON.stringify(file === null ? null : fileUrl(cloudUrl, file.row.value));
+  },
   "1.0/storageDelete": (args, { tx, namespace }) => {
     checkWritable(tx);
     deleteFileById(tx, namespace, storageIdOf(args, "storage.delete"), "storage.delete");
     return "null";
   },
 };
+
+/** Those that functions call themselves. */
+export const storageOps: ReadonlySet<string> = new Set(
+  Object.keys(storageSyscalls).filter((op) => op.startsWith("1.0/")),
+);
 
 export function storageSyscall(op: string, args: JsonObject, scope: StorageScope): string {
   const handler = Object.hasOwn(storageSyscalls, op) ? storageSyscalls[op] : undefined;

@@ -1,6 +1,7 @@
 import type { Timers } from "../base/clock.ts";
 import { internalErrorMessage, isDeveloperError, LensletError } from "../base/errors.ts";
 import type { EngineApi, FunctionCall, FunctionResult, FunctionTarget } from "../engine/api.ts";
+import { storageOps } from "../engine/storageSyscalls.ts";
 import { parseFunctionPath, strippedPath } from "../engine/functionPath.ts";
 import type { OperationOutcome } from "../runner/actionHost/messages.ts";
 import { systemTimedOutText } from "../runner/limits.ts";
@@ -20,6 +21,8 @@ export interface OperationScope extends OperationTarget {
   readonly timers: Timers;
   readonly instanceName: string;
   readonly operationMsMax: number;
+  /** Of this server, as seen from this machine. */
+  readonly localOrigin: string;
   /** Runs an action on behalf of this one. */
   readonly runAction: (call: FunctionCall) => Promise<FunctionResult>;
   readonly reportDefect: (error: unknown) => void;
@@ -55,6 +58,9 @@ const handlers: Readonly<Record<string, Handler>> = {
     if (identity.kind === "user") return JSON.stringify(identity.attributes);
     return JSON.stringify(identity.kind === "admin" ? identity.actingAs : null);
   },
+  "storage/storeBlob": (_args, scope) =>
+    localUrl(storageOperation("1.0/storageGenerateUploadUrl", {}, scope), scope),
+  "storage/getBlob": (args, scope) => localUrl(storageOperation("storage/getBlob", args, scope), scope),
   "1.0/createFunctionHandle": ({ name, reference, functionHandle }, scope) => {
     const request = { componentPath: scope.componentPath, address: { name, reference, functionHandle } };
     return limited(scope, scope.engine.system("action.functionHandle", JSON.stringify(request)));
@@ -76,16 +82,17 @@ const handlers: Readonly<Record<string, Handler>> = {
 };
 
 /** File operations of actions: each commits on its own. */
-const storageOps: ReadonlySet<string> = new Set([
-  "1.0/storageGetUrl",
-  "1.0/storageGetMetadata",
-  "1.0/storageGenerateUploadUrl",
-  "1.0/storageDelete",
-]);
-
-function storageOperation(op: string, args: Arguments, scope: OperationScope): Promise<string> {
+function storageOperation(op: string, args: unknown, scope: OperationScope): Promise<string> {
   const request = { componentPath: scope.componentPath, op, args };
   return limited(scope, scope.engine.system("action.storage", JSON.stringify(request)));
+}
+
+/** Where the action host sends or fetches a file's bytes: this server, by its own address. */
+async function localUrl(url: Promise<string>, { localOrigin }: OperationScope): Promise<string> {
+  const text = JSON.parse(await url) as string | null;
+  if (text === null) return "null";
+  const { pathname, search } = new URL(text);
+  return JSON.stringify({ url: `${localOrigin}${pathname}${search}` });
 }
 
 const refusals: Readonly<Record<string, string>> = {

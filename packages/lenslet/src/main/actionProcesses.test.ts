@@ -56,6 +56,7 @@ function start(context: TestContext, limits: ActionRunnerOptions["limits"] = {})
     clock: realClock,
     timers: realTimers,
     random: createRealRandom(),
+    localOrigin: "http://127.0.0.1:1",
     instanceName: "test-instance",
     executed: () => undefined,
     report: (_level, message) => reports.push(message),

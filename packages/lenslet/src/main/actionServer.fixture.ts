@@ -24,6 +24,7 @@ const runner = createActionRunner({
   clock: realClock,
   timers: realTimers,
   random: createRealRandom(),
+  localOrigin: "http://127.0.0.1:1",
   instanceName: "fixture",
   executed: (entries) => entries.forEach(({ identifier }) => process.stdout.write(`${String(identifier)}\n`)),
   report: (_level, message) => process.stderr.write(`${message}\n`),

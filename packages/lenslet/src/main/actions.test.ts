@@ -68,7 +68,6 @@ export const many = action(async (ctx) => {
   await Promise.all(Array.from({ length: 30 }, () => ctx.runQuery(anyApi.data.list, {})));
   return null;
 });
-export const store = action(async (ctx) => await ctx.storage.store(new Blob(["x"])));
 export const raw = action(async (_ctx, { op, args }) => JSON.parse(await Convex.asyncSyscall(op, args ?? "{}")));
 export const fetching = action(async (_ctx, { url }) => {
   const json = await (await fetch(url, { method: "POST", body: new URLSearchParams({ a: "b" }) })).json();
@@ -148,6 +147,7 @@ beforeAll(async () => {
     clock: realClock,
     timers: realTimers,
     random: createRealRandom(),
+    localOrigin: "http://127.0.0.1:1",
     instanceName: "test-instance",
     executed: (added) => entries.push(...added),
     report: (_level, message) => reports.push(message),
@@ -385,8 +385,6 @@ describe("operations", () => {
   });
 
   it("refuses what there is not, by name", async () => {
-    const later = "is not available in this version of Lenslet. See docs/compatibility.md for what is.";
-    expect(await errorOf("basics:store")).toContain(`Uncaught Error: File storage ${later}\n`);
     const raw = (op: string, args?: string) => errorOf("basics:raw", { op, args });
     expect(await raw("1.0/nonsense")).toContain("Uncaught Error: Unknown async operation 1.0/nonsense\n");
     expect(await raw("1.0/getTransactionMetrics")).toContain(

@@ -36,6 +36,8 @@ export interface ActionRunnerOptions {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
+  /** Address of this server for its own child processes, which send files to it. */
+  readonly localOrigin: string;
   /** `ctx.meta.getDeploymentMetadata().name` */
   readonly instanceName: string;
   /** Log lines as they come and the end of each action, for stream_function_logs. */
@@ -227,6 +229,7 @@ class Actions implements ActionRunner {
       ...target,
       instanceName,
       operationMsMax: this.#limits.operationMsMax,
+      localOrigin: this.#options.localOrigin,
       runAction: (callee) => this.#run(callee, target.executionId),
       reportDefect: (error) =>
         report("error", `in an action's call: ${(error as Error)?.stack ?? String(error)}`),

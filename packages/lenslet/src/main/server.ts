@@ -138,6 +138,7 @@ async function open(
     clock: realClock,
     timers: realTimers,
     random,
+    localOrigin: originOf(config.host, api),
     instanceName: instance.name,
     executed,
     report: config.report,

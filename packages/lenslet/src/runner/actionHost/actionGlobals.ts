@@ -1,4 +1,4 @@
-import type { QueuedSyscall, RealmControls, RealmHost } from "../realm/realmTypes.ts";
+import type { CrossingFailure, QueuedSyscall, RealmControls, RealmHost } from "../realm/realmTypes.ts";
 
 /** What the realm of an action gets from its host beyond what queries get. */
 export interface ActionRealmHost extends RealmHost {
@@ -7,6 +7,7 @@ export interface ActionRealmHost extends RealmHost {
   /** The host's own built-ins, by name: what the platform creates is an instance of these. */
   readonly builtins: Readonly<Record<string, unknown>>;
   asyncSyscall(call: QueuedSyscall): void;
+  jsSyscall(op: string, args: unknown): Promise<{ value: unknown } | { failure: CrossingFailure }>;
   fetch(input: unknown, init: unknown): Promise<unknown>;
   startTimer(run: () => void, delayMs: number, repeats: boolean): number;
   stopTimer(id: number): void;
@@ -32,12 +33,12 @@ export function installActionGlobals(host: ActionRealmHost, realm: RealmControls
 
   for (const name of Object.keys(host.platform)) realm.define(name, host.platform[name]);
   realm.DOMException = host.platform["DOMException"] as typeof realm.DOMException;
-  realm.refusal = (what) =>
-    state.phase === "running"
-      ? new Error(
-          "File storage is not available in this version of Lenslet. See docs/compatibility.md for what is.",
-        )
-      : new Error(`${what} unsupported at import time`);
+  realm.refusal = (what) => new Error(`${what} unsupported at import time`);
+  realm.jsSyscall = async (op, args) => {
+    const outcome = await host.jsSyscall(op, args);
+    if ("failure" in outcome) throw realm.makeError(outcome.failure);
+    return outcome.value;
+  };
   // Answered as they come: an action waits for each call on its own.
   realm.queue = { push: (call: QueuedSyscall) => host.asyncSyscall(call) } as unknown as QueuedSyscall[];
 

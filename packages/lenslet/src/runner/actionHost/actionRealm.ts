@@ -271,6 +271,15 @@ export class ActionRealm implements Owner, RealmOwner, RunRealm {
       syscall: (op) => ({ message: syncSyscallText(op) }),
       fastSyscall: (op) => ({ message: syncSyscallText(op) }),
       asyncSyscall: (call) => this.#asyncSyscall(call),
+      jsSyscall: async (op, args) => {
+        const run = this.#callingRun();
+        if (run === null) return { failure: { message: leftoverText } };
+        try {
+          return { value: await run.storage(op, args) };
+        } catch (error) {
+          return { failure: { message: (error as Error).message } };
+        }
+      },
       importText,
       importDynamic: (referrer, specifier) => this.#importDynamic(referrer, specifier),
       random: () => (state.phase === "running" ? Math.random() : this.#random.float()),

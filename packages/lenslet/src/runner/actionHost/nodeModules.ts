@@ -19,6 +19,7 @@ import {
   outstandingText,
 } from "./limits.ts";
 import { type Owner, owners } from "./owner.ts";
+import { storageCall } from "./storageCalls.ts";
 import type { RunningAction } from "./runningAction.ts";
 
 /**
@@ -193,15 +194,11 @@ export function installNodeGlobals(reportExit: (action: RunningAction | null, te
         });
       });
     },
-    jsSyscall(op: unknown): Promise<unknown> {
-      const text = String(op);
-      return Promise.reject(
-        new Error(
-          text.startsWith("storage/")
-            ? "File storage is not available in this version of Lenslet. See docs/compatibility.md for what is."
-            : `Unknown JS syscall ${text}`,
-        ),
-      );
+    async jsSyscall(op: unknown, args: unknown): Promise<unknown> {
+      const action = callingAction();
+      if (action === null) throw new Error(noRequestText);
+      if (action.ended) throw new Error(leftoverText);
+      return await storageCall(action, String(op), args);
     },
   };
   Object.defineProperty(globalThis, "Convex", { value: Object.freeze(convex), enumerable: false });

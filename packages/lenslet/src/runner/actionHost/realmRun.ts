@@ -2,6 +2,7 @@ import type { RunFailure } from "../types.ts";
 import type { RealmIntrinsics } from "./actionGlobals.ts";
 import type { Owner } from "./owner.ts";
 import { fetchFor, type RealmOwner } from "./platform.ts";
+import { storageCall } from "./storageCalls.ts";
 import type { RunningAction } from "./runningAction.ts";
 
 /** Longer delays fire at once, as in browsers and Node. */
@@ -72,6 +73,16 @@ export class RealmRun implements Owner, RealmOwner {
     this.#fetches++;
     try {
       return await fetchFor(input, init, this.action.abort.signal);
+    } finally {
+      this.#fetches--;
+    }
+  }
+
+  /** A file call: its bytes travel by a request of the host's own. */
+  async storage(op: string, args: unknown): Promise<unknown> {
+    this.#fetches++;
+    try {
+      return await storageCall(this.action, op, args);
     } finally {
       this.#fetches--;
     }

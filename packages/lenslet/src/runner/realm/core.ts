@@ -79,7 +79,9 @@ export function installCore(host: RealmHost, realm: RealmControls): void {
         }
       });
     },
-    jsSyscall(op: unknown): Promise<unknown> {
+    jsSyscall(op: unknown, args: unknown): Promise<unknown> {
+      if (realm.jsSyscall !== undefined && state.phase === "running")
+        return realm.jsSyscall(`${op as string}`, args);
       const names: Record<string, string> = {
         "storage/storeBlob": "storage.store()",
         "storage/getBlob": "storage.get()",

@@ -160,6 +160,8 @@ export interface RealmControls {
   makeError(failure: CrossingFailure): Error;
   define(name: string, value: unknown): void;
   DOMException: new (message?: string, name?: string) => Error;
+  /** Operations on values of the realm; only actions have any. */
+  jsSyscall?: (op: string, args: unknown) => Promise<unknown>;
   /** "Can't use {what} in queries and mutations..." or "{what} unsupported at import time". */
   refusal(what: string): Error;
   /** Ends the function uncatchably. */

@@ -23,6 +23,10 @@ import {
 
 /** Documents one slice reads. At some 5 µs each a slice holds up waiting mutations for a few milliseconds. */
 export const backfillSliceDocumentsMax = 500;
+/** Text of these documents, as far as the slice before foretells: documents with vectors have tens of kilobytes. */
+export const backfillSliceBytesMax = 256 * 1024;
+/** Of a slice without one before it. */
+const firstSliceDocumentsMax = 16;
 
 /**
  * Builds new indexes and checks existing documents against a pending schema, a slice at a time between other work.
@@ -41,6 +45,8 @@ export class Backfiller {
   readonly #sliceDocumentsMax: number;
   /** Last id passed, by work item. */
   readonly #cursors = new Map<string, InternalId>();
+  /** Mean bytes of the documents of the newest slice, by work item. */
+  readonly #documentBytes = new Map<string, number>();
   /** Documents passed, by work item. */
   readonly #passed = new Map<string, number>();
 
@@ -57,8 +63,7 @@ export class Backfiller {
     if (schema !== undefined) this.#validateSlice(tx, schema);
     else if (index !== undefined) this.#indexSlice(tx, index);
     else {
-      this.#cursors.clear();
-      this.#passed.clear();
+      for (const map of [this.#cursors, this.#documentBytes, this.#passed]) map.clear();
       return "idle";
     }
     return "worked";
@@ -85,9 +90,9 @@ export class Backfiller {
       replaceRow(tx, indexRows, row.id, { ...row.value, state: "backfilled" });
       return;
     }
-    const slice = this.#nextSlice(table, key, key);
+    const { slice, isLast } = this.#nextSlice(table, key, key);
     addToIndex(this.#store, index, slice);
-    if (slice.length === this.#sliceDocumentsMax) return;
+    if (!isLast) return;
     this.#finish(key);
     replaceRow(tx, indexRows, row.id, { ...row.value, state: "backfilled" });
   }
@@ -105,14 +110,14 @@ export class Backfiller {
       const table = tx.table(namespace, tableName);
       const tableKey = `${schemaKey} ${tableName}`;
       if (table === null || this.#passed.get(`${tableKey} done`) === 1) continue;
-      const slice = this.#nextSlice(table, tableKey, schemaKey);
+      const { slice, isLast } = this.#nextSlice(table, tableKey, schemaKey);
       const failure = this.#firstMismatch(tx, table, documentType, slice);
       if (failure !== null) {
         failPendingSchema(tx, namespace, tableName, failure);
         this.#finish(schemaKey);
         return;
       }
-      if (slice.length < this.#sliceDocumentsMax) this.#passed.set(`${tableKey} done`, 1);
+      if (isLast) this.#passed.set(`${tableKey} done`, 1);
       return;
     }
     this.#finish(schemaKey);
@@ -135,19 +140,37 @@ export class Backfiller {
     return null;
   }
 
-  #nextSlice(table: Table, cursorKey: string, progressKey: string): readonly ScanRow[] {
+  #nextSlice(
+    table: Table,
+    cursorKey: string,
+    progressKey: string,
+  ): { readonly slice: readonly ScanRow[]; readonly isLast: boolean } {
     const after = this.#cursors.get(cursorKey);
     // by_id keys are the ids themselves; "\0" behind one makes the smallest key after it.
     const lower: IndexKey = after === undefined ? "" : `${after}\0`;
-    const slice = this.#store.scan(table.byId.id, table.tablet, lower, null, "asc", this.#sliceDocumentsMax);
+    const limit = this.#sliceLimit(cursorKey);
+    const slice = this.#store.scan(table.byId.id, table.tablet, lower, null, "asc", limit);
     const last = slice.at(-1);
-    if (last !== undefined) this.#cursors.set(cursorKey, last.document.id);
+    if (last !== undefined) {
+      this.#cursors.set(cursorKey, last.document.id);
+      const bytes = slice.reduce((sum, { document }) => sum + document.json.length, 0);
+      this.#documentBytes.set(cursorKey, bytes / slice.length);
+    }
     this.#passed.set(progressKey, (this.#passed.get(progressKey) ?? 0) + slice.length);
-    return slice;
+    return { slice, isLast: slice.length < limit };
+  }
+
+  #sliceLimit(cursorKey: string): number {
+    const documentBytes = this.#documentBytes.get(cursorKey);
+    const fitting =
+      documentBytes === undefined
+        ? firstSliceDocumentsMax
+        : Math.floor(backfillSliceBytesMax / documentBytes);
+    return Math.max(1, Math.min(this.#sliceDocumentsMax, fitting));
   }
 
   #finish(keyPrefix: string): void {
-    for (const map of [this.#cursors, this.#passed]) {
+    for (const map of [this.#cursors, this.#documentBytes, this.#passed]) {
       for (const key of map.keys()) {
         if (key === keyPrefix || key.startsWith(`${keyPrefix} `)) map.delete(key);
       }

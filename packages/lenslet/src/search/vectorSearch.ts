@@ -53,7 +53,7 @@ export class VectorSearch {
     this.#lengthSquared = dot(query.vector, query.vector);
   }
 
-  /** Works until it is done or `isDue`. Null: not done yet; "gone": the index was dropped meanwhile. */
+  /** Works until it is done or `isDue`, and does a little in any case. Null: not done yet; "gone": the index was dropped meanwhile. */
   step(isDue: () => boolean): readonly VectorHit[] | "gone" | null {
     const { index, vector, conditions, limit } = this.#query;
     const reader = this.#store.vectorReader(index);
@@ -74,14 +74,15 @@ export class VectorSearch {
 
   #rank(stage: Stage & { readonly kind: "rank" }, reader: VectorReader, isDue: () => boolean): boolean {
     const { limit } = this.#query;
-    for (; stage.next < stage.candidates.length; stage.next += 1) {
-      if (isDue()) return false;
+    while (stage.next < stage.candidates.length) {
       const candidate = stage.candidates[stage.next];
       const worst = this.#best.length < limit ? undefined : this.#best[0];
       if (candidate === undefined || (worst !== undefined && candidate.score + reader.errorMax < worst))
         break;
       const stored = reader.at(candidate.slot);
       if (stored !== null && this.#passes(stored)) this.#add(stored);
+      stage.next += 1;
+      if (isDue()) return false;
     }
     return true;
   }

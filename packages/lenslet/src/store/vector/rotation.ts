@@ -1,30 +1,28 @@
 /**
  * A fixed orthogonal map for each number of dimensions that spreads every vector evenly over its components: random
- * signs and a fast Walsh-Hadamard transform, over the first and then over the last 2^n components (which overlap, or are
- * the same if the number of dimensions is itself a power of two). Rounding the result loses the same little whatever
+ * signs and a fast Walsh-Hadamard transform, over the first and the last 2^n components (which overlap, or are the same if
+ * the number of dimensions is itself a power of two), all of it twice: once leaves patterns of the greatest components
+ * where there are only a few great ones. Rounding the result loses the same little whatever
  * the vector was, which is what the error bound of encoding.ts rests on.
  */
 export class Rotation {
-  readonly #dimensions: number;
-  readonly #width: number;
-  readonly #signs: readonly [Float64Array, Float64Array];
+  readonly #passes: readonly { readonly from: number; readonly signs: Float64Array }[];
 
   constructor(dimensions: number) {
-    this.#dimensions = dimensions;
-    this.#width = 2 ** Math.floor(Math.log2(dimensions));
+    const width = 2 ** Math.floor(Math.log2(dimensions));
     const next = bits(dimensions);
     // The transform multiplies lengths by the root of its width: dividing here makes it orthogonal.
-    const scale = 1 / Math.sqrt(this.#width);
-    const signs = () => Float64Array.from({ length: this.#width }, () => (next() ? scale : -scale));
-    this.#signs = [signs(), signs()];
+    const scale = 1 / Math.sqrt(width);
+    const starts = width === dimensions ? [0, 0] : [0, dimensions - width, 0, dimensions - width];
+    this.#passes = starts.map((from) => ({
+      from,
+      signs: Float64Array.from({ length: width }, () => (next() ? scale : -scale)),
+    }));
   }
 
   /** In place. */
   apply(vector: Float64Array): void {
-    const [first, last] = this.#signs;
-    transform(vector, 0, first);
-    const rest = this.#dimensions - this.#width;
-    if (rest > 0) transform(vector, rest, last);
+    for (const { from, signs } of this.#passes) transform(vector, from, signs);
   }
 }
 

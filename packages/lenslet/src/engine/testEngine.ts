@@ -34,6 +34,7 @@ import { EngineClient, type EngineLoss } from "./engineClient.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { type AnalysisRequestJson, fromJson } from "./systemOperations.ts";
 import type { EngineHandover, EngineIn, EngineOutBatch } from "./wire.ts";
+import { packIn, packOut, unpackIn, unpackOut } from "./wireRuns.ts";
 
 // User code sees UTC; in production main/ sets this before anything else.
 process.env["TZ"] = "UTC";
@@ -204,7 +205,7 @@ export class TestEngine {
       boot: this.#boot,
       handover,
       post: (batch) => {
-        const copy = structuredClone(batch);
+        const copy = unpackOut(structuredClone(packOut(batch)));
         this.#tasks.push(current(() => this.client.receive(copy)));
       },
       soon: (task) => this.#tasks.push(current(task)),
@@ -214,7 +215,7 @@ export class TestEngine {
     this.committer = committer;
     engine.start(handover);
     this.client.connect((messages: readonly EngineIn[]) => {
-      const copy = structuredClone(messages);
+      const copy = unpackIn(structuredClone(packIn(messages)));
       this.#tasks.push(current(() => engine.receive(copy)));
     });
   }

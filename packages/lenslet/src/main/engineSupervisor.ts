@@ -2,7 +2,7 @@ import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import { LensletError } from "../base/errors.ts";
 import { EngineClient, type EngineLoss } from "../engine/engineClient.ts";
 import { Heartbeat, sharedMonotonicMs } from "../engine/heartbeat.ts";
-import type { EngineOutBatch } from "../engine/wire.ts";
+import { packIn, type PackedOutBatch, unpackOut } from "../engine/wireRuns.ts";
 import type { LocalLogThread } from "../log/local/logThread.ts";
 import { openLocalLog } from "../log/local/localLog.ts";
 import { outOfMemoryText, timedOutText, userTimeMsMax } from "../runner/limits.ts";
@@ -155,14 +155,14 @@ export class EngineSupervisor {
     });
     this.#worker = worker;
     this.#port = port1;
-    port1.on("message", (batch: EngineOutBatch) => {
+    port1.on("message", (batch: PackedOutBatch) => {
       // What a thread has posted may arrive after its end.
-      if (this.#port === port1) this.client.receive(batch);
+      if (this.#port === port1) this.client.receive(unpackOut(batch));
     });
     await this.#ready(worker);
     worker.on("exit", () => this.#exited(worker));
     worker.on("error", (error) => this.#crashed(error));
-    this.client.connect((messages) => port1.postMessage(messages));
+    this.client.connect((messages) => port1.postMessage(packIn(messages)));
   }
 
   #ready(worker: Worker): Promise<void> {

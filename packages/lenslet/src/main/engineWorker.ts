@@ -4,7 +4,8 @@ import { LensletError } from "../base/errors.ts";
 import { Committer } from "../engine/committer.ts";
 import { Engine } from "../engine/engine.ts";
 import { Heartbeat } from "../engine/heartbeat.ts";
-import type { EngineHandover, EngineIn, WireError } from "../engine/wire.ts";
+import type { EngineHandover, WireError } from "../engine/wire.ts";
+import { type PackedIn, packOut, unpackIn } from "../engine/wireRuns.ts";
 import { openLocalLog } from "../log/local/localLog.ts";
 import type { LogConnection } from "../log/local/messages.ts";
 import { Runner } from "../runner/runner.ts";
@@ -63,12 +64,12 @@ async function main(init: EngineWorkerInit): Promise<void> {
       process.stderr.write(`lenslet: defect: ${(error as Error)?.stack ?? String(error)}\n`),
     post: (batch) => {
       failpoint("engine.answering");
-      init.port.postMessage(batch);
+      init.port.postMessage(packOut(batch));
     },
     // In a microtask: so no other promise continuation of this thread can run in the middle of a transaction.
     soon: (callback) => setImmediate(() => queueMicrotask(callback)),
   });
-  init.port.on("message", (messages: readonly EngineIn[]) => engine.receive(messages));
+  init.port.on("message", (messages: readonly PackedIn[]) => engine.receive(unpackIn(messages)));
   parentPort?.on("message", (message: { type: string }) => {
     // In a microtask, like every other turn of the engine.
     if (message.type === "close") queueMicrotask(() => void close(engine, store, log, init.port));

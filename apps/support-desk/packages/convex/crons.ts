@@ -1,0 +1,9 @@
+import { cronJobs } from "convex/server";
+import { internal } from "./_generated/api.js";
+
+const crons = cronJobs();
+
+crons.interval("forget expired sessions and rate limits", { hours: 1 }, internal.auth.forgetExpired, {});
+crons.interval("revive stalled workflows", { minutes: 5 }, internal.workflows.reviveStalled, {});
+
+export default crons;

@@ -1,0 +1,80 @@
+import type { Infer } from "convex/values";
+import type { Doc, Id } from "../_generated/dataModel.js";
+import type { MutationCtx, QueryCtx } from "../_generated/server.js";
+import type { agentMetrics } from "../schema.ts";
+import { appError } from "./errors.ts";
+
+export type AgentMetrics = Infer<typeof agentMetrics>;
+
+export const noMetrics: AgentMetrics = {
+  conversations: 0,
+  messages: 0,
+  resolved: 0,
+  firstResponseMs: 0,
+  firstResponses: 0,
+  resolutionMs: 0,
+  stars: 0,
+  ratings: 0,
+};
+
+/** More people than this are never online at once; the least busy come first. */
+const candidatesMax = 100;
+
+/** Of several people the one with the most of the wanted skills; of those the least busy. */
+export function chooseAgent(
+  candidates: readonly Doc<"agents">[],
+  skills: readonly string[],
+): Doc<"agents"> | null {
+  let best: Doc<"agents"> | null = null;
+  let bestMatch = -1;
+  for (const agent of candidates) {
+    if (agent.load >= agent.loadMax) continue;
+    const match = skills.filter((skill) => agent.skills.includes(skill)).length;
+    const isBetter = match > bestMatch || (match === bestMatch && best !== null && agent.load < best.load);
+    if (isBetter) [best, bestMatch] = [agent, match];
+  }
+  return best;
+}
+
+/** A person who is online and has room, best suited first; null when all are busy. */
+export async function findAvailableAgent(
+  ctx: QueryCtx,
+  skills: readonly string[],
+): Promise<Doc<"agents"> | null> {
+  const candidates = await ctx.db
+    .query("agents")
+    .withIndex("by_kind_status", (q) => q.eq("kind", "human").eq("status", "online"))
+    .take(candidatesMax);
+  return chooseAgent(candidates, skills);
+}
+
+/** The bot that answers: the first that is online. */
+export async function findBot(ctx: QueryCtx): Promise<Doc<"agents"> | null> {
+  return await ctx.db
+    .query("agents")
+    .withIndex("by_kind_status", (q) => q.eq("kind", "ai").eq("status", "online"))
+    .first();
+}
+
+export async function requireAgentById(ctx: QueryCtx, agentId: Id<"agents">): Promise<Doc<"agents">> {
+  const agent = await ctx.db.get("agents", agentId);
+  if (agent === null) throw appError("not_found", "This agent does not exist.");
+  return agent;
+}
+
+/** Adds to an agent's figures; `load` is the change of the conversations at this moment. */
+export async function addToAgent(
+  ctx: MutationCtx,
+  agentId: Id<"agents">,
+  change: Partial<AgentMetrics> & { readonly load?: number },
+): Promise<void> {
+  const agent = await ctx.db.get("agents", agentId);
+  if (agent === null) return;
+  const { load = 0, ...more } = change;
+  const metrics: Record<string, number> = { ...agent.metrics };
+  for (const [name, amount] of Object.entries(more)) metrics[name] = (metrics[name] ?? 0) + amount;
+  await ctx.db.patch("agents", agentId, {
+    load: Math.max(0, agent.load + load),
+    metrics: metrics as AgentMetrics,
+  });
+}

@@ -1,0 +1,120 @@
+import { useMutation, useQuery } from "convex/react";
+import { useState } from "react";
+import { api } from "../../packages/convex/_generated/api.js";
+import { failureText } from "../shared/failures.ts";
+
+/** Who answers: people and bots, with their figures. */
+export function Team({ token, isAdmin }: { token: string; isAdmin: boolean }) {
+  const people = useQuery(api.agents.listAgents, { token, kind: "human" });
+  const bots = useQuery(api.agents.listAgents, { token, kind: "ai" });
+  return (
+    <main className="sheet">
+      {isAdmin && <Register token={token} />}
+      <section>
+        <h2>Agents</h2>
+        <table>
+          <thead>
+            <tr>
+              <th>Name</th>
+              <th>State</th>
+              <th>Skills</th>
+              <th>Now</th>
+              <th>Messages</th>
+              <th>Resolved</th>
+              <th>First answer</th>
+              <th>Stars</th>
+            </tr>
+          </thead>
+          <tbody>
+            {[...(people ?? []), ...(bots ?? [])].map(
+              ({ _id, name, kind, status, skills, load, loadMax, metrics }) => (
+                <tr key={_id}>
+                  <td>
+                    {name} {kind === "ai" && <span className="tag">bot</span>}
+                  </td>
+                  <td>
+                    <span className={`dot ${status}`} aria-hidden="true" /> {status}
+                  </td>
+                  <td>{skills.join(", ") || "–"}</td>
+                  <td>{kind === "ai" ? "–" : `${load} of ${loadMax}`}</td>
+                  <td>{metrics.messages}</td>
+                  <td>{metrics.resolved}</td>
+                  <td>{mean(metrics.firstResponseMs / 1000, metrics.firstResponses, " s")}</td>
+                  <td>{mean(metrics.stars, metrics.ratings, "")}</td>
+                </tr>
+              ),
+            )}
+          </tbody>
+        </table>
+      </section>
+    </main>
+  );
+}
+
+function mean(sum: number, count: number, unit: string): string {
+  return count === 0 ? "–" : `${(sum / count).toFixed(1)}${unit}`;
+}
+
+function Register({ token }: { token: string }) {
+  const [email, setEmail] = useState("");
+  const [asked, setAsked] = useState<string | null>(null);
+  const [skills, setSkills] = useState("");
+  const [said, setSaid] = useState<string | null>(null);
+  const found = useQuery(api.users.getUserByEmail, asked === null ? "skip" : { token, email: asked });
+  const staff = useQuery(api.users.listStaff, { token });
+  const create = useMutation(api.agents.createAgent);
+  return (
+    <section>
+      <h2>Register an agent</h2>
+      <form
+        className="row"
+        onSubmit={(event) => {
+          event.preventDefault();
+          setSaid(null);
+          setAsked(email);
+        }}
+      >
+        <label>
+          E-mail{" "}
+          <input
+            type="email"
+            required
+            list="staff"
+            value={email}
+            onChange={(event) => setEmail(event.target.value)}
+          />
+          <datalist id="staff">
+            {staff?.map(({ _id, email: address }) => (
+              <option key={_id} value={address} />
+            ))}
+          </datalist>
+        </label>
+        <label>
+          Skills{" "}
+          <input value={skills} placeholder="laptops, billing" onChange={(e) => setSkills(e.target.value)} />
+        </label>
+        <button type="submit">Find</button>
+      </form>
+      {asked !== null && found === null && <p>Nobody has this address. They sign up in the chat first.</p>}
+      {found !== undefined && found !== null && (
+        <p>
+          {found.name} ({found.role}){" "}
+          <button
+            type="button"
+            className="primary"
+            onClick={() => {
+              const list = skills.split(",").filter((skill) => skill.trim() !== "");
+              create({ token, name: found.name, kind: "human", userId: found._id, skills: list }).then(
+                () => setSaid(`${found.name} is an agent now.`),
+                (error: unknown) => setSaid(failureText(error)),
+              );
+            }}
+          >
+            Make them an agent
+          </button>
+        </p>
+      )}
+      {said !== null && <p role="status">{said}</p>}
+    </section>
+  );
+}

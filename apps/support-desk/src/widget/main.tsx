@@ -1,0 +1,15 @@
+import { ConvexProvider } from "convex/react";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { client, SessionProvider } from "../shared/session.tsx";
+import { Widget } from "./widget.tsx";
+
+createRoot(document.getElementById("root") as HTMLElement).render(
+  <StrictMode>
+    <ConvexProvider client={client}>
+      <SessionProvider name="customer">
+        <Widget />
+      </SessionProvider>
+    </ConvexProvider>
+  </StrictMode>,
+);

@@ -1,0 +1,136 @@
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  chromiumPath,
+  launchChromium,
+  openWindow,
+  servePages,
+  shoot,
+  type Visitor,
+} from "../../../conformance/support/browser.ts";
+import { appFolder, DeskServer } from "./support/desk.ts";
+
+describe.skipIf(chromiumPath === null)("the pages", () => {
+  let desk: DeskServer;
+  let browser: Browser;
+  let pages: Awaited<ReturnType<typeof servePages>>;
+  const visitors: Visitor[] = [];
+
+  beforeAll(async () => {
+    desk = await DeskServer.start();
+    pages = await servePages(appFolder, desk.server.url);
+    browser = await launchChromium(chromiumPath as string);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await pages?.close();
+    await desk?.close();
+  });
+
+  async function open(path: string, options: Parameters<typeof openWindow>[2] = {}): Promise<Visitor> {
+    const visitor = await openWindow(browser, `${pages.url}${path}`, options);
+    visitors.push(visitor);
+    return visitor;
+  }
+
+  it("carry a customer from the shop's page to a person, through a crash of the server", async () => {
+    // The customer, on a page that has nothing but one script tag.
+    const { page: shop } = await open("/", { width: 1100, height: 820 });
+    await shop.getByRole("button", { name: "Chat with us" }).click();
+    const chat = shop.frameLocator('iframe[title="Support chat"]');
+    await chat.getByLabel("Your name").fill("Ben");
+    await chat.getByLabel("E-mail").fill("ben@example.com");
+    await shoot(shop, appFolder, "widget-sign-in");
+    await chat.getByRole("button", { name: "Start" }).click();
+    await chat.getByLabel("Your question").fill("What does a broken laptop screen cost?");
+    await chat.getByRole("button", { name: "Send" }).click();
+    await chat.getByText("between 140 and 320 euros").waitFor();
+    await chat.getByText("Screen repair").waitFor();
+    await shoot(shop, appFolder, "widget-answer");
+    await chat.getByRole("button", { name: "Talk to a person" }).click();
+    await chat.getByText("You are in the queue").waitFor();
+
+    // The agent, with a code from the mail.
+    const { page: console_ } = await open("/console.html", { width: 1280, height: 820, colorScheme: "dark" });
+    await console_.getByLabel("E-mail").fill("sam@example.com");
+    await console_.getByRole("button", { name: "Send me a code" }).click();
+    await console_.getByLabel("Code").fill(await desk.codeFor("sam@example.com"));
+    await console_.getByRole("button", { name: "Sign in" }).click();
+    const queue = console_.getByRole("region", { name: "Queue" });
+    await queue.getByText("What does a broken laptop screen cost?").waitFor();
+    await shoot(console_, appFolder, "console-queue");
+    await console_.getByLabel("Your state").selectOption("online");
+    await chat.getByText("Sam has joined the conversation.").waitFor();
+    await console_
+      .getByRole("region", { name: "Yours" })
+      .getByText("What does a broken laptop screen cost?")
+      .click();
+    await console_.getByText("Asked for a person").waitFor();
+    await console_.getByLabel("Your answer").fill("Which model is it?");
+    await console_.getByRole("button", { name: "Send" }).click();
+    await chat.getByText("Which model is it?").waitFor();
+
+    // Both windows go on where they were.
+    await desk.server.kill9();
+    await desk.server.start();
+    await chat.getByLabel("Write a message").fill("A ThinkPad X1.");
+    await chat.getByLabel("Write a message").press("Enter");
+    await console_.getByText("A ThinkPad X1.").waitFor();
+    await shoot(console_, appFolder, "console-talk");
+    await console_.getByRole("button", { name: "Resolve" }).click();
+    await chat.getByRole("button", { name: "5 stars" }).click();
+    await shoot(shop, appFolder, "widget-resolved");
+    await chat.getByLabel("Write to open it again").waitFor();
+  });
+
+  it("let staff look after documents, team and figures", async () => {
+    const { page } = await open("/console.html", { width: 1280, height: 900 });
+    await page.getByLabel("E-mail").fill("sam@example.com");
+    const before = desk.mail.outbox.length;
+    await page.getByRole("button", { name: "Send me a code" }).click();
+    await page.getByLabel("Code").fill(await desk.codeFor("sam@example.com", before));
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("button", { name: "Knowledge" }).click();
+    await page.getByText("Opening hours and address").waitFor();
+    await page.getByLabel("File").setInputFiles({
+      name: "parrots.md",
+      mimeType: "text/markdown",
+      buffer: Buffer.from(
+        "# Parrots\n\nWe do not repair parrots, but we know a vet for parrots in Mill Lane.",
+      ),
+    });
+    await page.getByText("parrots.md is in, as version 1").waitFor();
+    await page.getByPlaceholder("A customer's question").fill("Do you repair parrots?");
+    await expect
+      .poll(async () => {
+        await page.getByRole("button", { name: "Search" }).click();
+        return await page.getByText("we know a vet for parrots").count();
+      })
+      .toBeGreaterThan(0);
+    await shoot(page, appFolder, "console-knowledge");
+    await page.getByRole("button", { name: "Team" }).click();
+    await page.getByRole("cell", { name: "Bitsy" }).waitFor();
+    await shoot(page, appFolder, "console-team");
+    await page.getByRole("button", { name: "Numbers" }).click();
+    await page.getByText("New conversations").waitFor();
+    await shoot(page, appFolder, "console-numbers");
+  });
+
+  it("work on a phone", async () => {
+    const { page } = await open("/widget.html", { width: 390, height: 780, colorScheme: "dark" });
+    await page.getByLabel("Your name").fill("Eve");
+    await page.getByLabel("E-mail").fill("eve@example.com");
+    await page.getByRole("button", { name: "Start" }).click();
+    await page.getByLabel("Your question").fill("My battery is swollen, is that dangerous?");
+    await page.getByLabel("Your question").press("Enter");
+    await page.getByText("A swollen battery is dangerous").waitFor();
+    expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(390);
+    await shoot(page, appFolder, "widget-phone");
+    await page.getByRole("button", { name: "All conversations" }).click();
+    await page.getByText("Ask something new").waitFor();
+  });
+
+  it("have had no uncaught errors", () => {
+    expect(visitors.flatMap(({ errors }) => errors)).toEqual([]);
+  });
+});

@@ -1,0 +1,72 @@
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { build, preview } from "vite";
+import { findChromium } from "../../scripts/chromium.ts";
+import { freePorts } from "./ports.ts";
+
+/** What browser tests run in; `npm test` has installed one where it could. Null: skip, and say so. */
+export const chromiumPath = findChromium();
+
+export async function launchChromium(executablePath: string): Promise<Browser> {
+  return await chromium.launch({
+    executablePath,
+    args: ["--no-sandbox", "--disable-quic", "--disable-background-networking"],
+  });
+}
+
+/** Builds an app's pages for a server and serves what was built. */
+export async function servePages(
+  appFolder: string,
+  convexUrl: string,
+): Promise<{ url: string; close: () => Promise<void> }> {
+  const outDir = fs.mkdtempSync(path.join(os.tmpdir(), "lenslet-pages-"));
+  const common = { root: appFolder, logLevel: "error" as const };
+  process.env["VITE_CONVEX_URL"] = convexUrl;
+  await build({ ...common, build: { outDir, emptyOutDir: true, sourcemap: false } });
+  const [port] = (await freePorts(1)) as [number];
+  const server = await preview({
+    ...common,
+    build: { outDir },
+    preview: { port, strictPort: true, host: "127.0.0.1" },
+  });
+  return {
+    url: `http://127.0.0.1:${port}`,
+    close: async () => {
+      await server.close();
+      fs.rmSync(outDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** One person at one window, with storage of their own. */
+export interface Visitor {
+  readonly page: Page;
+  readonly context: BrowserContext;
+  /** Uncaught errors of the page. A test that ends with any has failed. */
+  readonly errors: string[];
+}
+
+export async function openWindow(
+  browser: Browser,
+  url: string,
+  options: { width?: number; height?: number; colorScheme?: "light" | "dark" } = {},
+): Promise<Visitor> {
+  const { width = 1200, height = 800, colorScheme = "light" } = options;
+  const context = await browser.newContext({
+    viewport: { width, height },
+    colorScheme,
+    reducedMotion: "reduce",
+  });
+  const page = await context.newPage();
+  const errors: string[] = [];
+  page.on("pageerror", (error) => errors.push(String(error)));
+  await page.goto(url);
+  return { page, context, errors };
+}
+
+/** Keeps a picture of the page in the app's `.artifacts`, which is not in git. */
+export async function shoot(page: Page, appFolder: string, name: string): Promise<void> {
+  await page.screenshot({ path: path.join(appFolder, ".artifacts", `${name}.png`) });
+}

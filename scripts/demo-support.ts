@@ -1,0 +1,143 @@
+import { randomBytes } from "node:crypto";
+import fs from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { startOpenAi } from "../packages/stand-ins/src/openAi.ts";
+import { startResend } from "../packages/stand-ins/src/resend.ts";
+import { startTwilio } from "../packages/stand-ins/src/twilio.ts";
+import { chooseListenPort, Programs, succeeded, until } from "./programs.ts";
+
+// `npm run demo:support`: the support desk on a server of its own, with local stand-ins for the language model, mail
+// and SMS. A key in the environment (OPENROUTER_API_KEY, RESEND_API_KEY, TWILIO_AUTH_TOKEN) means the real service.
+
+const repositoryFolder = fileURLToPath(new URL("..", import.meta.url));
+const appFolder = path.join(repositoryFolder, "apps/support-desk");
+const convexFolder = path.join(appFolder, "packages/convex");
+const lensletBin = path.join(repositoryFolder, "packages/lenslet/bin/lenslet.js");
+const binOf = (name: string, bin: string) =>
+  path.join(
+    path.dirname(createRequire(path.join(appFolder, "package.json")).resolve(`${name}/package.json`)),
+    bin,
+  );
+const convexBin = binOf("convex", "bin/main.js");
+const viteBin = binOf("vite", "bin/vite.js");
+
+const { values: flags } = parseArgs({
+  options: {
+    port: { type: "string", default: "3230" },
+    "site-port": { type: "string", default: "3231" },
+    "page-port": { type: "string", default: "4183" },
+  },
+});
+
+const programs = new Programs(convexFolder);
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void end(0));
+
+try {
+  await start();
+} catch (error) {
+  process.stderr.write(`\n${(error as Error).message}\n`);
+  await end(1);
+}
+
+async function start(): Promise<void> {
+  const taken = new Set<number>();
+  const port = await chooseListenPort(flags.port, taken);
+  const sitePort = await chooseListenPort(flags["site-port"], taken);
+  const pagePort = await chooseListenPort(flags["page-port"], taken);
+  const serverUrl = `http://127.0.0.1:${port}`;
+  process.stdout.write("Starting the server, pushing the functions, building the pages ...\n");
+  const server = programs.run(
+    "server",
+    [lensletBin, "dev", "--data", ".lenslet", "--port", String(port), "--site-port", String(sitePort)],
+    {},
+  );
+  await until(server, /Lenslet is running/);
+  const build = programs.run("build of the pages", [viteBin, "build", appFolder, "--logLevel", "warn"], {
+    VITE_CONVEX_URL: serverUrl,
+  });
+  await Promise.all([until(server, /functions ready/i), succeeded(build)]);
+  const { variables, said } = await services();
+  for (const [name, value] of Object.entries(variables))
+    await succeeded(programs.run(`setting of ${name}`, [convexBin, "env", "set", name, value], {}));
+  await succeeded(programs.run("seed data", [convexBin, "run", "seed/demo:fill", "{}"], {}));
+  const page = programs.run(
+    "pages",
+    [viteBin, "preview", appFolder, "--host", "127.0.0.1", "--port", String(pagePort), "--strictPort"],
+    {},
+  );
+  await until(page, /127\.0\.0\.1/);
+  process.stdout.write(`
+  The shop's page   http://127.0.0.1:${pagePort}               (the chat is the button in the corner)
+  The console       http://127.0.0.1:${pagePort}/console.html   (sign in as sam@example.com, or admin@example.com)
+  Server            ${serverUrl}   (data in apps/support-desk/packages/convex/.lenslet)
+
+${said.map((line) => `${line}\n`).join("")}Ctrl-C ends everything.
+
+`);
+  for (const { child, name } of [server, page]) {
+    child.stdout?.pipe(process.stdout);
+    child.stderr?.pipe(process.stderr);
+    child.once("exit", () => {
+      if (programs.isEnding) return;
+      process.stderr.write(`The ${name} has ended unexpectedly.\n`);
+      void end(1);
+    });
+  }
+}
+
+/** The deployment's environment variables: what this process was given, and stand-ins for the rest. */
+async function services(): Promise<{ variables: Record<string, string>; said: string[] }> {
+  const { env } = process;
+  const variables: Record<string, string> = {
+    JWT_SECRET: keptSecret(),
+    ADMIN_EMAILS: env["ADMIN_EMAILS"] ?? "admin@example.com",
+  };
+  const said: string[] = [];
+  const given = (...names: string[]) => {
+    for (const name of names) if (env[name] !== undefined) variables[name] = env[name];
+  };
+  if (env["OPENROUTER_API_KEY"] === undefined && env["OPENAI_API_KEY"] === undefined) {
+    variables["OPENAI_BASE_URL"] = `${(await startOpenAi()).url}/v1`;
+    said.push("No OPENROUTER_API_KEY is set: a stand-in answers, by quoting the knowledge base.");
+  } else given("OPENROUTER_API_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL", "CHAT_MODEL", "EMBEDDING_MODEL");
+  if (env["RESEND_API_KEY"] === undefined) {
+    const resend = await startResend();
+    variables["RESEND_BASE_URL"] = resend.url;
+    variables["RESEND_API_KEY"] = "stand-in";
+    said.push("No RESEND_API_KEY is set: mail is not sent. The codes to sign in with are printed here.");
+    let shown = 0;
+    setInterval(() => {
+      for (const { to, subject } of resend.outbox.slice(shown))
+        process.stdout.write(`  mail to ${to.join()}: ${subject}\n`);
+      shown = resend.outbox.length;
+    }, 300).unref();
+  } else given("RESEND_API_KEY", "MAIL_FROM");
+  if (env["TWILIO_AUTH_TOKEN"] === undefined) {
+    const account = { accountSid: `AC${"0".repeat(32)}`, authToken: "stand-in" };
+    const twilio = await startTwilio(account);
+    Object.assign(variables, {
+      TWILIO_ACCOUNT_SID: account.accountSid,
+      TWILIO_AUTH_TOKEN: account.authToken,
+      TWILIO_FROM: "+15005550006",
+      TWILIO_BASE_URL: twilio.url,
+    });
+    said.push(`No TWILIO_AUTH_TOKEN is set: SMS are not sent; see ${twilio.url}/outbox.`);
+  } else given("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM", "TWILIO_WEBHOOK_URL");
+  return { variables, said };
+}
+
+/** Sessions outlive a restart of the demo. */
+function keptSecret(): string {
+  const file = path.join(convexFolder, ".lenslet/demo-secret");
+  if (fs.existsSync(file)) return fs.readFileSync(file, "utf8");
+  const secret = randomBytes(32).toString("hex");
+  fs.writeFileSync(file, secret, { mode: 0o600 });
+  return secret;
+}
+
+async function end(code: number): Promise<void> {
+  if (await programs.end()) process.exit(code);
+}

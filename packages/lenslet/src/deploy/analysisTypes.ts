@@ -1,3 +1,4 @@
+import type { CronSchedule } from "../jobs/cronSchedule.ts";
 import type { ModuleSource } from "../runner/types.ts";
 import type { AuthInfo } from "./authConfig.ts";
 import type { DeclaredVariable } from "./environmentVariables.ts";
@@ -89,23 +90,3 @@ export interface CronSpec {
   readonly udfArgs: readonly number[] | null;
   readonly cronSchedule: CronSchedule;
 }
-
-export type CronSchedule =
-  | { readonly type: "interval"; readonly seconds: number }
-  /** `minuteUTC` null: any, chosen by the server for each job. */
-  | { readonly type: "hourly"; readonly minuteUTC: number | null }
-  | { readonly type: "daily"; readonly hourUTC: number; readonly minuteUTC: number | null }
-  /** dayOfWeek: 0 = Sunday ... 6 = Saturday. */
-  | {
-      readonly type: "weekly";
-      readonly dayOfWeek: number;
-      readonly hourUTC: number;
-      readonly minuteUTC: number | null;
-    }
-  | {
-      readonly type: "monthly";
-      readonly day: number;
-      readonly hourUTC: number;
-      readonly minuteUTC: number | null;
-    }
-  | { readonly type: "cron"; readonly cronExpr: string };

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { badRequest } from "../base/errors.ts";
-import type { CronSchedule, CronSpec } from "./analysisTypes.ts";
+import { type CronSchedule, cronExpressionProblem } from "../jobs/cronSchedule.ts";
+import type { CronSpec } from "./analysisTypes.ts";
 
 /** Reference limits.md #99. */
 export const cronArgumentBytesMax = 1_048_576;
@@ -97,13 +98,8 @@ function scheduleOf(schedule: z.infer<typeof scheduleShape>): CronSchedule {
         minuteUTC: schedule.minuteUTC ?? null,
       };
     case "cron": {
-      // Only the outer form; what the fields may say is the scheduler's business.
-      if (schedule.cron.trim().split(/\s+/).length !== 5) {
-        throw badRequest(
-          "InvalidModules",
-          `Invalid cron expression "${schedule.cron}": it must have five fields (minute, hour, day of month, month, day of week)`,
-        );
-      }
+      const problem = cronExpressionProblem(schedule.cron);
+      if (problem !== null) throw badRequest("InvalidModules", problem);
       return { type: "cron", cronExpr: schedule.cron };
     }
   }

@@ -23,6 +23,7 @@ import {
   optionalStringArgument,
   stringArgument,
 } from "./systemFunctionArguments.ts";
+import { scheduleFunctions, scheduleValue } from "./systemFunctionsSchedules.ts";
 import { userTableNames, visibilityOf } from "./systemFunctionsCli.ts";
 import { deploymentValue, rootNamespace } from "./systemRows.ts";
 
@@ -30,6 +31,7 @@ const tableMappingEntriesMax = 1000;
 
 /** Those of the dashboard's queries (`_system/frontend/`) that need no filters (reference dashboard.md §2.1, §3, §4). */
 export const frontendFunctions: Readonly<Record<string, SystemFunction>> = {
+  ...scheduleFunctions,
   "backendState:backendState": (tx) => ({
     system: "none",
     usage_limit: "none",
@@ -200,11 +202,7 @@ function argsValidator(tx: Transaction, path: string): string | null {
   return null;
 }
 
-/** As the dashboard reads it: numbers are int64, what is not set is absent. */
 function cronSpecValue({ udfPath, udfArgs, cronSchedule }: CronSpec): Value {
-  const schedule = Object.entries(cronSchedule as Readonly<Record<string, string | number | null>>)
-    .filter(([, field]) => field !== null)
-    .map(([name, field]): [string, Value] => [name, typeof field === "number" ? BigInt(field) : field]);
   const args = udfArgs === null ? null : Uint8Array.from(udfArgs).buffer;
-  return { udfPath, udfArgs: args, cronSchedule: Object.fromEntries(schedule) };
+  return { udfPath, udfArgs: args, cronSchedule: scheduleValue(cronSchedule) };
 }

@@ -1,6 +1,7 @@
 import { internalErrorMessage, LensletError } from "../base/errors.ts";
 import { randomHex, type Random } from "../base/random.ts";
 import type { Clock } from "../base/clock.ts";
+import { type CronRun, findCron, finishCron, startCron } from "../jobs/crons.ts";
 import {
   findJob,
   finishJob,
@@ -48,7 +49,39 @@ const settled: JobAnswer = { kind: "settled" };
  */
 export function runJob(host: JobHost, job: JobRef, condemned: FunctionFailure | null): JobAnswer {
   if (host.deployment().paused) return { kind: "paused" };
-  return runScheduledFunction(host, job.id, condemned);
+  return job.kind === "cron"
+    ? runCron(host, job.id, condemned)
+    : runScheduledFunction(host, job.id, condemned);
+}
+
+function runCron(host: JobHost, idText: string, condemned: FunctionFailure | null): JobAnswer {
+  const startedMs = host.clock.nowMs();
+  const tx = host.transaction();
+  const cron = findCron(tx, decodeId(idText).id);
+  // Asked for again after it ran, or after a push moved it: it is not due any more.
+  if (cron === null || cron.row.state !== "waiting" || cron.row.nextMs > startedMs) return settled;
+  const end = (at: Transaction, result: CronRun["result"], logLines: readonly string[]): JobAnswer => {
+    const nowMs = host.clock.nowMs();
+    finishCron(at, cron, { startedMs, durationMs: Math.max(0, nowMs - startedMs), logLines, result }, nowMs);
+    host.commit(at, settled);
+    return settled;
+  };
+  const fail = (error: string) => end(tx, { ok: false, error }, []);
+  if (condemned !== null) return fail(condemned.message);
+  const { componentPath, udfPath, argsJson } = cron.row;
+  const callee = findCallee(host.deployment(), componentPath, udfPath);
+  if ("problem" in callee) return fail(callee.problem);
+  const call = callOf(host, "Cron", componentPath, udfPath, argsJson, null);
+  if (callee.info.udfType === "Action") {
+    startCron(tx, cron);
+    const answer: JobAnswer = { kind: "action", call };
+    host.commit(tx, answer);
+    return answer;
+  }
+  const result = host.runMutation(call, tx, callee, null);
+  if (result.ok) return end(tx, result, result.logLines);
+  if (isInternal(result.error)) throw tryAgain();
+  return end(host.transaction(), { ok: false, error: result.error.message }, result.logLines);
 }
 
 function runScheduledFunction(host: JobHost, idText: string, condemned: FunctionFailure | null): JobAnswer {
@@ -84,12 +117,16 @@ function runScheduledFunction(host: JobHost, idText: string, condemned: Function
 }
 
 /** No fault of the function's: it is tried again. */
-export function isInternal(error: FunctionFailure): boolean {
+function isInternal(error: FunctionFailure): boolean {
   return error.message.trimEnd() === internalErrorMessage;
 }
 
+function tryAgain(): LensletError {
+  return new LensletError("Internal", "InternalServerError", internalErrorMessage);
+}
+
 /** A call without identity: what is scheduled runs as nobody, and visibility is not looked at (functions.md §10). */
-export function callOf(
+function callOf(
   { random }: Pick<JobHost, "random">,
   caller: "Scheduler" | "Cron",
   componentPath: string,

@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { badRequest } from "../base/errors.ts";
+import { failInterruptedCrons, findCron, finishCron, requeueCron, waitingCrons } from "../jobs/crons.ts";
+import { earlier } from "../jobs/dueTimes.ts";
 import {
   expireJobs,
   failInterruptedActions,
@@ -14,6 +16,7 @@ import type { Transaction } from "../transaction/transaction.ts";
 import type { JsonObject } from "../transaction/syscallArguments.ts";
 import { decodeId } from "../values/id.ts";
 import type { JobRef } from "./api.ts";
+import { findCallee } from "./jobCalls.ts";
 import { resolveFunction } from "./hostSyscalls.ts";
 import { cancel, schedule, type SchedulingScope } from "./scheduling.ts";
 import { componentOf, type LoadedDeployment } from "./deployment.ts";
@@ -54,8 +57,10 @@ const actionCall = z.object({
 const jobRef = z.object({ kind: z.enum(["function", "cron"]), id: z.string() });
 const ended = z.object({
   job: jobRef,
+  startedMs: z.number(),
+  logLines: z.array(z.string()),
   outcome: z.discriminatedUnion("kind", [
-    z.object({ kind: z.literal("success") }),
+    z.object({ kind: z.literal("success"), valueJson: z.string() }),
     z.object({ kind: z.literal("failed"), error: z.string() }),
     /** It was not started after all. */
     z.object({ kind: z.literal("notRun") }),
@@ -78,30 +83,27 @@ export const schedulerOperations: Readonly<Record<string, (args: unknown, scope:
     const nothing = { mutations: [], actions: [], nextMs: null };
     if (deployment.paused) return { paused: true, ...nothing };
     const nowMs = clock.nowMs();
-    const lanes = {
-      mutations: dueInLane(tx, "mutation", nowMs, counts.mutations),
-      actions: dueInLane(tx, "action", nowMs, counts.actions),
-    };
-    const next = [lanes.mutations.nextMs, lanes.actions.nextMs].filter((ms) => ms !== null);
+    const due = dueCrons(tx, deployment, nowMs);
+    const mutations = dueInLane(tx, "mutation", nowMs, counts.mutations);
+    const actions = dueInLane(tx, "action", nowMs, counts.actions);
     return {
       paused: false,
-      mutations: lanes.mutations.due,
-      actions: lanes.actions.due,
-      nextMs: next.length === 0 ? null : Math.min(...next),
+      mutations: merged(mutations.due, due.mutations, counts.mutations),
+      actions: merged(actions.due, due.actions, counts.actions),
+      nextMs: earlier(due.nextMs, earlier(mutations.nextMs, actions.nextMs)),
     };
   },
   "scheduler.actionEnded": (args, { tx, clock }) => {
-    const { job, outcome } = ended.parse(args);
-    const { id } = decodeId(job.id);
-    const row = findJob(tx, id);
-    if (row === null || row.lane !== "running") return null;
-    if (outcome.kind === "notRun") requeueAction(tx, { id, row });
-    else finishJob(tx, { id, row }, outcome, clock.nowMs());
+    const run = ended.parse(args);
+    if (run.job.kind === "cron") endCron(tx, run, clock.nowMs());
+    else endFunction(tx, run, clock.nowMs());
     return null;
   },
   /** Returns whether there is more to do. */
-  "scheduler.recover": (_args, { tx, clock }) =>
-    failInterruptedActions(tx, sliceJobsMax, clock.nowMs()) === sliceJobsMax,
+  "scheduler.recover": (_args, { tx, clock }) => {
+    failInterruptedCrons(tx, clock.nowMs());
+    return failInterruptedActions(tx, sliceJobsMax, clock.nowMs()) === sliceJobsMax;
+  },
   "scheduler.expire": (_args, { tx, clock }) => expireJobs(tx, sliceJobsMax, clock.nowMs()) === sliceJobsMax,
 };
 
@@ -134,4 +136,54 @@ function dueInLane(
     due.push({ job: { kind: "function", id: jobIdText(id) }, dueMs: row.dueMs });
   }
   return { due, nextMs: null };
+}
+
+/** Crons are few: all that are due, by the kind of function each runs. */
+function dueCrons(
+  tx: Transaction,
+  deployment: LoadedDeployment,
+  nowMs: number,
+): { readonly mutations: DueJob[]; readonly actions: DueJob[]; readonly nextMs: number | null } {
+  const mutations: DueJob[] = [];
+  const actions: DueJob[] = [];
+  for (const { idText, row } of waitingCrons(tx)) {
+    if (row.nextMs > nowMs) return { mutations, actions, nextMs: row.nextMs };
+    const callee = findCallee(deployment, row.componentPath, row.udfPath);
+    const isAction = "info" in callee && callee.info.udfType === "Action";
+    (isAction ? actions : mutations).push({ job: { kind: "cron", id: idText }, dueMs: row.nextMs });
+  }
+  return { mutations, actions, nextMs: null };
+}
+
+function merged(jobs: readonly DueJob[], crons: readonly DueJob[], countMax: number): readonly DueJob[] {
+  if (crons.length === 0) return jobs;
+  return [...jobs, ...crons].toSorted((a, b) => a.dueMs - b.dueMs).slice(0, countMax);
+}
+
+function endFunction(tx: Transaction, { job, outcome }: z.infer<typeof ended>, nowMs: number): void {
+  const { id } = decodeId(job.id);
+  const row = findJob(tx, id);
+  if (row === null || row.lane !== "running") return;
+  if (outcome.kind === "notRun") requeueAction(tx, { id, row });
+  else if (outcome.kind === "success") finishJob(tx, { id, row }, { kind: "success" }, nowMs);
+  else finishJob(tx, { id, row }, outcome, nowMs);
+}
+
+function endCron(
+  tx: Transaction,
+  { job, startedMs, logLines, outcome }: z.infer<typeof ended>,
+  nowMs: number,
+): void {
+  const cron = findCron(tx, decodeId(job.id).id);
+  if (cron === null || cron.row.state !== "running") return;
+  if (outcome.kind === "notRun") {
+    requeueCron(tx, cron);
+    return;
+  }
+  const result =
+    outcome.kind === "success"
+      ? ({ ok: true, valueJson: outcome.valueJson } as const)
+      : ({ ok: false, error: outcome.error } as const);
+  const durationMs = Math.max(0, nowMs - startedMs);
+  finishCron(tx, cron, { startedMs, durationMs, logLines, result }, nowMs);
 }

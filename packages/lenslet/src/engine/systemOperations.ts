@@ -7,6 +7,7 @@ import { namespaceOfId } from "../deploy/componentRows.ts";
 import { commitEnvironmentVariables, prepareAuthAnalysis } from "../deploy/authReevaluation.ts";
 import { evaluateSchema } from "../deploy/evaluateSchema.ts";
 import { finishPush, parseFinishPushRequest } from "../deploy/finishPush.ts";
+import { pushedCrons } from "../deploy/pushedCrons.ts";
 import type { PendingPushes } from "../deploy/pendingPushes.ts";
 import {
   configHashes,
@@ -18,6 +19,7 @@ import {
 import { type PushRequest, parsePushRequest } from "../deploy/pushRequest.ts";
 import { setDeploymentValue } from "../deploy/systemRows.ts";
 import { deleteTables } from "../deploy/tableDeletion.ts";
+import { syncCrons } from "../jobs/crons.ts";
 import type { ModuleSource } from "../runner/types.ts";
 import type { Namespace } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
@@ -184,7 +186,12 @@ const operations: Readonly<Record<string, Operation>> = {
       .parse(args);
     return waitForSchemaState(tx, schemaChange, dryRun);
   },
-  "push.finish": (args, { tx, pendingPushes }) => finishPush(tx, parseFinishPushRequest(args), pendingPushes),
+  "push.finish": (args, { tx, pendingPushes, clock }) => {
+    const request = parseFinishPushRequest(args);
+    const diff = finishPush(tx, request, pendingPushes);
+    if (!request.dryRun) syncCrons(tx, pushedCrons(tx), clock.nowMs());
+    return diff;
+  },
 };
 
 /** Runs a named operation. Throws LensletError; nothing is committed then. */

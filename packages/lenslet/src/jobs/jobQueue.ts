@@ -3,8 +3,9 @@ import type { Namespace, StoredDocument } from "../store/store.ts";
 import { jobQueueTable, scheduledFunctionsTable } from "../store/systemTables.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { decodeId, encodeId, type InternalId } from "../values/id.ts";
+import type { IndexKey } from "../values/key.ts";
 import type { Value, ValueObject } from "../values/value.ts";
-import { rootTable, scanPrefix } from "./systemScan.ts";
+import { rootTable, scanBehind, scanPrefix } from "./systemScan.ts";
 
 /** How long the document of a finished job can be read (limits.md #95). */
 export const jobResultAgeMaxMs = 7 * 24 * 3600 * 1000;
@@ -154,11 +155,26 @@ export function deleteJob(tx: Transaction, job: QueuedJob): void {
   tx.delete(rootTable(tx, jobQueueTable), job.id);
 }
 
+/**
+ * Jobs of a namespace that wait or run (`open`), or that have ended, in the order of `dueMs`; `key` says where each
+ * stands, and where to go on.
+ */
+export function* jobsOfNamespace(
+  tx: Transaction,
+  namespace: Namespace,
+  open: boolean,
+  behind: IndexKey | null,
+): Generator<{ readonly job: QueuedJob; readonly key: IndexKey }, void, undefined> {
+  for (const { key, document } of scanBehind(tx, jobQueueTable, "by_namespace", [namespace, open], behind)) {
+    yield { key, job: { id: document.id, row: rowOf(document) } };
+  }
+}
+
 function rowOf(document: StoredDocument): JobRow {
   return document.value as unknown as JobRow;
 }
 
-function take<T>(items: Iterable<T>, countMax: number): T[] {
+export function take<T>(items: Iterable<T>, countMax: number): T[] {
   const taken: T[] = [];
   if (countMax <= 0) return taken;
   for (const item of items) {

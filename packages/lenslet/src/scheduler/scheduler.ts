@@ -2,6 +2,7 @@ import type { Clock, Timers } from "../base/clock.ts";
 import { internalErrorMessage, LensletError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { FunctionCall, FunctionResult, JobEngine, JobRef } from "../engine/api.ts";
+import { cronLogCharsMax } from "../jobs/crons.ts";
 import type { DueJob, DueJobs } from "../engine/schedulerOperations.ts";
 import { retryDelayMs } from "./backoff.ts";
 import { LagHistory } from "./lag.ts";
@@ -219,28 +220,26 @@ class SchedulerLoop implements Scheduler {
   }
 
   async #runAction(job: JobRef, call: FunctionCall): Promise<boolean> {
-    let outcome: { kind: "success" } | { kind: "failed"; error: string } | { kind: "notRun" };
+    const startedMs = this.#options.clock.nowMs();
+    let end: ActionEnd;
     try {
-      const result = await this.#options.runAction(call);
-      outcome = result.ok ? { kind: "success" } : { kind: "failed", error: result.error.message };
+      end = endOf(await this.#options.runAction(call));
     } catch (error) {
       this.#failed(`starting the scheduled action ${job.id}`, error);
-      outcome =
-        error instanceof LensletError
-          ? { kind: "notRun" }
-          : { kind: "failed", error: `${internalErrorMessage}\n` };
+      const failed = { kind: "failed", error: `${internalErrorMessage}\n` } as const;
+      end = { outcome: error instanceof LensletError ? { kind: "notRun" } : failed, logLines: [] };
     }
-    await this.#actionEnded(job, outcome);
-    return outcome.kind !== "notRun";
+    await this.#actionEnded({ job, startedMs, ...end });
+    return end.outcome.kind !== "notRun";
   }
 
-  async #actionEnded(job: JobRef, outcome: object): Promise<void> {
+  async #actionEnded(end: ActionEnd & { readonly job: JobRef; readonly startedMs: number }): Promise<void> {
     for (let tries = 1; !this.#closed; tries++) {
       try {
-        await this.#system("scheduler.actionEnded", { job, outcome });
+        await this.#system("scheduler.actionEnded", end);
         return;
       } catch (error) {
-        this.#failed(`noting the end of the scheduled action ${job.id}`, error);
+        this.#failed(`noting the end of the scheduled action ${end.job.id}`, error);
         await new Promise<void>((resolve) =>
           this.#later(retryDelayMs(tries, this.#options.random), () => resolve()),
         );
@@ -278,4 +277,20 @@ class SchedulerLoop implements Scheduler {
     if (this.#closed) return;
     this.#options.report("error", `${what}: ${(error as Error)?.stack ?? String(error)}`);
   }
+}
+
+interface ActionEnd {
+  readonly outcome:
+    | { readonly kind: "success"; readonly valueJson: string }
+    | { readonly kind: "failed"; readonly error: string }
+    | { readonly kind: "notRun" };
+  readonly logLines: readonly string[];
+}
+
+/** What is kept of the end of an action; only the log of a cron shows its value, and no more than the beginning of it. */
+function endOf(result: FunctionResult): ActionEnd {
+  if (!result.ok)
+    return { outcome: { kind: "failed", error: result.error.message }, logLines: result.logLines };
+  const valueJson = result.valueJson.slice(0, cronLogCharsMax + 1);
+  return { outcome: { kind: "success", valueJson }, logLines: result.logLines };
 }

@@ -11,6 +11,8 @@ export interface AnalysisRequest {
   readonly schema: ModuleSource | null;
   /** The complete module set after the push, unchanged ones included; `auth.config.js` among them. */
   readonly modules: readonly ModuleSource[];
+  /** In any order. */
+  readonly components: readonly ComponentSources[];
   /** Set by the user. */
   readonly environmentVariables: Readonly<Record<string, string>>;
   /** Set by the server: CONVEX_CLOUD_URL and CONVEX_SITE_URL. */
@@ -18,6 +20,19 @@ export interface AnalysisRequest {
   /** Drives Math.random() while modules are imported, now and at every later import of this code. */
   readonly importSeed: Uint8Array;
   readonly importTimestampMs: number;
+}
+
+/** A component's definition with its code. All modules are there, unchanged ones too. */
+export interface ComponentSources {
+  /** Directory relative to the app's, e.g. "../node_modules/@convex-dev/rate-limiter/dist/component". */
+  readonly definitionPath: string;
+  /** convex.config.js */
+  readonly definition: ModuleSource;
+  /** Definition paths that its convex.config.js imports. */
+  readonly dependencies: readonly string[];
+  readonly schema: ModuleSource | null;
+  readonly modules: readonly ModuleSource[];
+  readonly serverVersion: string;
 }
 
 export type AnalysisResult =
@@ -30,24 +45,60 @@ export type AuthAnalysisResult =
   | { readonly ok: true; readonly auth: readonly AuthInfo[] }
   | { readonly ok: false; readonly code: string; readonly message: string };
 
-export interface Analysis {
+/** What one definition, the app's or a component's, turned out to be. */
+export interface DefinitionAnalysis {
   readonly definition: DefinitionMetadata;
   readonly schema: SchemaJson | null;
-  readonly auth: readonly AuthInfo[];
   /** By module path, in path order; `_deps/` chunks and auth.config.js are left out. */
   readonly modules: Readonly<Record<string, AnalyzedModule>>;
 }
 
-/** The app's entry of `analysis[""].definition` in a start_push answer. */
+/** Of the app, and of every component definition that was pushed. */
+export interface Analysis extends DefinitionAnalysis {
+  readonly auth: readonly AuthInfo[];
+  /** By definition path. */
+  readonly components: Readonly<Record<string, DefinitionAnalysis>>;
+}
+
+/** `analysis[path].definition` in a start_push answer (reference http-api.md §6.2). */
 export interface DefinitionMetadata {
-  readonly path: "";
-  readonly definitionType: { readonly type: "app" };
-  readonly childComponents: readonly [];
-  readonly httpMounts: Readonly<Record<string, never>>;
+  /** "" for the app. */
+  readonly path: string;
+  readonly definitionType:
+    | { readonly type: "app" }
+    | { readonly type: "childComponent"; readonly name: string; readonly args: readonly [] };
+  readonly childComponents: readonly ComponentInstantiation[];
+  /** Prefix, with a slash at both ends, to "_reference/childComponent/<name>". */
+  readonly httpMounts: Readonly<Record<string, string>>;
   readonly httpPrefix: string | null;
-  readonly exports: { readonly type: "branch"; readonly branch: readonly [] };
+  /** Empty for the app. */
+  readonly exports: ExportBranch;
   readonly envVars: readonly DeclaredVariable[] | null;
 }
+
+/** One `use()` of a component. */
+export interface ComponentInstantiation {
+  readonly name: string;
+  /** Of the definition that is used. */
+  readonly path: string;
+  /** What components took before they had `env`: JSON texts, by name. */
+  readonly args: readonly (readonly [
+    name: string,
+    value: { readonly type: "value"; readonly value: string },
+  ])[];
+  readonly env: readonly (readonly [name: string, binding: EnvBinding])[] | null;
+}
+
+/** Where a component's variable takes its value from: the text itself, or a variable that the parent declares. */
+export type EnvBinding =
+  { readonly type: "value"; readonly value: string } | { readonly type: "envVar"; readonly name: string };
+
+export interface ExportBranch {
+  readonly type: "branch";
+  readonly branch: readonly (readonly [identifier: string, node: ExportNode])[];
+}
+/** `leaf`: "_reference/function/dir/file:name". */
+export type ExportNode = ExportBranch | { readonly type: "leaf"; readonly leaf: string };
 
 /** Line and column count from 0 and point into the original source if there was a source map. */
 export interface SourcePosition {

@@ -22,6 +22,7 @@ const request = (modules: readonly ModuleSource[], schema: ModuleSource | null =
   definition: null,
   schema,
   modules,
+  components: [],
   environmentVariables: {},
   builtInVariables: {},
   importSeed: new Uint8Array(32),

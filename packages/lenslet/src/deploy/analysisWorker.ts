@@ -1,11 +1,10 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Timers } from "../base/clock.ts";
-import type { LensletError } from "../base/errors.ts";
 import { analysisTimeMsMax, timedOutText } from "../runner/limits.ts";
 import { outOfMemoryText, type AnalysisMessage, type AnalysisTask } from "./analysisMessages.ts";
 import type { AnalysisRequest, AnalysisResult, AuthAnalysisResult } from "./analysisTypes.ts";
-import { analysisErrors, authConfigPath } from "./analyze.ts";
+import { errorOfModule } from "./analyze.ts";
 
 export const analysisHeapMegabytesMax = 512;
 /** A whole analysis; modules have limits of their own, so only a great many slow ones come here. */
@@ -118,7 +117,7 @@ class Analysis<T> {
   }
 
   #refuse(text: string): void {
-    const { code, message } = errorOf(this.#module ?? "", text);
+    const { code, message } = errorOfModule(this.#module ?? "", text);
     const frame = this.#task.only === "auth" ? "" : "Hit an error while pushing:\n";
     this.#settle(() => {
       this.#resolve({ ok: false, code, message: `${frame}${message}` });
@@ -139,18 +138,4 @@ function inheritedEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(
     names.map((name) => [name, process.env[name]]).filter(([, value]) => value !== undefined),
   );
-}
-
-/** The same code and frame of text that analyze.ts gives to errors thrown in this module. */
-function errorOf(module: string, text: string): LensletError {
-  switch (module) {
-    case "schema.js":
-      return analysisErrors.schema(text);
-    case authConfigPath:
-      return analysisErrors.auth(text);
-    case "convex.config.js":
-      return analysisErrors.definition(text);
-    default:
-      return analysisErrors.modules(`Failed to analyze ${module}: ${text}`);
-  }
 }

@@ -1,18 +1,20 @@
+import { assert } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
 import { LensletError, badRequest } from "../base/errors.ts";
 import { SourceCache } from "../runner/codeModules.ts";
 import type { CodeVersion, ModuleSource } from "../runner/types.ts";
 import type {
-  Analysis,
   AnalysisRequest,
   AnalysisResult,
   AnalyzedModule,
   AuthAnalysisResult,
+  ComponentSources,
+  DefinitionAnalysis,
   DefinitionMetadata,
 } from "./analysisTypes.ts";
 import { checkCronTargets, inspectModule, type ModuleInspection } from "./analyzeModule.ts";
 import { parseAuthConfig, type AuthInfo } from "./authConfig.ts";
-import { parseAppDefinition, plainAppDefinition } from "./definition.ts";
+import { exportsOf, parseAppDefinition, parseComponentDefinition, plainAppDefinition } from "./definition.ts";
 import { evaluateInIsolation, type Evaluated } from "./evaluate.ts";
 import { importNodeModules } from "./nodeModules.ts";
 import { parseSchemaJson } from "./schemaJson.ts";
@@ -20,18 +22,59 @@ import type { SchemaJson } from "./schemaTypes.ts";
 
 export interface AnalysisEnvironment {
   readonly clock: Clock;
-  /** Called before each module: what runs next may take its share of time and hang for ever. */
-  readonly onModule: (path: string) => void;
+  /** Called before each module (see `moduleLabel`): what runs next may take its share of time and hang for ever. */
+  readonly onModule: (label: string) => void;
+}
+
+/** Names a module among all definitions: its path, for a component with the definition's in front. */
+export function moduleLabel(definitionPath: string, modulePath: string): string {
+  return definitionPath === "" ? modulePath : `${definitionPath}${labelSeparator}${modulePath}`;
+}
+
+/** No module path has it. */
+const labelSeparator = "|";
+
+/** What a module that was ended instead of evaluated means for the push: the code and frame of its own errors. */
+export function errorOfModule(label: string, text: string): LensletError {
+  const at = label.lastIndexOf(labelSeparator);
+  const definitionPath = label.slice(0, Math.max(0, at));
+  const modulePath = label.slice(at + 1);
+  switch (modulePath) {
+    case "schema.js":
+      return analysisErrors.schema(text, definitionPath);
+    case authConfigPath:
+      return analysisErrors.auth(text);
+    case "convex.config.js":
+      return analysisErrors.definition(text, definitionPath);
+    default:
+      return failedToAnalyze(modulePath, definitionPath, text);
+  }
+}
+
+function failedToAnalyze(modulePath: string, definitionPath: string, text: string): LensletError {
+  const file = definitionPath === "" ? modulePath : `${definitionPath}/${modulePath}`;
+  return analysisErrors.modules(`Failed to analyze ${file}: ${text}`);
+}
+
+/** " of <component>" for texts that the platform has for the app only. */
+function ofComponent(definitionPath: string): string {
+  return definitionPath === "" ? "" : ` of the component ${definitionPath}`;
 }
 
 /** Frames of texts about errors in user code, by the module they come from. */
-export const analysisErrors = {
-  schema: (text: string) =>
-    badRequest("InvalidSchema", `Hit an error while evaluating your schema:\n${text}`),
+const analysisErrors = {
+  schema: (text: string, definitionPath: string) =>
+    badRequest(
+      "InvalidSchema",
+      `Hit an error while evaluating your schema${ofComponent(definitionPath)}:\n${text}`,
+    ),
   auth: (text: string) =>
     badRequest("InvalidAuthConfig", `Hit an error while evaluating your auth config:\n${text}`),
-  definition: (text: string) =>
-    badRequest("InvalidConvexConfig", `Hit an error while evaluating your convex.config.ts:\n${text}`),
+  definition: (text: string, definitionPath: string) =>
+    badRequest(
+      "InvalidConvexConfig",
+      `Hit an error while evaluating your convex.config.ts${ofComponent(definitionPath)}:\n${text}`,
+    ),
   modules: (text: string) =>
     badRequest("InvalidModules", `Loading the pushed modules encountered the following\n    error:\n${text}`),
 };
@@ -50,11 +93,14 @@ export async function analyze(
   const run = new AnalysisRun(request, environment);
   try {
     const auth = run.auth();
-    const schema = run.schema();
-    const definition = run.definition();
-    const modules = await run.modules();
-    const analysis: Analysis = { auth, schema, definition, modules };
-    return { ok: true, analysis };
+    const definitions = run.definitions();
+    const app = await run.implementation(run.app, definitions);
+    const components: Record<string, DefinitionAnalysis> = {};
+    for (const component of request.components) {
+      const part = { ...component, variables: {} };
+      components[component.definitionPath] = withExports(await run.implementation(part, definitions));
+    }
+    return { ok: true, analysis: { ...app, auth, components } };
   } catch (error) {
     if (!(error instanceof LensletError)) throw error;
     return { ok: false, code: error.code, message: `Hit an error while pushing:\n${error.message}` };
@@ -74,25 +120,36 @@ export function analyzeAuthConfig(
   }
 }
 
+/** The code of one definition, with the variables it sees. Those of components are not known yet. */
+interface Part {
+  /** "" for the app. */
+  readonly definitionPath: string;
+  readonly definition: ModuleSource | null;
+  readonly schema: ModuleSource | null;
+  readonly modules: readonly ModuleSource[];
+  readonly variables: Readonly<Record<string, string>>;
+}
+
 /** The steps of one analysis. Each throws BadRequest. */
 class AnalysisRun {
+  readonly app: Part;
   readonly #request: AnalysisRequest;
   readonly #environment: AnalysisEnvironment;
-  /** The parts of it that are read, by step. */
-  readonly #variables: Readonly<Record<string, string>>;
   /** Chunks that many modules import are compiled once. */
   readonly #cache = new SourceCache();
 
   constructor(request: AnalysisRequest, environment: AnalysisEnvironment) {
     this.#request = request;
     this.#environment = environment;
-    this.#variables = { ...request.environmentVariables, ...request.builtInVariables };
+    const { definition, schema, modules, environmentVariables, builtInVariables } = request;
+    const variables = { ...environmentVariables, ...builtInVariables };
+    this.app = { definitionPath: "", definition, schema, modules, variables };
   }
 
   auth(): readonly AuthInfo[] {
     const module = this.#request.modules.find(({ path }) => path === authConfigPath);
     if (module === undefined) return [];
-    const evaluated = this.#evaluate([module], module, this.#variables, "authConfig");
+    const evaluated = this.#evaluate(this.app, [module], module, "authConfig");
     if (evaluated.ok) return parseAuthConfig(plainCopy(evaluated.namespace["default"]));
     if (evaluated.missingVariable === null) throw analysisErrors.auth(evaluated.error);
     throw badRequest(
@@ -101,11 +158,57 @@ class AnalysisRun {
     );
   }
 
-  schema(): SchemaJson | null {
-    const module = this.#request.schema;
+  /** Evaluates every convex.config.js, those that others import first. By definition path. */
+  definitions(): ReadonlyMap<string, DefinitionMetadata> {
+    const components = orderedByDependency(this.#request.components);
+    const definitions = new Map<string, DefinitionMetadata>();
+    for (const { definitionPath, definition, dependencies } of components) {
+      const part = { ...this.app, definitionPath, definition, variables: {} };
+      const exported = this.#definition(part, definition, dependencies, definitions);
+      definitions.set(definitionPath, parseComponentDefinition(plainCopy(exported), definitionPath));
+    }
+    const { definition } = this.app;
+    if (definition === null) return definitions.set("", plainAppDefinition);
+    const exported = this.#definition(this.app, definition, [...definitions.keys()], definitions);
+    return definitions.set("", parseAppDefinition(plainCopy(exported)));
+  }
+
+  #definition(
+    part: Part,
+    module: ModuleSource,
+    dependencies: readonly string[],
+    known: ReadonlyMap<string, DefinitionMetadata>,
+  ): unknown {
+    const { definitionPath } = part;
+    const invalid = (text: string) => analysisErrors.definition(text, definitionPath);
+    const imports = dependencies.map((path) => {
+      const definition = known.get(path);
+      if (definition === undefined)
+        throw invalid(`The component definition ${path} is imported but not part of the push.`);
+      return importedDefinition(definition);
+    });
+    const evaluated = this.#evaluate(part, [module, ...imports], module, "analysis");
+    if (!evaluated.ok) throw invalid(evaluated.error);
+    const exported = callExport(evaluated, invalid);
+    if (exported !== undefined) return exported;
+    const what = definitionPath === "" ? "defineApp()" : "defineComponent()";
+    throw invalid(`convex.config.ts must have a default export of \`${what}\`.`);
+  }
+
+  async implementation(
+    part: Part,
+    definitions: ReadonlyMap<string, DefinitionMetadata>,
+  ): Promise<DefinitionAnalysis> {
+    const definition = definitions.get(part.definitionPath);
+    assert(definition !== undefined, "every definition of the push was evaluated");
+    return { definition, schema: this.#schema(part), modules: await this.#modules(part) };
+  }
+
+  #schema(part: Part): SchemaJson | null {
+    const module = part.schema;
     if (module === null) return null;
-    const invalid = analysisErrors.schema;
-    const evaluated = this.#evaluate([module], module, {}, "analysis");
+    const invalid = (text: string) => analysisErrors.schema(text, part.definitionPath);
+    const evaluated = this.#evaluate({ ...part, variables: {} }, [module], module, "analysis");
     if (!evaluated.ok) throw invalid(evaluated.error);
     if (!("default" in evaluated.namespace))
       throw invalid(`Schema file missing default export. ${seeSchemas}`);
@@ -122,30 +225,18 @@ class AnalysisRun {
     return parseSchemaJson(json);
   }
 
-  definition(): DefinitionMetadata {
-    const module = this.#request.definition;
-    if (module === null) return plainAppDefinition;
-    const invalid = analysisErrors.definition;
-    const evaluated = this.#evaluate([module], module, this.#variables, "analysis");
-    if (!evaluated.ok) throw invalid(evaluated.error);
-    const exported = callExport(evaluated, invalid);
-    if (exported === undefined)
-      throw invalid("convex.config.ts must have a default export of `defineApp()`.");
-    return parseAppDefinition(plainCopy(exported));
-  }
-
-  async modules(): Promise<Readonly<Record<string, AnalyzedModule>>> {
-    const { modules } = this.#request;
+  async #modules(part: Part): Promise<Readonly<Record<string, AnalyzedModule>>> {
+    const { modules, definitionPath } = part;
     const entries = modules.filter(({ path }) => path !== authConfigPath && !path.startsWith("_deps/"));
     const isolate = modules.filter(
       ({ environment, path }) => environment === "isolate" && path !== authConfigPath,
     );
     const inspections = new Map<string, ModuleInspection>();
     const inspect = (module: ModuleSource, evaluated: Evaluated) => {
-      inspections.set(module.path, inspectEvaluated(module, evaluated));
+      inspections.set(module.path, inspectEvaluated(module, definitionPath, evaluated));
     };
     for (const module of entries.filter(({ environment }) => environment === "isolate")) {
-      inspect(module, this.#evaluate(isolate, module, this.#variables, "analysis"));
+      inspect(module, this.#evaluate(part, isolate, module, "analysis"));
     }
     const inNode = entries.filter(({ environment }) => environment === "node");
     await importNodeModules(modules, inNode, this.#environment.onModule, inspect);
@@ -157,17 +248,17 @@ class AnalysisRun {
   }
 
   #evaluate(
+    { definitionPath, variables }: Part,
     modules: readonly ModuleSource[],
     entry: ModuleSource,
-    env: Readonly<Record<string, string>>,
     kind: "analysis" | "authConfig",
   ): Evaluated {
-    this.#environment.onModule(entry.path);
+    this.#environment.onModule(moduleLabel(definitionPath, entry.path));
     const { importSeed, importTimestampMs } = this.#request;
     const code: CodeVersion = {
       id: "analysis",
       modules: new Map(modules.map((module) => [module.path, module])),
-      env,
+      env: variables,
       importSeed,
       importTimestampMs,
     };
@@ -179,15 +270,59 @@ class AnalysisRun {
   }
 }
 
-function inspectEvaluated({ path, environment }: ModuleSource, evaluated: Evaluated): ModuleInspection {
-  if (!evaluated.ok) throw analysisErrors.modules(`Failed to analyze ${path}: ${evaluated.error}`);
+function withExports(analysis: DefinitionAnalysis): DefinitionAnalysis {
+  return { ...analysis, definition: { ...analysis.definition, exports: exportsOf(analysis.modules) } };
+}
+
+/** Those that others import first. Throws InvalidConvexConfig for a circle, which has no first. */
+function orderedByDependency(components: readonly ComponentSources[]): readonly ComponentSources[] {
+  const byPath = new Map(components.map((component) => [component.definitionPath, component]));
+  const ordered = new Set<ComponentSources>();
+  const visit = (component: ComponentSources, path: readonly string[]): void => {
+    const { definitionPath, dependencies } = component;
+    const at = path.indexOf(definitionPath);
+    if (at >= 0) {
+      const circle = [...path.slice(at), definitionPath].join(" -> ");
+      throw badRequest("InvalidConvexConfig", `Component definitions use each other in a circle: ${circle}`);
+    }
+    if (ordered.has(component)) return;
+    for (const dependency of dependencies) {
+      const imported = byPath.get(dependency);
+      if (imported !== undefined) visit(imported, [...path, definitionPath]);
+    }
+    ordered.add(component);
+  };
+  for (const component of components) visit(component, []);
+  return [...ordered];
+}
+
+/** What `import component from "./_componentDeps/<path>"` gets: enough for `use()` (reference http-api.md §6.9). */
+function importedDefinition(definition: DefinitionMetadata): ModuleSource {
+  const { path, definitionType } = definition;
+  const defaultName = definitionType.type === "childComponent" ? definitionType.name : "";
+  const text = (value: unknown) => JSON.stringify(value);
+  return {
+    path: `_componentDeps/${Buffer.from(path).toString("base64url")}`,
+    source: `export default { export: () => (${text(definition)}), componentDefinitionPath: ${text(path)}, defaultName: ${text(defaultName)} };`,
+    sourceMap: null,
+    environment: "isolate",
+  };
+}
+
+function inspectEvaluated(
+  { path, environment }: ModuleSource,
+  definitionPath: string,
+  evaluated: Evaluated,
+): ModuleInspection {
+  const failed = (text: string) => failedToAnalyze(path, definitionPath, text);
+  if (!evaluated.ok) throw failed(evaluated.error);
   try {
     const { namespace, locate } = evaluated;
     return inFrame(() => inspectModule({ path, environment, namespace }, locate));
   } catch (error) {
     if (error instanceof LensletError) throw error;
     // User code threw while its exports were looked at.
-    throw analysisErrors.modules(`Failed to analyze ${path}: ${evaluated.describe(error)}`);
+    throw failed(evaluated.describe(error));
   }
 }
 

@@ -36,6 +36,7 @@ export function prepareAuthAnalysis(
     definition: null,
     schema: null,
     modules: [{ path, source, sourceMap, environment }],
+    components: [],
     environmentVariables,
     builtInVariables,
     importSeed: new Uint8Array(config.value.importSeed),

@@ -1,4 +1,3 @@
-import type { Namespace } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import type { AnalyzedModule, DefinitionMetadata } from "./analysisTypes.ts";
 import type { AuthInfo } from "./authConfig.ts";
@@ -6,15 +5,18 @@ import { plainAppDefinition } from "./definition.ts";
 import { applyEnvironmentVariableChanges, type EnvironmentVariableChange } from "./environmentVariables.ts";
 import {
   authRows,
+  componentDefinitionRows,
   deleteRow,
   deploymentValue,
   environmentVariableRows,
   insertRow,
   moduleRows,
   replaceRow,
+  rowsMatching,
   rowsOf,
   setDeploymentValue,
   udfConfigRows,
+  type CodeOwner,
   type ModuleRow,
   type SystemRow,
   type UdfConfigRow,
@@ -28,10 +30,10 @@ const definitionKey = "appDefinition";
 const generationKey = "codeGeneration";
 const functionsDirectoryKey = "functionsDirectory";
 
-export function readModules(tx: Transaction, namespace: Namespace): readonly SystemRow<ModuleRow>[] {
-  return rowsOf(tx, moduleRows)
-    .filter((row) => row.value.namespace === namespace)
-    .toSorted((a, b) => (a.value.path < b.value.path ? -1 : 1));
+/** In path order. */
+export function readModules(tx: Transaction, owner: CodeOwner): readonly SystemRow<ModuleRow>[] {
+  const byPath = [...rowsMatching(tx, moduleRows, "by_path", [owner])];
+  return byPath.toSorted((a, b) => (a.value.path < b.value.path ? -1 : 1));
 }
 
 export function analysisOf(row: SystemRow<ModuleRow>): AnalyzedModule {
@@ -102,9 +104,34 @@ export function writeAppDefinition(tx: Transaction, definition: DefinitionMetada
   setDeploymentValue(tx, definitionKey, JSON.stringify(definition));
 }
 
+/** Evaluated convex.config.ts of every component definition that an instance uses, by definition path. */
+export function readComponentDefinitions(tx: Transaction): ReadonlyMap<string, DefinitionMetadata> {
+  const rows = rowsOf(tx, componentDefinitionRows);
+  return new Map(rows.map(({ value }) => [value.path, JSON.parse(value.definition) as DefinitionMetadata]));
+}
+
+/** Adds or replaces these. Returns whether anything changed. */
+export function writeComponentDefinitions(
+  tx: Transaction,
+  definitions: readonly DefinitionMetadata[],
+): boolean {
+  const rows = new Map(rowsOf(tx, componentDefinitionRows).map((row) => [row.value.path, row]));
+  let changed = false;
+  for (const definition of definitions) {
+    const { path } = definition;
+    const row = rows.get(path);
+    const next = { path, definition: JSON.stringify(definition) };
+    if (row?.value.definition === next.definition) continue;
+    changed = true;
+    if (row === undefined) insertRow(tx, componentDefinitionRows, next);
+    else replaceRow(tx, componentDefinitionRows, row.id, next);
+  }
+  return changed;
+}
+
 /** Null before the first push. */
-export function readUdfConfig(tx: Transaction, namespace: Namespace): SystemRow<UdfConfigRow> | null {
-  return rowsOf(tx, udfConfigRows).find((row) => row.value.namespace === namespace) ?? null;
+export function readUdfConfig(tx: Transaction, owner: CodeOwner): SystemRow<UdfConfigRow> | null {
+  return rowsOf(tx, udfConfigRows).find((row) => row.value.namespace === owner) ?? null;
 }
 
 /** Changes with every push that changed modules; "0" before the first. */

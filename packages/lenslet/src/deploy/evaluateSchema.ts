@@ -1,9 +1,13 @@
 import type { Transaction } from "../transaction/transaction.ts";
+import type { Namespace } from "../store/store.ts";
 import type { Analysis } from "./analysisTypes.ts";
+import { existingNamespaces } from "./componentMount.ts";
+import { componentTree, definitionOf, instancesOf } from "./componentTree.ts";
+import { readComponentDefinitions } from "./configuration.ts";
+import type { SchemaJson } from "./schemaTypes.ts";
 import { declaredIndexes, diffIndexes, type DeveloperIndex } from "./indexDiff.ts";
 import { isBuilt } from "./schemaIndexes.ts";
 import { activeSchema, tableOutcome, type TableOutcome } from "./schemaState.ts";
-import { rootNamespace } from "./systemRows.ts";
 
 /** The answer of evaluate_schema (reference http-api.md §6.5). */
 export interface SchemaEvaluation {
@@ -31,14 +35,35 @@ type IndexPrediction = DeveloperIndex & {
 
 const sizeSampleDocuments = 100;
 
-/** Predicts what pushing this schema would cost; writes nothing. Staged validators are not predicted. */
+/** Predicts what pushing these schemas would cost; writes nothing. Staged validators are not predicted. */
 export function evaluateSchema(tx: Transaction, analysis: Analysis): SchemaEvaluation {
-  const active = activeSchema(tx, rootNamespace);
-  const next = analysis.schema;
+  const namespaces = existingNamespaces(tx);
+  const known = readComponentDefinitions(tx);
+  const instances = instancesOf(componentTree(analysis, { checkRequired: false }));
+  const predictions = instances.map(({ path, definitionPath }): [string, ComponentSchemaPrediction] => {
+    const { schema } = definitionOf(analysis, definitionPath);
+    // Nothing is in a namespace of this name.
+    const namespace = namespaces.get(path) ?? `new component ${path}`;
+    return [path, predict(tx, namespace, definitionPath, schema)];
+  });
+  return {
+    componentSchemaEvaluations: Object.fromEntries(predictions),
+    newComponentDefinitions: Object.keys(analysis.components).filter((path) => !known.has(path)),
+  };
+}
+
+function predict(
+  tx: Transaction,
+  namespace: Namespace,
+  definitionPath: string,
+  next: SchemaJson | null,
+): ComponentSchemaPrediction {
+  const active = activeSchema(tx, namespace);
   const tables = (next?.tables ?? []).map((table): TablePrediction => {
-    const outcome = next === null ? "notValidated" : tableOutcome(tx, rootNamespace, next, table, active);
-    const numDocs = documentsIn(tx, table.tableName);
-    return { name: table.tableName, outcome, numDocs, sizeBytes: estimateSize(tx, table.tableName, numDocs) };
+    const outcome = next === null ? "notValidated" : tableOutcome(tx, namespace, next, table, active);
+    const numDocs = documentsIn(tx, namespace, table.tableName);
+    const sizeBytes = estimateSize(tx, namespace, table.tableName, numDocs);
+    return { name: table.tableName, outcome, numDocs, sizeBytes };
   });
   const diff = diffIndexes(active, next);
   const isIn = (list: readonly DeveloperIndex[], index: DeveloperIndex) =>
@@ -49,44 +74,45 @@ export function evaluateSchema(tx: Transaction, analysis: Analysis): SchemaEvalu
     return isIn(diff.disabled_indexes, index) ? "disabled" : "identical";
   };
   const indexes = [...declaredIndexes(next).values()].map((index): IndexPrediction => {
-    const numDocs = documentsIn(tx, tableNameOf(index));
-    return { ...index, change: changeOf(index), needsBackfill: needsBackfill(tx, index, numDocs), numDocs };
+    const numDocs = documentsIn(tx, namespace, tableNameOf(index));
+    const needed = needsBackfill(tx, namespace, index, numDocs);
+    return { ...index, change: changeOf(index), needsBackfill: needed, numDocs };
   });
   const dropped = diff.removed_indexes.map((index): IndexPrediction => {
-    return {
-      ...index,
-      change: "dropped",
-      needsBackfill: false,
-      numDocs: documentsIn(tx, tableNameOf(index)),
-    };
+    const numDocs = documentsIn(tx, namespace, tableNameOf(index));
+    return { ...index, change: "dropped", needsBackfill: false, numDocs };
   });
-  const prediction = {
-    definitionPath: "",
+  return {
+    definitionPath,
     schemaValidation: next?.schemaValidation ?? false,
     tables,
     indexes: [...indexes, ...dropped],
   };
-  return { componentSchemaEvaluations: { "": prediction }, newComponentDefinitions: [] };
 }
 
 function tableNameOf(index: DeveloperIndex): string {
   return index.name.slice(0, index.name.indexOf("."));
 }
 
-function documentsIn(tx: Transaction, tableName: string): number {
-  const table = tx.table(rootNamespace, tableName);
+function documentsIn(tx: Transaction, namespace: Namespace, tableName: string): number {
+  const table = tx.table(namespace, tableName);
   return table === null ? 0 : tx.count(table);
 }
 
-function needsBackfill(tx: Transaction, index: DeveloperIndex, numDocs: number): boolean {
+function needsBackfill(
+  tx: Transaction,
+  namespace: Namespace,
+  index: DeveloperIndex,
+  numDocs: number,
+): boolean {
   if (numDocs === 0) return false;
   const [table = "", name = ""] = index.name.split(".");
   switch (index.type) {
     case "database":
-      return !isBuilt(tx, rootNamespace, { table, name, fields: index.fields });
+      return !isBuilt(tx, namespace, { table, name, fields: index.fields });
     case "search": {
       const { searchField, filterFields } = index;
-      return !isBuilt(tx, rootNamespace, {
+      return !isBuilt(tx, namespace, {
         table,
         name,
         kind: "search",
@@ -99,8 +125,8 @@ function needsBackfill(tx: Transaction, index: DeveloperIndex, numDocs: number):
   }
 }
 
-function estimateSize(tx: Transaction, tableName: string, numDocs: number): number {
-  const table = tx.table(rootNamespace, tableName);
+function estimateSize(tx: Transaction, namespace: Namespace, tableName: string, numDocs: number): number {
+  const table = tx.table(namespace, tableName);
   if (table === null || numDocs === 0) return 0;
   let bytes = 0;
   let documents = 0;

@@ -1,25 +1,40 @@
+import { assert } from "../base/assert.ts";
 import { badRequest } from "../base/errors.ts";
+import type { Namespace } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
-import type { AnalyzedModule } from "./analysisTypes.ts";
+import type { DefinitionAnalysis } from "./analysisTypes.ts";
+import { mountInstances, type MountChange } from "./componentMount.ts";
+import { readComponents, type ComponentRow } from "./componentRows.ts";
+import { definitionOf, instancesOf } from "./componentTree.ts";
 import {
   advanceGeneration,
+  analysisOf,
   readEnvironmentVariables,
   readGeneration,
   readModules,
   readUdfConfig,
   writeAppDefinition,
   writeAuthProviders,
+  writeComponentDefinitions,
   writeFunctionsDirectory,
-  analysisOf,
   type AuthDiff,
 } from "./configuration.ts";
 import { checkDeclaredVariables, invalidVariable } from "./environmentVariables.ts";
 import { diffIndexes, emptyIndexDiff, type IndexDiff } from "./indexDiff.ts";
 import type { PendingPush, PendingPushes } from "./pendingPushes.ts";
-import { hashModule } from "./pushRequest.ts";
+import {
+  diffCrons,
+  dropUnusedDefinitions,
+  emptyCronDiff,
+  writeCode,
+  type CodeDiff,
+  type CronDiff,
+  type ModuleDiff,
+  type PushedCode,
+} from "./pushedModules.ts";
 import { decodeSchema } from "./schemaJson.ts";
 import { activateSchema, activeSchemaRow } from "./schemaState.ts";
-import { deleteRow, insertRow, moduleRows, replaceRow, rootNamespace, udfConfigRows } from "./systemRows.ts";
+import { codeOwnerOf } from "./systemRows.ts";
 
 /** Reference http-api.md §6.6. */
 export const pushMessageBytesMax = 1024;
@@ -31,9 +46,9 @@ export interface FinishPushDiff {
 }
 
 export interface ComponentDiff {
-  readonly diffType: { readonly type: "create" | "modify" };
-  readonly moduleDiff: { readonly added: readonly string[]; readonly removed: readonly string[] };
-  readonly udfConfigDiff: { readonly previous_version: string; readonly next_version: string } | null;
+  readonly diffType: { readonly type: MountChange };
+  readonly moduleDiff: ModuleDiff;
+  readonly udfConfigDiff: CodeDiff["udfConfigDiff"];
   readonly cronDiff: CronDiff;
   readonly indexDiff: IndexDiff;
   readonly schemaDiff: {
@@ -41,14 +56,6 @@ export interface ComponentDiff {
     readonly next_schema: string | null;
   } | null;
 }
-
-export interface CronDiff {
-  readonly added: readonly string[];
-  readonly updated: readonly string[];
-  readonly deleted: readonly string[];
-}
-
-const emptyCronDiff: CronDiff = { added: [], updated: [], deleted: [] };
 
 /** The answer to a dry run, which changes nothing. */
 export const emptyPushDiff: FinishPushDiff = {
@@ -105,33 +112,100 @@ export function finishPush(
   if (request.dryRun) return emptyPushDiff;
   const push = pending.get(request.pushId);
   checkStillValid(tx, push);
-  const previous = activeSchemaRow(tx, rootNamespace)?.value.schema ?? null;
-  activateSchema(tx, rootNamespace, push.schemaId);
-  const next = activeSchemaRow(tx, rootNamespace)?.value.schema ?? null;
+  const { analysis, tree, namespaces } = push;
+  const instances = instancesOf(tree);
+  const isFirst = readUdfConfig(tx, "") === null;
+  const before = componentsByPath(tx);
+  const changes = new Map<string, MountChange>([
+    ["", isFirst ? "create" : "modify"],
+    ...mountInstances(tx, instances.slice(1), namespaces),
+  ]);
+  const schemas = new Map(
+    instances.map(({ path }) => [path, swapSchema(tx, namespaces.get(path) ?? "", push.schemaIds.get(path))]),
+  );
+  const code = new Map([["", writeCode(tx, "", codeOf(push, "", analysis))]]);
+  for (const component of push.components) {
+    const { definitionPath } = component;
+    const pushed = codeOf({ ...push, ...component }, definitionPath, definitionOf(analysis, definitionPath));
+    code.set(definitionPath, writeCode(tx, codeOwnerOf(definitionPath), pushed));
+  }
+  const metadata = Object.values(analysis.components).map(({ definition }) => definition);
+  const definitionsChanged = writeComponentDefinitions(tx, metadata);
+  const componentDiffs = [...changes].map(([path, change]): [string, ComponentDiff] => {
+    const instance = instances.find((candidate) => candidate.path === path);
+    const old = before.get(path);
+    if (instance === undefined) return [path, unmounted(tx, old)];
+    const codeDiff = code.get(instance.definitionPath);
+    assert(codeDiff !== undefined, "the code of every definition was written");
+    const isNew = path !== "" && (change !== "modify" || old?.definitionPath !== instance.definitionPath);
+    const own = isNew ? firstDiff(definitionOf(analysis, instance.definitionPath)) : codeDiff;
+    const { moduleDiff, cronDiff } = own;
+    const { udfConfigDiff } = codeDiff;
+    const schema = schemas.get(path) ?? { indexDiff: emptyIndexDiff, schemaDiff: null };
+    return [path, { diffType: { type: change }, moduleDiff, udfConfigDiff, cronDiff, ...schema }];
+  });
+  const dropped = dropUnusedDefinitions(tx);
+  const authDiff = writeAuthProviders(tx, analysis.auth);
+  writeAppDefinition(tx, analysis.definition);
+  writeFunctionsDirectory(tx, push.functions);
+  const codeChanged = [...code.values()].some(({ changed }) => changed);
+  const mountsChanged = [...changes].some(([path, change]) => path !== "" && change !== "modify");
+  if (codeChanged || mountsChanged || definitionsChanged || dropped) advanceGeneration(tx);
+  return { authDiff, definitionDiffs: {}, componentDiffs: Object.fromEntries(componentDiffs) };
+}
+
+function componentsByPath(tx: Transaction): ReadonlyMap<string, ComponentRow> {
+  const mounted = readComponents(tx).filter(({ value }) => value.state === "active");
+  return new Map(mounted.map(({ value }) => [value.path, value]));
+}
+
+function codeOf(
+  push: Pick<PendingPush, "modules" | "serverVersion" | "nodeVersion" | "importSeed" | "importTimestampMs">,
+  definitionPath: string,
+  { modules: analysis }: DefinitionAnalysis,
+): PushedCode {
+  const { modules, serverVersion, importSeed, importTimestampMs } = push;
+  const nodeVersion = definitionPath === "" ? push.nodeVersion : null;
+  return { modules, analysis, serverVersion, nodeVersion, importSeed, importTimestampMs };
+}
+
+/** What an instance gains that was not there before. */
+function firstDiff({ modules }: DefinitionAnalysis): Pick<ComponentDiff, "moduleDiff" | "cronDiff"> {
+  return {
+    moduleDiff: { added: Object.keys(modules), removed: [] },
+    cronDiff: diffCrons(null, modules["crons.js"] ?? null),
+  };
+}
+
+/** Its data, schema and indexes stay. */
+function unmounted(tx: Transaction, row: ComponentRow | undefined): ComponentDiff {
+  const modules = row === undefined ? [] : readModules(tx, codeOwnerOf(row.definitionPath));
+  const crons = modules.find(({ value }) => value.path === "crons.js");
+  return {
+    diffType: { type: "unmount" },
+    moduleDiff: { added: [], removed: modules.map(({ value }) => value.path) },
+    udfConfigDiff: null,
+    cronDiff: diffCrons(crons === undefined ? null : analysisOf(crons), null),
+    indexDiff: emptyIndexDiff,
+    schemaDiff: null,
+  };
+}
+
+function swapSchema(
+  tx: Transaction,
+  namespace: Namespace,
+  schemaId: string | null | undefined,
+): Pick<ComponentDiff, "indexDiff" | "schemaDiff"> {
+  const previous = activeSchemaRow(tx, namespace)?.value.schema ?? null;
+  activateSchema(tx, namespace, schemaId ?? null);
+  const next = activeSchemaRow(tx, namespace)?.value.schema ?? null;
   const indexDiff = diffIndexes(
     previous === null ? null : decodeSchema(previous),
     next === null ? null : decodeSchema(next),
   );
-  const isFirst = readUdfConfig(tx, rootNamespace) === null;
-  const { moduleDiff, cronDiff, changed } = writeModules(tx, push);
-  const udfConfigDiff = writeUdfConfig(tx, push, changed);
-  const authDiff = writeAuthProviders(tx, push.analysis.auth);
-  writeAppDefinition(tx, push.analysis.definition);
-  writeFunctionsDirectory(tx, push.functions);
-  if (changed) advanceGeneration(tx);
   return {
-    authDiff,
-    definitionDiffs: {},
-    componentDiffs: {
-      "": {
-        diffType: { type: isFirst ? "create" : "modify" },
-        moduleDiff,
-        udfConfigDiff,
-        cronDiff,
-        indexDiff,
-        schemaDiff: previous === next ? null : { previous_schema: previous, next_schema: next },
-      },
-    },
+    indexDiff,
+    schemaDiff: previous === next ? null : { previous_schema: previous, next_schema: next },
   };
 }
 
@@ -154,84 +228,4 @@ function checkStillValid(tx: Transaction, push: PendingPush): void {
     );
   }
   if (invalid[0] !== undefined) throw invalidVariable(invalid[0]);
-}
-
-const emptyModule: AnalyzedModule = { functions: [], httpRoutes: null, cronSpecs: null, sourceMapped: null };
-
-function writeModules(
-  tx: Transaction,
-  push: PendingPush,
-): {
-  readonly moduleDiff: ComponentDiff["moduleDiff"];
-  readonly cronDiff: CronDiff;
-  /** Whether any module was added, removed or changed. */
-  readonly changed: boolean;
-} {
-  const old = new Map(readModules(tx, rootNamespace).map((row) => [row.value.path, row]));
-  const oldCrons = old.get("crons.js");
-  const cronDiff = diffCrons(
-    oldCrons === undefined ? null : analysisOf(oldCrons),
-    push.analysis.modules["crons.js"] ?? null,
-  );
-  const added: string[] = [];
-  let changed = false;
-  for (const module of push.modules) {
-    const { path } = module;
-    const sha256 = hashModule(module);
-    const analysis = JSON.stringify(push.analysis.modules[path] ?? emptyModule);
-    const before = old.get(path);
-    old.delete(path);
-    if (before === undefined) {
-      added.push(path);
-      changed = true;
-      insertRow(tx, moduleRows, { namespace: rootNamespace, ...module, sha256, analysis });
-      continue;
-    }
-    const { value } = before;
-    if (value.sha256 === sha256 && value.environment === module.environment && value.analysis === analysis)
-      continue;
-    changed = true;
-    replaceRow(tx, moduleRows, before.id, { namespace: rootNamespace, ...module, sha256, analysis });
-  }
-  for (const row of old.values()) deleteRow(tx, moduleRows, row.id);
-  const removed = [...old.keys()];
-  return { moduleDiff: { added, removed }, cronDiff, changed: changed || removed.length > 0 };
-}
-
-function diffCrons(before: AnalyzedModule | null, after: AnalyzedModule | null): CronDiff {
-  const textsOf = (module: AnalyzedModule | null) =>
-    new Map((module?.cronSpecs ?? []).map(({ identifier, spec }) => [identifier, JSON.stringify(spec)]));
-  const old = textsOf(before);
-  const now = textsOf(after);
-  return {
-    added: [...now.keys()].filter((identifier) => !old.has(identifier)),
-    updated: [...now]
-      .filter(([identifier, text]) => (old.get(identifier) ?? text) !== text)
-      .map(([identifier]) => identifier),
-    deleted: [...old.keys()].filter((identifier) => !now.has(identifier)),
-  };
-}
-
-/** The seed and the clock at import stay as they are while the code does. */
-function writeUdfConfig(
-  tx: Transaction,
-  push: PendingPush,
-  codeChanged: boolean,
-): ComponentDiff["udfConfigDiff"] {
-  const before = readUdfConfig(tx, rootNamespace);
-  const { serverVersion, nodeVersion, importSeed, importTimestampMs } = push;
-  const imports =
-    before === null || codeChanged
-      ? { importSeed: importSeed.slice().buffer, importTimestampMs }
-      : { importSeed: before.value.importSeed, importTimestampMs: before.value.importTimestampMs };
-  const next = { namespace: rootNamespace, serverVersion, nodeVersion, ...imports };
-  if (before === null) {
-    insertRow(tx, udfConfigRows, next);
-    return null;
-  }
-  replaceRow(tx, udfConfigRows, before.id, next);
-  const previousVersion = before.value.serverVersion;
-  return previousVersion === serverVersion
-    ? null
-    : { previous_version: previousVersion, next_version: serverVersion };
 }

@@ -1,13 +1,21 @@
 import { badRequest } from "../base/errors.ts";
 import { randomHex, type Random } from "../base/random.ts";
 import type { ModuleSource } from "../runner/types.ts";
-import type { Analysis } from "./analysisTypes.ts";
+import type { Namespace } from "../store/store.ts";
+import type { Analysis, ComponentSources } from "./analysisTypes.ts";
+import type { ComponentInstance } from "./componentTree.ts";
 
 /** What start_push learnt and finish_push commits. */
 export interface PendingPush {
   readonly modules: readonly ModuleSource[];
+  readonly components: readonly ComponentSources[];
   readonly analysis: Analysis;
-  readonly schemaId: string | null;
+  /** The app and all that is mounted in it. */
+  readonly tree: ComponentInstance;
+  /** By component path; only of what was allocated. */
+  readonly namespaces: ReadonlyMap<string, Namespace>;
+  /** By component path; null without a schema. */
+  readonly schemaIds: ReadonlyMap<string, string | null>;
   readonly environmentVariables: Readonly<Record<string, string>>;
   /** The functions directory, e.g. "convex/". */
   readonly functions: string;
@@ -40,7 +48,8 @@ export class PendingPushes {
   put(push: PendingPush): string {
     const id = randomHex(this.#random, 16);
     let bytes = 0;
-    for (const module of push.modules) bytes += module.source.length + (module.sourceMap?.length ?? 0);
+    for (const module of [...push.modules, ...push.components.flatMap(({ modules }) => modules)])
+      bytes += module.source.length + (module.sourceMap?.length ?? 0);
     this.#pushes.set(id, { push, bytes });
     this.#bytes += bytes;
     for (const oldest of this.#pushes.keys()) {

@@ -16,6 +16,7 @@ import {
   type StartPushResponse,
 } from "./push.ts";
 import { parsePushRequest } from "./pushRequest.ts";
+import type { Transaction } from "../transaction/transaction.ts";
 import { bundleApp, pushBody, type BundledApp } from "./testing/testBundle.ts";
 import { TestDeployment } from "./testing/testDeployment.ts";
 
@@ -42,6 +43,12 @@ const builtInVariables = {
   CONVEX_CLOUD_URL: "http://127.0.0.1:3210",
   CONVEX_SITE_URL: "http://127.0.0.1:3211",
 };
+
+function loadApp(tx: Transaction) {
+  const [app] = loadDeployment(tx, builtInVariables).components;
+  if (app === undefined) throw new Error("the app is the first component");
+  return app;
+}
 
 async function analyzed(deployment: TestDeployment, body: Record<string, unknown>) {
   const request = parsePushRequest(body);
@@ -155,9 +162,9 @@ describe("a push of real bundles", () => {
     deployment.backfill();
     const diff = finish(deployment, started).componentDiffs[""];
     expect(diff?.moduleDiff.added).toContain("messages.js");
-    const loaded = deployment.commit((tx) => loadDeployment(tx, builtInVariables));
+    const loaded = deployment.commit(loadApp);
     expect(loaded.code.modules.get("messages.js")?.sourceMap).toMatch(/"mappings"/);
-    expect(loaded.serverVersion).toBe("1.48.0");
+    expect(deployment.commit((tx) => loadDeployment(tx, builtInVariables)).serverVersion).toBe("1.48.0");
     expect([...loaded.modules.keys()].some((path) => path.startsWith("_deps/"))).toBe(true);
   });
 
@@ -169,7 +176,7 @@ describe("a push of real bundles", () => {
     expect(moduleHashes.map(({ path }) => path).toSorted()).toEqual(
       app.modules.map(({ path }) => path).toSorted(),
     );
-    const code = deployment.commit((tx) => loadDeployment(tx, builtInVariables)).code.id;
+    const code = deployment.commit((tx) => loadApp(tx)).code.id;
     const { commits } = deployment;
     const body = pushBody(app);
     const unchangedModuleHashes = moduleHashes.map(({ path, hash, environment }) => ({
@@ -184,7 +191,7 @@ describe("a push of real bundles", () => {
       schemaDiff: null,
     });
     expect(deployment.commits).toBe(commits);
-    expect(deployment.commit((tx) => loadDeployment(tx, builtInVariables)).code.id).toBe(code);
+    expect(deployment.commit((tx) => loadApp(tx)).code.id).toBe(code);
 
     const forged = unchangedModuleHashes.map((hash) => ({ ...hash, sha256: "0".repeat(64) }));
     const lost = { ...body, appDefinition: { ...again, unchangedModuleHashes: forged } };
@@ -194,11 +201,11 @@ describe("a push of real bundles", () => {
   it("removes modules that are gone and gives changed code another id", async () => {
     const deployment = new TestDeployment();
     await push(deployment, pushBody(await chatApp()));
-    const before = deployment.commit((tx) => loadDeployment(tx, builtInVariables)).code.id;
+    const before = deployment.commit((tx) => loadApp(tx)).code.id;
     const { "people/users.ts": _gone, ...rest } = chat;
     const diff = await push(deployment, pushBody(await bundleApp(rest)));
     expect(diff.componentDiffs[""]?.moduleDiff.removed).toContain("people/users.js");
-    const loaded = deployment.commit((tx) => loadDeployment(tx, builtInVariables));
+    const loaded = deployment.commit(loadApp);
     expect(loaded.code.id).not.toBe(before);
     expect(loaded.modules.has("people/users.js")).toBe(false);
   });
@@ -415,7 +422,7 @@ describe("errors of the analysis (reference functions.md §2, http-api.md §6.2)
         udfServerVersion: "1",
       },
     ];
-    expect(codeOf(pushBody(app, { componentDefinitions }))).toBe("ComponentsNotAvailable");
+    expect(codeOf(pushBody(app, { componentDefinitions }))).toBe("InvalidConfig");
     expect(codeOf(pushBody(app, { nodeVersion: "18" }))).toBe("NodeVersionNotSupported");
     expect(codeOf({})).toBe("InvalidConfig");
     for (const path of ["a-b.js", "../x.js", "a//b.js", "x.ts", "_system/x.js"]) {

@@ -3,7 +3,9 @@ import type { Random } from "../base/random.ts";
 import type { ModuleSource } from "../runner/types.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { encodeValue } from "../values/json.ts";
-import type { Analysis, AnalysisRequest } from "./analysisTypes.ts";
+import type { Analysis, AnalysisRequest, DefinitionAnalysis } from "./analysisTypes.ts";
+import { allocateNamespaces, existingNamespaces } from "./componentMount.ts";
+import { checkedComponent, componentTree, definitionOf, instancesOf } from "./componentTree.ts";
 import {
   readEnvironmentVariables,
   readFunctionsDirectory,
@@ -16,7 +18,13 @@ import { diffIndexes, type IndexDiff } from "./indexDiff.ts";
 import type { PendingPushes } from "./pendingPushes.ts";
 import { hashModule, pushError, type PushRequest } from "./pushRequest.ts";
 import { prepareIndexes } from "./schemaIndexes.ts";
-import { activeSchema, schemaStatus, writePendingSchema, type SchemaStatus } from "./schemaState.ts";
+import {
+  activeSchema,
+  schemaStatus,
+  writePendingSchema,
+  type ComponentSchemaStatus,
+  type SchemaStatus,
+} from "./schemaState.ts";
 import { rootNamespace } from "./systemRows.ts";
 
 /** The answer of get_config_hashes (reference http-api.md §6.1). */
@@ -82,6 +90,7 @@ export function prepareAnalysis(
     definition: request.definition,
     schema: request.schema,
     modules,
+    components: request.components,
     environmentVariables: readEnvironmentVariables(tx),
     builtInVariables: options.builtInVariables,
     importSeed:
@@ -102,9 +111,12 @@ export interface SchemaChange {
 export interface StartPushResponse {
   readonly environmentVariables: Readonly<Record<string, string>>;
   readonly externalDepsId: string | null;
-  readonly componentDefinitionPackages: { readonly "": { readonly pushId: string } };
+  readonly componentDefinitionPackages: { readonly "": { readonly pushId: string } } & Readonly<
+    Record<string, unknown>
+  >;
   readonly appAuth: Analysis["auth"];
-  readonly analysis: { readonly "": unknown };
+  /** By definition path. */
+  readonly analysis: Readonly<Record<string, unknown>>;
   readonly app: unknown;
   readonly schemaChange: SchemaChange;
 }
@@ -120,15 +132,29 @@ export function startPush(
   analysis: Analysis,
   pending: PendingPushes,
 ): StartPushResponse {
-  const environmentVariables = readEnvironmentVariables(tx);
-  checkDeclaredValues(analysis, environmentVariables);
-  const active = activeSchema(tx, rootNamespace);
-  const schemaId = writePendingSchema(tx, rootNamespace, analysis.schema);
-  if (!request.dryRun && !request.forCodegen) prepareIndexes(tx, rootNamespace, active, analysis.schema);
+  checkDeclaredValues(analysis, readEnvironmentVariables(tx));
+  const tree = componentTree(analysis, { checkRequired: !request.forCodegen });
+  const instances = instancesOf(tree);
+  const isRehearsal = request.dryRun || request.forCodegen;
+  const namespaces = isRehearsal ? existingNamespaces(tx) : allocateNamespaces(tx, instances.slice(1));
+  const schemaIds = new Map<string, string | null>();
+  const indexDiffs = new Map<string, IndexDiff>();
+  for (const { path, definitionPath } of instances) {
+    const { schema } = definitionOf(analysis, definitionPath);
+    const namespace = namespaces.get(path);
+    const active = namespace === undefined ? null : activeSchema(tx, namespace);
+    indexDiffs.set(path, diffIndexes(active, schema));
+    // A component that a rehearsal would create has no data that could contradict its schema.
+    schemaIds.set(path, namespace === undefined ? null : writePendingSchema(tx, namespace, schema));
+    if (!isRehearsal && namespace !== undefined) prepareIndexes(tx, namespace, active, schema);
+  }
   const pushId = pending.put({
     modules: input.modules,
+    components: input.components,
     analysis,
-    schemaId,
+    tree,
+    namespaces,
+    schemaIds,
     environmentVariables: input.environmentVariables,
     functions: request.functions,
     serverVersion: request.udfServerVersion,
@@ -137,17 +163,25 @@ export function startPush(
     importTimestampMs: input.importTimestampMs,
     generation: readGeneration(tx),
   });
+  const children = instances.slice(1).map(({ path }) => path);
+  const allocated = children.flatMap((path): [string, string][] => {
+    const namespace = namespaces.get(path);
+    return namespace === undefined ? [] : [[path, namespace]];
+  });
   return {
     environmentVariables: input.environmentVariables,
     externalDepsId: null,
-    componentDefinitionPackages: { "": { pushId } },
+    componentDefinitionPackages: {
+      ...Object.fromEntries(Object.keys(analysis.components).map((path) => [path, {}])),
+      "": { pushId },
+    },
     appAuth: analysis.auth,
-    analysis: { "": evaluatedDefinition(request, input, analysis) },
-    app: checkedApp(analysis),
+    analysis: evaluatedDefinitions(request, input, analysis),
+    app: checkedComponent(tree, analysis),
     schemaChange: {
-      allocatedComponentIds: {},
-      schemaIds: { "": schemaId },
-      indexDiffs: { "": diffIndexes(active, analysis.schema) },
+      allocatedComponentIds: Object.fromEntries(allocated),
+      schemaIds: Object.fromEntries(schemaIds),
+      indexDiffs: Object.fromEntries(indexDiffs),
     },
   };
 }
@@ -158,55 +192,65 @@ function checkDeclaredValues(analysis: Analysis, variables: Readonly<Record<stri
   if (invalid !== undefined) throw invalidVariable(invalid);
 }
 
-function evaluatedDefinition(request: PushRequest, input: AnalysisRequest, analysis: Analysis): unknown {
+function evaluatedDefinitions(
+  request: PushRequest,
+  input: AnalysisRequest,
+  analysis: Analysis,
+): Readonly<Record<string, unknown>> {
   const seed = input.importSeed.slice().buffer;
-  return {
-    definition: analysis.definition,
-    schema: analysis.schema,
-    functions: analysis.modules,
-    udfConfig: {
-      serverVersion: request.udfServerVersion,
-      importPhaseRngSeed: encodeValue(seed),
-      importPhaseUnixTimestamp: encodeValue(BigInt(input.importTimestampMs) * 1_000_000n),
-    },
+  const importPhase = {
+    importPhaseRngSeed: encodeValue(seed),
+    importPhaseUnixTimestamp: encodeValue(BigInt(input.importTimestampMs) * 1_000_000n),
   };
+  const evaluated = ({ definition, schema, modules }: DefinitionAnalysis, serverVersion: string) => {
+    return { definition, schema, functions: modules, udfConfig: { serverVersion, ...importPhase } };
+  };
+  const components = input.components.map(({ definitionPath, serverVersion }): [string, unknown] => [
+    definitionPath,
+    evaluated(definitionOf(analysis, definitionPath), serverVersion),
+  ]);
+  return { "": evaluated(analysis, request.udfServerVersion), ...Object.fromEntries(components) };
 }
 
-function checkedApp(analysis: Analysis): unknown {
-  const routes = analysis.modules["http.js"]?.httpRoutes ?? null;
-  return {
-    definitionPath: "",
-    componentPath: "",
-    httpPrefix: analysis.definition.httpPrefix,
-    args: {},
-    env: {},
-    childComponents: {},
-    httpRoutes: {
-      httpModuleRoutes:
-        routes === null ? null : routes.map(({ route }) => ({ method: route.method, path: route.path })),
-      mounts: [],
-    },
-    exports: {},
-  };
-}
-
-/** One look at the state of a push's schema; http/ repeats it until it is final or the long poll ends. */
+/** One look at the state of a push's schemas; http/ repeats it until it is final or the long poll ends. */
 export function waitForSchemaState(
   tx: Transaction,
   schemaChange: { readonly schemaIds: Readonly<Record<string, string | null>> },
   dryRun: boolean,
 ): SchemaStatus {
-  return schemaStatus(tx, rootNamespace, schemaChange.schemaIds[""] ?? null, dryRun);
+  const namespaces = existingNamespaces(tx);
+  const unfinished: Record<string, ComponentSchemaStatus> = {};
+  let isRaced = false;
+  for (const [path, schemaId] of Object.entries(schemaChange.schemaIds)) {
+    if (schemaId === null) continue;
+    const namespace = namespaces.get(path);
+    const status: SchemaStatus =
+      namespace === undefined
+        ? { type: "raceDetected" }
+        : schemaStatus(tx, namespace, schemaId, dryRun, path);
+    if (status.type === "failed") return status;
+    if (status.type === "raceDetected") isRaced = true;
+    if (status.type === "inProgress") Object.assign(unfinished, status.components);
+  }
+  if (isRaced) return { type: "raceDetected" };
+  if (Object.keys(unfinished).length === 0) return { type: "complete" };
+  return { type: "inProgress", components: unfinished };
 }
 
 /** What a push would change, without writing anything (reference http-api.md §6.3). */
 export function evaluatePush(tx: Transaction, analysis: Analysis): { readonly schemaChange: SchemaChange } {
-  const active = activeSchema(tx, rootNamespace);
+  const namespaces = existingNamespaces(tx);
+  const instances = instancesOf(componentTree(analysis, { checkRequired: false }));
+  const diffs = instances.map(({ path, definitionPath }): [string, IndexDiff] => {
+    const namespace = namespaces.get(path);
+    const active = namespace === undefined ? null : activeSchema(tx, namespace);
+    return [path, diffIndexes(active, definitionOf(analysis, definitionPath).schema)];
+  });
   return {
     schemaChange: {
       allocatedComponentIds: {},
-      schemaIds: { "": null },
-      indexDiffs: { "": diffIndexes(active, analysis.schema) },
+      schemaIds: Object.fromEntries(instances.map(({ path }) => [path, null])),
+      indexDiffs: Object.fromEntries(diffs),
     },
   };
 }

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { badRequest } from "../base/errors.ts";
 import type { ModuleSource } from "../runner/types.ts";
+import type { ComponentSources } from "./analysisTypes.ts";
 
 /** Function files, chunks under `_deps/` not counted (reference limits.md #86). */
 export const functionFilesMax = 4096;
@@ -15,6 +16,9 @@ export interface ModuleHash {
   readonly sha256: string;
 }
 
+/** Directory of a component relative to the app's (reference limits.md #88). */
+export const definitionPathCharsMax = 2048;
+
 /** A start_push, evaluate_push or evaluate_schema request after parsing (reference http-api.md §6.2). */
 export interface PushRequest {
   readonly dryRun: boolean;
@@ -25,6 +29,7 @@ export interface PushRequest {
   readonly schema: ModuleSource | null;
   readonly changedModules: readonly ModuleSource[];
   readonly unchangedModules: readonly ModuleHash[];
+  readonly components: readonly ComponentSources[];
   readonly udfServerVersion: string;
   readonly nodeDependencies: readonly { readonly name: string; readonly version: string }[];
   readonly nodeVersion: string | null;
@@ -58,7 +63,16 @@ const requestShape = z.object({
     unchangedModuleHashes: z.array(hashShape).optional(),
     udfServerVersion: z.string(),
   }),
-  componentDefinitions: z.array(z.object({ definitionPath: z.string() })),
+  componentDefinitions: z.array(
+    z.object({
+      definitionPath: z.string().min(1).max(definitionPathCharsMax),
+      definition: moduleShape,
+      dependencies: z.array(z.string()),
+      schema: moduleShape.nullish(),
+      functions: z.array(moduleShape),
+      udfServerVersion: z.string(),
+    }),
+  ),
   nodeDependencies: z.array(z.object({ name: z.string(), version: z.string() })).optional(),
   nodeVersion: z.string().nullish(),
 });
@@ -75,13 +89,6 @@ export function parsePushRequest(json: unknown): PushRequest {
     throw pushError("InvalidConfig", `The push is not valid: ${z.prettifyError(parsed.error)}`);
   const { data } = parsed;
   const app = data.appDefinition;
-  if (data.componentDefinitions.length > 0) {
-    const names = data.componentDefinitions.map(({ definitionPath }) => definitionPath).join(", ");
-    throw pushError(
-      "ComponentsNotAvailable",
-      `Components are not available in this version of Lenslet, they come in a later one. Remove these from convex.config.ts: ${names}`,
-    );
-  }
   const request: PushRequest = {
     dryRun: data.dryRun ?? false,
     forCodegen: data.forCodegen ?? false,
@@ -90,6 +97,14 @@ export function parsePushRequest(json: unknown): PushRequest {
     schema: app.schema ?? null,
     changedModules: app.changedModules ?? app.functions ?? [],
     unchangedModules: app.unchangedModuleHashes ?? [],
+    components: data.componentDefinitions.map((component) => ({
+      definitionPath: component.definitionPath,
+      definition: component.definition,
+      dependencies: component.dependencies,
+      schema: component.schema ?? null,
+      modules: component.functions,
+      serverVersion: component.udfServerVersion,
+    })),
     udfServerVersion: app.udfServerVersion,
     nodeDependencies: data.nodeDependencies ?? [],
     nodeVersion: data.nodeVersion ?? null,
@@ -99,20 +114,31 @@ export function parsePushRequest(json: unknown): PushRequest {
 }
 
 function checkLimits(request: PushRequest): void {
-  const { changedModules, unchangedModules, nodeVersion } = request;
+  const { changedModules, unchangedModules, components, nodeVersion } = request;
   if (nodeVersion === "18") {
     throw pushError(
       "NodeVersionNotSupported",
       "Node.js 18 is not supported. Set node.nodeVersion in convex.json to 20 or newer.",
     );
   }
-  const paths = new Set<string>();
-  for (const { path } of [...changedModules, ...unchangedModules]) {
-    checkModulePath(path);
-    if (paths.has(path)) throw pushError("InvalidModules", `The module ${path} is in the push twice.`);
-    paths.add(path);
+  checkModulePaths([...changedModules, ...unchangedModules], "");
+  const definitionPaths = new Set<string>();
+  for (const { definitionPath, modules } of components) {
+    if (definitionPaths.has(definitionPath))
+      throw pushError("InvalidConfig", `The component ${definitionPath} is in the push twice.`);
+    definitionPaths.add(definitionPath);
+    checkModulePaths(modules, ` of the component ${definitionPath}`);
+    const node = modules.find(({ environment }) => environment === "node");
+    if (node !== undefined) {
+      throw pushError(
+        "NodeActionsNotSupported",
+        `"use node" directive is not supported in components. Remove it from ${node.path} of the component ${definitionPath}.`,
+      );
+    }
   }
-  const files = [...paths].filter((path) => !path.startsWith("_deps/")).length;
+  const files = [...changedModules, ...unchangedModules].filter(
+    ({ path }) => !path.startsWith("_deps/"),
+  ).length;
   if (files > functionFilesMax) {
     throw pushError(
       "InvalidModules",
@@ -120,12 +146,23 @@ function checkLimits(request: PushRequest): void {
     );
   }
   let bytes = 0;
-  for (const module of changedModules) bytes += module.source.length + (module.sourceMap?.length ?? 0);
+  for (const module of [...changedModules, ...components.flatMap(({ modules }) => modules)])
+    bytes += module.source.length + (module.sourceMap?.length ?? 0);
   if (bytes >= pushBytesMax) {
     throw pushError(
       "ModulesTooLarge",
       `Total module size exceeded the unzipped maximum (${bytes} B > maximum size ${pushBytesMax} B)`,
     );
+  }
+}
+
+function checkModulePaths(modules: readonly { readonly path: string }[], where: string): void {
+  const paths = new Set<string>();
+  for (const { path } of modules) {
+    checkModulePath(path);
+    if (paths.has(path))
+      throw pushError("InvalidModules", `The module ${path}${where} is in the push twice.`);
+    paths.add(path);
   }
 }
 

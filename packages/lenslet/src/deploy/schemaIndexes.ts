@@ -2,6 +2,7 @@ import { assert } from "../base/assert.ts";
 import type { Namespace } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import type { SchemaJson, SearchIndexJson, VectorIndexJson } from "./schemaTypes.ts";
+import { isSystemTableName } from "../values/names.ts";
 import {
   deleteRow,
   indexRows,
@@ -62,7 +63,10 @@ function vectorSpec(
 }
 
 function rowsIn(tx: Transaction, namespace: Namespace): readonly SystemRow<IndexRow>[] {
-  return rowsOf(tx, indexRows).filter((row) => row.value.namespace === namespace);
+  // Indexes of a component's system tables belong to no schema.
+  return rowsOf(tx, indexRows).filter(
+    ({ value }) => value.namespace === namespace && !isSystemTableName(value.table),
+  );
 }
 
 /**

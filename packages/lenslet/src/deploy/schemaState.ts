@@ -140,6 +140,7 @@ export function schemaStatus(
   namespace: Namespace,
   schemaId: string | null,
   dryRun: boolean,
+  componentPath = "",
 ): SchemaStatus {
   if (schemaId === null) return { type: "complete" };
   const row = schemaRowById(tx, namespace, schemaId);
@@ -148,7 +149,7 @@ export function schemaStatus(
     return {
       type: "failed",
       error: row.value.error ?? "",
-      componentPath: "",
+      componentPath,
       tableName: row.value.tableName ?? null,
     };
   }
@@ -158,7 +159,7 @@ export function schemaStatus(
   const schemaValidationComplete = row.value.state !== "pending";
   if (schemaValidationComplete && complete === total) return { type: "complete" };
   const status = { schemaValidationComplete, indexesComplete: complete, indexesTotal: total };
-  return { type: "inProgress", components: { "": status } };
+  return { type: "inProgress", components: { [componentPath]: status } };
 }
 
 /**

@@ -4,8 +4,9 @@ import { DatabaseSyscalls } from "../transaction/databaseSyscalls.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { decodeValue } from "../values/json.ts";
 import { isValueObject, type Value, type ValueObject } from "../values/value.ts";
-import { namespaceOfId, namespaceOfPath } from "./componentRows.ts";
+import { codeOwnerOfNamespace, namespaceOfId, namespaceOfPath } from "./componentRows.ts";
 import type { SystemContext } from "./systemFunction.ts";
+import type { CodeOwner } from "./systemRows.ts";
 
 export function stringArgument(args: ValueObject, name: string): string {
   const value = args[name];
@@ -27,6 +28,16 @@ export function namespaceOfCall(tx: Transaction, context: SystemContext): Namesp
 /** The component that the argument `componentId` names, as the dashboard does; absent or null: the app. */
 export function namespaceOfArgument(tx: Transaction, args: ValueObject, name = "componentId"): Namespace {
   return namespaceOfId(tx, optionalStringArgument(args, name));
+}
+
+/** Whose code the component of a call runs. */
+export function codeOwnerOfCall(tx: Transaction, context: SystemContext): CodeOwner {
+  return codeOwnerOfNamespace(tx, namespaceOfCall(tx, context));
+}
+
+/** Whose code the component runs that the argument `componentId` names. */
+export function codeOwnerOfArgument(tx: Transaction, args: ValueObject): CodeOwner {
+  return codeOwnerOfNamespace(tx, namespaceOfArgument(tx, args));
 }
 
 /** One page of a user table with the same cursors and journals as `ctx.db.query(table).order(order).paginate(opts)`. */

@@ -6,14 +6,15 @@ import type { AnalyzedFunction } from "./analysisTypes.ts";
 import { analysisOf, readModules } from "./configuration.ts";
 import type { SystemFunction } from "./systemFunction.ts";
 import {
+  codeOwnerOfArgument,
+  codeOwnerOfCall,
   documentsIn,
-  namespaceOfArgument,
   namespaceOfCall,
   onlyPage,
   pageOf,
   stringArgument,
 } from "./systemFunctionArguments.ts";
-import { environmentVariableRows, rootNamespace, rowsOf, tableRows } from "./systemRows.ts";
+import { environmentVariableRows, rowsOf, tableRows, type CodeOwner } from "./systemRows.ts";
 
 /** All that the CLI calls under `_system/cli/` (reference cli-flows.md §1). */
 export const cliFunctions: Readonly<Record<string, SystemFunction>> = {
@@ -48,9 +49,10 @@ export const cliFunctions: Readonly<Record<string, SystemFunction>> = {
     throw badRequest("ImportNotFound", `There is no import ${typeof importId === "string" ? importId : ""}.`);
   },
   "queryImport:list": () => [],
-  "modules:apiSpec": (tx, _context, args) => {
-    namespaceOfArgument(tx, args);
-    return apiSpec(tx);
+  "modules:apiSpec": (tx, context, args) => {
+    const owner =
+      args["componentId"] === undefined ? codeOwnerOfCall(tx, context) : codeOwnerOfArgument(tx, args);
+    return apiSpec(tx, owner);
   },
 };
 
@@ -62,8 +64,8 @@ export function userTableNames(tx: Transaction, namespace: string): readonly str
   return rows.map(({ value }) => value.name).toSorted();
 }
 
-function apiSpec(tx: Transaction): Value {
-  return readModules(tx, rootNamespace).flatMap((row): Value[] => {
+function apiSpec(tx: Transaction, owner: CodeOwner): Value {
+  return readModules(tx, owner).flatMap((row): Value[] => {
     const { functions, httpRoutes } = analysisOf(row);
     const { path } = row.value;
     return [

@@ -4,8 +4,10 @@ import type { Namespace } from "../store/store.ts";
 import { scheduledFunctionsTable, storageTable } from "../store/systemTables.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { tryDecodeId } from "../values/id.ts";
+import { parseValue, type JsonValue } from "../values/json.ts";
 import { isValueObject, type Value } from "../values/value.ts";
 import type { CronSpec } from "./analysisTypes.ts";
+import { visibleComponents } from "./componentRows.ts";
 import {
   analysisOf,
   readAppDefinition,
@@ -18,6 +20,7 @@ import { decodeSchema } from "./schemaJson.ts";
 import { activeSchema, activeSchemaRow, pendingSchemaRow, tablesToValidate } from "./schemaState.ts";
 import type { SystemFunction } from "./systemFunction.ts";
 import {
+  codeOwnerOfArgument,
   documentsIn,
   namespaceOfArgument,
   optionalStringArgument,
@@ -25,7 +28,7 @@ import {
 } from "./systemFunctionArguments.ts";
 import { scheduleFunctions, scheduleValue } from "./systemFunctionsSchedules.ts";
 import { userTableNames, visibilityOf } from "./systemFunctionsCli.ts";
-import { deploymentValue, rootNamespace } from "./systemRows.ts";
+import { codeOwnerOf, deploymentValue, rootNamespace, type CodeOwner } from "./systemRows.ts";
 
 const tableMappingEntriesMax = 1000;
 
@@ -40,6 +43,14 @@ export const frontendFunctions: Readonly<Record<string, SystemFunction>> = {
   "deploymentState:deploymentState": (tx) => ({ state: isPaused(tx) ? "paused" : "running" }),
   "components:list": (tx) => [
     { id: "", name: null, path: "", args: {}, state: "active", httpPrefix: readAppDefinition(tx).httpPrefix },
+    ...visibleComponents(tx).map(({ idText, value: { path, args, state, httpPrefix } }): Value => ({
+      id: idText,
+      name: path.slice(path.lastIndexOf("/") + 1),
+      path,
+      args: argumentValues(args),
+      state,
+      httpPrefix,
+    })),
   ],
   "getVersion:default": (tx) => readUdfConfig(tx, rootNamespace)?.value.serverVersion ?? null,
   "getTableMapping:default": (tx, _context, args) => tableMapping(tx, namespaceOfArgument(tx, args)),
@@ -106,15 +117,15 @@ export const frontendFunctions: Readonly<Record<string, SystemFunction>> = {
     }
     return documents;
   },
-  "modules:listForAllComponents": (tx) => [[null, moduleList(tx)]],
-  "modules:list": (tx, _context, args) => {
-    namespaceOfArgument(tx, args);
-    return moduleList(tx);
-  },
-  "modules:argsValidator": (tx, _context, args) => {
-    namespaceOfArgument(tx, args);
-    return argsValidator(tx, canonicalFunctionPath(stringArgument(args, "function")));
-  },
+  "modules:listForAllComponents": (tx) => [
+    [null, moduleList(tx, rootNamespace)],
+    ...visibleComponents(tx)
+      .filter(({ value }) => value.state === "active")
+      .map(({ idText, value }): Value => [idText, moduleList(tx, codeOwnerOf(value.definitionPath))]),
+  ],
+  "modules:list": (tx, _context, args) => moduleList(tx, codeOwnerOfArgument(tx, args)),
+  "modules:argsValidator": (tx, _context, args) =>
+    argsValidator(tx, codeOwnerOfArgument(tx, args), canonicalFunctionPath(stringArgument(args, "function"))),
   "node:version": (tx) => {
     const runsInNode = readModules(tx, rootNamespace).some((row) => row.value.environment === "node");
     if (!runsInNode) return null;
@@ -159,9 +170,9 @@ function documentById(tx: Transaction, namespace: Namespace, idText: string): Va
 }
 
 /** `[modulePath, Module]` pairs; chunks under `_deps/` have no functions and are left out. */
-function moduleList(tx: Transaction): Value[] {
+function moduleList(tx: Transaction, owner: CodeOwner): Value[] {
   const sourcePackageId = readGeneration(tx);
-  const rows = readModules(tx, rootNamespace).filter((row) => !row.value.path.startsWith("_deps/"));
+  const rows = readModules(tx, owner).filter((row) => !row.value.path.startsWith("_deps/"));
   return rows.map((row): Value => {
     const { functions, httpRoutes, cronSpecs } = analysisOf(row);
     const position = (pos: { readonly start_lineno: number } | null) =>
@@ -194,8 +205,14 @@ function moduleList(tx: Transaction): Value[] {
   });
 }
 
-function argsValidator(tx: Transaction, path: string): string | null {
-  for (const row of readModules(tx, rootNamespace)) {
+/** What components took before they had `env`, as values. */
+function argumentValues(argsJson: string): Value {
+  const args = Object.entries(JSON.parse(argsJson) as Readonly<Record<string, string>>);
+  return Object.fromEntries(args.map(([name, text]) => [name, parseValue(JSON.parse(text) as JsonValue)]));
+}
+
+function argsValidator(tx: Transaction, owner: CodeOwner, path: string): string | null {
+  for (const row of readModules(tx, owner)) {
     const found = analysisOf(row).functions.find((info) => `${row.value.path}:${info.name}` === path);
     if (found !== undefined) return found.args;
   }

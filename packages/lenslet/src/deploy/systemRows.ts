@@ -3,6 +3,7 @@ import type { Table } from "../store/catalog.ts";
 import type { Namespace, StoredDocument } from "../store/store.ts";
 import {
   authTable,
+  componentDefinitionsTable,
   deploymentTable,
   environmentVariablesTable,
   fileRemovalsTable,
@@ -20,7 +21,17 @@ import { encodeKeyPart, type IndexKey, prefixEnd } from "../values/key.ts";
 import type { Value, ValueObject } from "../values/value.ts";
 
 /** System tables live in the root namespace, which is also the app's. */
-export const rootNamespace = "" as Namespace;
+export const rootNamespace = "" satisfies Namespace;
+
+/**
+ * Whose code a row of `_modules` or `_udf_config` is: the app's ("", as in its namespace), or that of a component's
+ * definition, which all its instances share.
+ */
+export type CodeOwner = "" | `definition:${string}`;
+
+export function codeOwnerOf(definitionPath: string): CodeOwner {
+  return definitionPath === "" ? "" : `definition:${definitionPath}`;
+}
 
 /** A system document: its id and its fields, whose types the server itself guarantees by being the only writer. */
 export interface SystemRow<T> {
@@ -66,6 +77,7 @@ export interface TableRow {
   readonly byCreationTime: number;
 }
 export interface ModuleRow {
+  /** A `CodeOwner`. */
   readonly namespace: string;
   readonly path: string;
   readonly environment: "isolate" | "node";
@@ -84,6 +96,7 @@ export interface AuthRow {
   readonly provider: string;
 }
 export interface UdfConfigRow {
+  /** A `CodeOwner`. */
   readonly namespace: string;
   readonly serverVersion: string;
   readonly importSeed: ArrayBuffer;
@@ -101,6 +114,11 @@ export interface FileRow {
 }
 export interface FileRemovalRow {
   readonly key: string;
+}
+export interface ComponentDefinitionRow {
+  readonly path: string;
+  /** JSON text of a DefinitionMetadata. */
+  readonly definition: string;
 }
 export interface DeploymentRow {
   readonly key: string;
@@ -123,6 +141,9 @@ export const authRows: SystemTable<AuthRow> = { definition: authTable };
 export const udfConfigRows: SystemTable<UdfConfigRow> = { definition: udfConfigTable };
 export const fileRows: SystemTable<FileRow> = { definition: filesTable };
 export const fileRemovalRows: SystemTable<FileRemovalRow> = { definition: fileRemovalsTable };
+export const componentDefinitionRows: SystemTable<ComponentDefinitionRow> = {
+  definition: componentDefinitionsTable,
+};
 export const deploymentRows: SystemTable<DeploymentRow> = { definition: deploymentTable };
 
 function tableOf(tx: Transaction, table: SystemTable<unknown>): Table {

@@ -49,6 +49,7 @@ import {
   touchesDeployment,
 } from "./deploymentLoader.ts";
 import { attributesOf, type CallContext, jobOf } from "./callContext.ts";
+import { callInto, printReference } from "./componentBorders.ts";
 import { resultOf, runFunction } from "./execution.ts";
 import type { Execution } from "./executionLog.ts";
 import { canonicalPath, inComponent, parseFunctionPath, strippedPath } from "./functionPath.ts";
@@ -317,7 +318,7 @@ export class Calls {
     const resolved = this.#resolve(call.target, call.identity, "Query");
     if (!resolved.ok) return failedBeforeRunning(resolved.failure, tx.reads);
     const { component, info } = resolved;
-    const context = this.#context(call, tx);
+    const context = this.#context(callInto(component.componentPath, call), tx);
     const startedMs = this.#options.clock.nowMs();
     const run = this.#guarded(() =>
       runFunction(context, {
@@ -361,7 +362,7 @@ export class Calls {
     { component, info }: CalledFunction,
     job: RunningJob | null,
   ): { result: FunctionResult; context: CallContext; startedMs: number } {
-    const context = this.#context(call, tx, job);
+    const context = this.#context(callInto(component.componentPath, call), tx, job);
     const startedMs = this.#options.clock.nowMs();
     const run = this.#guarded(() =>
       runFunction(context, {
@@ -513,8 +514,10 @@ export class Calls {
       };
       return { ok: true, ...resolveFunction(address, from, { deployment: this.#deployment }) };
     } catch (error) {
-      if (isDeveloperError(error)) return refused(error.message);
-      throw error;
+      if (!isDeveloperError(error)) throw error;
+      const { reference } = target;
+      const isUnresolved = error.code === "InvalidReference" && reference !== undefined;
+      return refused(isUnresolved ? `Couldn't resolve ${printReference(reference)}` : error.message);
     }
   }
 
@@ -530,6 +533,7 @@ export class Calls {
       beginMs,
       newInternalId: () => newInternalId(random, nowMs),
       readOnly,
+      ...(readOnly ? {} : { frozen: this.#deployment.unmounted }),
       ...(undo === null ? {} : { undo }),
       ...(usage === undefined ? {} : { usage }),
     });

@@ -18,10 +18,17 @@ export interface FunctionInfo {
   readonly environment: "isolate" | "node";
 }
 
-/** One component instance's code. Only the root exists for now; everything below is keyed for several. */
+/** One component instance's code; the app is the instance at "". */
 export interface ComponentCode {
   readonly componentPath: string;
   readonly namespace: Namespace;
+  readonly definitionPath: string;
+  /** False: it was unmounted. Its functions can still be run by admins and jobs, but write nothing. */
+  readonly mounted: boolean;
+  /** Component paths of what is mounted in it, by name. */
+  readonly children: ReadonlyMap<string, string>;
+  /** What it was given before components had `env`: JSON texts, by name. */
+  readonly args: Readonly<Record<string, string>>;
   readonly code: CodeVersion;
   /** By canonical path. */
   readonly functions: ReadonlyMap<string, FunctionInfo>;
@@ -36,6 +43,8 @@ export interface LoadedDeployment {
   readonly environmentVariables: Readonly<Record<string, string>>;
   /** Of the app, with what is mounted in it. */
   readonly httpRoutes: HttpRouteTree;
+  /** Of components that are not mounted any more. */
+  readonly unmounted: ReadonlySet<Namespace>;
   readonly paused: boolean;
   readonly canonicalUrls: { readonly convexCloudUrl: string; readonly convexSiteUrl: string };
 }

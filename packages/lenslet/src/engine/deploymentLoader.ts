@@ -1,12 +1,18 @@
-import { loadDeployment as loadPushed, type PushedModule } from "../deploy/loadDeployment.ts";
+import {
+  loadDeployment as loadPushed,
+  type PushedComponent,
+  type PushedModule,
+  type PushedModules,
+} from "../deploy/loadDeployment.ts";
 import { deploymentValue } from "../deploy/systemRows.ts";
 import { assert } from "../base/assert.ts";
-import type { DocumentWrite, Namespace } from "../store/store.ts";
+import type { DocumentWrite } from "../store/store.ts";
 import { indexesTable, schemasTable, systemTables, tablesTable } from "../store/systemTables.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { parseArgsValidator, parseReturnsValidator } from "../values/validator.ts";
-import type { FunctionInfo, LoadedDeployment } from "./deployment.ts";
+import type { ComponentCode, FunctionInfo, LoadedDeployment } from "./deployment.ts";
 import { canonicalPath } from "./functionPath.ts";
+import type { HttpRouteTree } from "./httpRouting.ts";
 
 /** Keys of `_deployment` documents. */
 export const pausedKey = "paused";
@@ -21,6 +27,7 @@ const deploymentTablets: ReadonlySet<number> = new Set(
         "_environment_variables",
         "_auth",
         "_components",
+        "_component_definitions",
         "_udf_config",
         "_deployment",
         "_schemas",
@@ -74,35 +81,76 @@ export function loadDeployment(tx: Transaction, options: DeploymentLoadOptions):
     CONVEX_CLOUD_URL: urls.convexCloudUrl,
     CONVEX_SITE_URL: urls.convexSiteUrl,
   });
-  const functions = new Map<string, FunctionInfo>();
-  for (const [path, module] of pushed.modules) {
-    for (const info of functionsOf(path, module)) functions.set(canonicalPath(info.path), info);
-  }
+  const components = componentsOf(pushed.components);
   return {
     version: options.version,
-    components: new Map([
-      [
-        "",
-        {
-          componentPath: "",
-          namespace: "" as Namespace,
-          code: pushed.code,
-          functions,
-          modulePaths: new Set(pushed.modules.keys()),
-        },
-      ],
-    ]),
-    httpRoutes: {
-      componentPath: "",
-      routes: pushed.modules.get("http.js")?.analysis.httpRoutes?.map(({ route }) => route) ?? null,
-      httpPrefix: pushed.definition.httpPrefix,
-      mounts: new Map(),
-    },
+    components,
+    httpRoutes: routesOf(pushed.components),
     authProviders: pushed.authProviders,
     environmentVariables: pushed.environmentVariables,
+    unmounted: new Set(
+      [...components.values()].filter(({ mounted }) => !mounted).map(({ namespace }) => namespace),
+    ),
     paused: deploymentValue(tx, pausedKey) === "true",
     canonicalUrls: urls,
   };
+}
+
+function componentsOf(pushed: readonly PushedComponent[]): ReadonlyMap<string, ComponentCode> {
+  const children = new Map(pushed.map(({ componentPath }) => [componentPath, new Map<string, string>()]));
+  for (const { componentPath, mounted } of pushed) {
+    if (componentPath === "" || !mounted) continue;
+    const slash = componentPath.lastIndexOf("/");
+    const parent = children.get(componentPath.slice(0, Math.max(0, slash)));
+    parent?.set(componentPath.slice(slash + 1), componentPath);
+  }
+  const functions = new Map<PushedModules, ReadonlyMap<string, FunctionInfo>>();
+  return new Map(
+    pushed.map((component): [string, ComponentCode] => {
+      const { componentPath, modules } = component;
+      const known = functions.get(modules) ?? allFunctions(modules);
+      functions.set(modules, known);
+      const { namespace, definitionPath, mounted, args, code } = component;
+      return [
+        componentPath,
+        {
+          componentPath,
+          namespace,
+          definitionPath,
+          mounted,
+          children: children.get(componentPath) ?? new Map(),
+          args,
+          code,
+          functions: known,
+          modulePaths: new Set(modules.keys()),
+        },
+      ];
+    }),
+  );
+}
+
+/** The HTTP routes of the app, with those of what is mounted in it. */
+function routesOf(pushed: readonly PushedComponent[]): HttpRouteTree {
+  const components = new Map(pushed.map((component) => [component.componentPath, component]));
+  const treeOf = (component: PushedComponent): HttpRouteTree => {
+    const mounts = component.mounts.flatMap(({ prefix, componentPath }): [string, HttpRouteTree][] => {
+      const child = components.get(componentPath);
+      return child === undefined || !child.mounted ? [] : [[prefix, treeOf(child)]];
+    });
+    const { componentPath, modules, httpPrefix } = component;
+    const routes = modules.get("http.js")?.analysis.httpRoutes?.map(({ route }) => route) ?? null;
+    return { componentPath, routes, httpPrefix, mounts: new Map(mounts) };
+  };
+  const [app] = pushed;
+  assert(app !== undefined, "the app is the first component");
+  return treeOf(app);
+}
+
+function allFunctions(modules: PushedModules): ReadonlyMap<string, FunctionInfo> {
+  const functions = new Map<string, FunctionInfo>();
+  for (const [path, module] of modules)
+    for (const info of functionsOf(path, module)) functions.set(canonicalPath(info.path), info);
+  return functions;
 }
 
 function functionsOf(path: string, module: PushedModule): FunctionInfo[] {

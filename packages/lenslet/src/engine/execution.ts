@@ -7,6 +7,7 @@ import { systemTimedOutText, systemTimeMsMax, userTimeMsMax } from "../runner/li
 import { DatabaseSyscalls } from "../transaction/databaseSyscalls.ts";
 import type { FunctionResult } from "./api.ts";
 import type { CallContext } from "./callContext.ts";
+import { contextInto } from "./componentBorders.ts";
 import type { ComponentCode, FunctionInfo } from "./deployment.ts";
 import { hostSyscall, type NestedCall } from "./hostSyscalls.ts";
 import { ArgumentError, isCanonicalText, parseArguments, parseReturnValue } from "./arguments.ts";
@@ -188,10 +189,8 @@ class FunctionHost implements RunHost {
         "Cross component call depth limit exceeded. Do you have an infinite loop in your app?",
       );
     }
-    const context =
-      call.udfType === "snapshotQuery"
-        ? { ...this.#context, tx: this.#context.staleSnapshot() }
-        : this.#context;
+    const crossed = contextInto(call.component, this.#run.component, this.#context);
+    const context = call.udfType === "snapshotQuery" ? { ...crossed, tx: crossed.staleSnapshot() } : crossed;
     const restoreLimits = tx.narrowLimits(call.transactionLimits ?? {});
     const savepoint = tx.savepoint();
     const startedMs = context.clock.monotonicMs();

@@ -65,6 +65,10 @@ export class FastPathTwins {
       namespace: "",
       code: this.#code,
       functions,
+      definitionPath: "",
+      mounted: true,
+      children: new Map(),
+      args: {},
       modulePaths: new Set(this.#code.modules.keys()),
     };
     const info = (udfType: "Query" | "Mutation", exportName: string): FunctionInfo => ({

@@ -3,7 +3,8 @@ import { badRequest, type LensletError } from "../base/errors.ts";
 import { makeLogLine } from "../runner/logLines.ts";
 import type { JsonObject } from "../transaction/syscallArguments.ts";
 import type { JsonValue } from "../values/json.ts";
-import { type ComponentCode, type FunctionInfo, functionOf } from "./deployment.ts";
+import { resolveChildReference, type ResolvedFunction } from "./componentBorders.ts";
+import { type ComponentCode, type FunctionInfo, functionOf, type LoadedDeployment } from "./deployment.ts";
 import type { CallContext } from "./callContext.ts";
 import { storageOps, storageSyscall, type StorageScope } from "./storageSyscalls.ts";
 import {
@@ -82,11 +83,13 @@ const handlers: Readonly<Record<string, HostSyscallHandler>> = {
     bytes.writeBigInt64LE(context.tx.snapshotTs);
     return JSON.stringify({ $integer: bytes.toString("base64") });
   },
-  "1.0/componentArgument": (_args, { component }) => {
+  "1.0/componentArgument": (args, { component }) => {
     if (component.componentPath === "") {
       throw badRequest("ComponentArgumentsInApp", "Component arguments are not available within the app");
     }
-    return "{}";
+    const name = args["name"];
+    const text = typeof name === "string" ? component.args[name] : undefined;
+    return text === undefined ? "{}" : `{"value":${text}}`;
   },
 };
 
@@ -166,7 +169,10 @@ export function resolveFunction(
 ): { component: ComponentCode; info: FunctionInfo } {
   const { name, reference, functionHandle } = address;
   if (typeof functionHandle === "string") return resolveHandle(functionHandle, context);
-  if (typeof reference === "string") return resolveReference(reference, from, missing);
+  if (typeof reference === "string") {
+    const child = resolveChildReference(reference, from, context.deployment);
+    return child ?? resolveReference(reference, from, missing);
+  }
   if (typeof name === "string") return lookUp(name, from, missing);
   throw badRequest("InvalidReference", "Missing required argument 'name'");
 }
@@ -202,10 +208,6 @@ function resolveReference(
 ): { component: ComponentCode; info: FunctionInfo } {
   const own = /^_reference\/function\/(.+)$/.exec(reference);
   if (own?.[1] !== undefined) return lookUp(own[1], from, missing);
-  const child = /^_reference\/childComponent\/([^/]+)\//.exec(reference);
-  if (child !== null) {
-    throw badRequest("InvalidReference", `Child component ${JSON.stringify(child[1])} not found`);
-  }
   throw badRequest("InvalidReference", `Couldn't resolve ${reference}`);
 }
 
@@ -216,6 +218,20 @@ function resolveReference(
 function handleId(component: ComponentCode, info: FunctionInfo): string {
   const address = `${component.componentPath}|${canonicalPath(info.path)}`;
   return createHash("sha256").update(address).digest("hex").slice(0, 32);
+}
+
+/** Every function by the id of its handle; made when the first handle is resolved after a push. */
+const handleTables = new WeakMap<LoadedDeployment, ReadonlyMap<string, ResolvedFunction>>();
+
+function handlesOf(deployment: LoadedDeployment): ReadonlyMap<string, ResolvedFunction> {
+  const known = handleTables.get(deployment);
+  if (known !== undefined) return known;
+  const handles = new Map<string, ResolvedFunction>();
+  for (const component of deployment.components.values())
+    for (const info of component.functions.values())
+      handles.set(handleId(component, info), { component, info });
+  handleTables.set(deployment, handles);
+  return handles;
 }
 
 /** `1.0/createFunctionHandle` as seen from a component: the handle's text. */
@@ -232,10 +248,7 @@ export function handleOf(
 function resolveHandle(handle: string, context: Pick<CallContext, "deployment">) {
   const id = /^function:\/\/([^#;]+)/.exec(handle)?.[1];
   if (id === undefined) throw badRequest("InvalidFunctionHandle", `Invalid function handle ${handle}`);
-  for (const component of context.deployment.components.values()) {
-    for (const info of component.functions.values()) {
-      if (handleId(component, info) === id) return { component, info };
-    }
-  }
+  const found = handlesOf(context.deployment).get(id);
+  if (found !== undefined) return found;
   throw badRequest("FunctionHandleNotFound", "Function handle not found");
 }

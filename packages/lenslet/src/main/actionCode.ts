@@ -2,8 +2,8 @@ import type { EngineApi } from "../engine/api.ts";
 import type { CodeVersionJson } from "../engine/systemOperations.ts";
 import type { HostCode, HostKind } from "../runner/actionHost/messages.ts";
 
-/** Code versions kept on this thread; each may be several megabytes. */
-const codesMax = 4;
+/** Code versions kept on this thread; each may be several megabytes. Every component definition has its own. */
+const codesMax = 64;
 
 /** The code that actions run, as the engine has it, fetched once for each version. */
 export class ActionCode {

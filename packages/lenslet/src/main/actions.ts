@@ -10,6 +10,7 @@ import type {
   PreparedAction,
 } from "../engine/api.ts";
 import { ArgumentError, parseReturnValue } from "../engine/arguments.ts";
+import { callInto } from "../engine/componentBorders.ts";
 import { parseFunctionPath, strippedPath } from "../engine/functionPath.ts";
 import type { ReturnCheck } from "../engine/systemOperations.ts";
 import type { ActionOutcome, HostCode } from "../runner/actionHost/messages.ts";
@@ -134,12 +135,13 @@ class Actions implements ActionRunner {
     return this.#counted(async () => {
       const prepared = await this.#prepare(call);
       if ("error" in prepared) return failed(prepared.error.message);
+      const callee = callInto(prepared.action.componentPath, call);
       // A callee must not wait for its caller's place.
-      if (parentExecutionId !== null) return await this.#execute(call, prepared, parentExecutionId);
+      if (parentExecutionId !== null) return await this.#execute(callee, prepared, parentExecutionId);
       const admission = this.#admissions[prepared.action.environment];
       await admission.enter();
       try {
-        return await this.#execute(call, prepared, null);
+        return await this.#execute(callee, prepared, null);
       } finally {
         admission.leave();
       }

@@ -133,6 +133,7 @@ describe("system tables", () => {
       ["_scheduled_jobs", 534, 220],
       ["_files", 537, 250],
       ["_file_removals", 538, 260],
+      ["_component_definitions", 540, 280],
     ]);
   });
 });

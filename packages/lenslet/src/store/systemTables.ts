@@ -61,7 +61,10 @@ export const modulesTable = define(516, "_modules", { by_path: ["namespace", "pa
 export const environmentVariablesTable = define(517, "_environment_variables", { by_name: ["name"] });
 /** `{provider: <AuthInfo JSON text>}`. */
 export const authTable = define(518, "_auth");
-/** One document for each mounted component; its id text is the component's namespace. */
+/**
+ * `{path, state, definitionPath, args, env, httpPrefix}`: one document for each component that is or was mounted; its id
+ * text is the component's namespace.
+ */
 export const componentsTable = define(519, "_components");
 /** `{namespace, serverVersion, importSeed, importTimestampMs, nodeVersion}`. */
 export const udfConfigTable = define(520, "_udf_config");
@@ -102,6 +105,9 @@ export const publicSystemTables: ReadonlyMap<number, string> = new Map(
   [storageTable, scheduledFunctionsTable].map(({ number, name }) => [number, name]),
 );
 
+/** `{path, definition: <JSON text>}`: convex.config.ts of each component that is mounted, evaluated. */
+export const componentDefinitionsTable = define(540, "_component_definitions");
+
 export const systemTables: readonly SystemTableDefinition[] = [
   tablesTable,
   indexesTable,
@@ -119,4 +125,5 @@ export const systemTables: readonly SystemTableDefinition[] = [
   jobQueueTable,
   filesTable,
   fileRemovalsTable,
+  componentDefinitionsTable,
 ];

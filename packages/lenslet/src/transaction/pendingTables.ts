@@ -69,6 +69,15 @@ export class PendingTables implements Catalog {
     const taken = new Set(existing.map((table) => table.number));
     let number = firstUserTableNumber;
     while (taken.has(number)) number += 1;
+    return this.#table(namespace, name, number, false);
+  }
+
+  /** A namespace's own system table, with the number it has in every namespace; exists only after `add`. */
+  prepareSystem(namespace: Namespace, name: string, number: number): Table {
+    return this.#table(namespace, name, number, true);
+  }
+
+  #table(namespace: Namespace, name: string, number: number, system: boolean): Table {
     const tablet = this.nextPhysicalId();
     const index = (indexName: string, fields: string[][]): DatabaseIndex => ({
       id: this.nextPhysicalId(),
@@ -90,7 +99,7 @@ export class PendingTables implements Catalog {
       indexes: [byId, byCreationTime],
       searchIndexes: [],
       vectorIndexes: [],
-      system: false,
+      system,
     };
   }
 

@@ -49,6 +49,8 @@ export interface TransactionOptions {
   readonly limits?: Partial<TransactionLimits>;
   /** Counters shared with another transaction of the same call; then `limits` is not looked at. */
   readonly usage?: TransactionUsage;
+  /** Namespaces whose user tables may not be written: those of unmounted components. */
+  readonly frozen?: ReadonlySet<Namespace>;
   /** Commits to look behind, newest first: the transaction reads the snapshot before them. Needs `readOnly`. */
   readonly undo?: readonly (readonly DocumentWrite[])[];
 }
@@ -70,6 +72,7 @@ export interface SchemaViolation {
 
 const wholeIndex: KeyInterval = { lower: "", upper: null };
 const unresolvedCommitTs = '{"$commitTs":null}';
+const noNamespaces: ReadonlySet<Namespace> = new Set();
 const noRows: RowSource = () => [];
 
 /** The name of the system table with this number if functions may read it, else null. */
@@ -99,6 +102,7 @@ export class Transaction {
   readonly #pending = new PendingWrites();
   #undoCommits: readonly (readonly DocumentWrite[])[];
   #undo: UndoOverlay | null;
+  readonly #frozen: ReadonlySet<Namespace>;
   #documentWarnings: UsageWarning[] = [];
   #violation: SchemaViolation | null = null;
   #nextCreationTime: number;
@@ -114,6 +118,7 @@ export class Transaction {
     this.#tables = new PendingTables(options.catalog);
     this.#newInternalId = options.newInternalId;
     this.#undoCommits = undo;
+    this.#frozen = options.frozen ?? noNamespaces;
     this.#undo = undo.length === 0 ? null : new UndoOverlay(undo);
     this.#nextCreationTime = options.beginMs;
     this.#nextSystemCreationTime = options.beginMs;
@@ -248,6 +253,12 @@ export class Transaction {
     );
   }
 
+  /** Creates a component's own table of the public system tables, see `publicSystemTables`. It has no indexes yet. */
+  createSystemTable(namespace: Namespace, name: string, number: number): Table {
+    this.#checkWritable();
+    return this.#createTable(this.#tables.prepareSystem(namespace, name, number));
+  }
+
   /**
    * Inserts a document and returns its id text; a missing user table is created. Throws InvalidIdError,
    * InvalidCreationTimeError, InvalidDocumentError, SchemaEnforcementError, ValueTooLargeError and write limits;
@@ -288,6 +299,7 @@ export class Transaction {
   /** Returns the deleted document. Throws NonexistentDocument and write limits. */
   delete(table: Table, id: InternalId): StoredDocument {
     const before = this.#existing(table, id, "Delete");
+    this.#checkMounted(table);
     if (table.system) this.usage.countSystemWrite(0);
     else this.usage.countWrite(0);
     this.#pending.set(table, id, encodeId(table.number, id), before, null);
@@ -449,6 +461,7 @@ export class Transaction {
       this.usage.countSystemWrite(document.size);
       return;
     }
+    this.#checkMounted(table);
     const { namespace, name } = table;
     const ids =
       newTable === null ? this.idContext(namespace) : withTable(this.idContext(namespace), newTable);
@@ -468,6 +481,15 @@ export class Transaction {
       const error = `New document in table "${name}" does not match the schema: ${pushed}`;
       this.#violation = { namespace, tableName: name, error };
     }
+  }
+
+  /** The server's own tables are written all the same: a job of an unmounted component fails, and is marked so. */
+  #checkMounted({ namespace, system }: Table): void {
+    if (system || !this.#frozen.has(namespace)) return;
+    throw badRequest(
+      "UnmountedComponent",
+      "Cannot perform write operations in an unmounted component. Make sure your component is installed in your `convex.config.ts` file.",
+    );
   }
 
   #checkWritable(): void {

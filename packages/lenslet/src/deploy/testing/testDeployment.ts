@@ -74,5 +74,6 @@ export function schemaOnly(schema: unknown): Analysis {
     schema: schema === null ? null : parseSchemaJson(schema),
     auth: [],
     modules: {},
+    components: {},
   };
 }

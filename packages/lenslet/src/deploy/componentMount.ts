@@ -1,15 +1,25 @@
 import { badRequest } from "../base/errors.ts";
-import { publicSystemTables, systemTables } from "../store/systemTables.ts";
+import { rootTable, scanPrefix } from "../jobs/systemScan.ts";
+import {
+  cronJobLogsTable,
+  cronJobsTable,
+  jobQueueTable,
+  publicSystemTables,
+  systemTables,
+} from "../store/systemTables.ts";
 import type { Namespace } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { componentRows, readComponents, type ComponentRow } from "./componentRows.ts";
 import type { ComponentInstance } from "./componentTree.ts";
 import {
   deleteRow,
+  fileRemovalRows,
+  fileRows,
   indexRows,
   insertRow,
   replaceRow,
   rootNamespace,
+  rowsMatching,
   rowsOf,
   schemaRows,
   tableRows,
@@ -132,12 +142,27 @@ export function deleteComponent(tx: Transaction, componentId: string): void {
   deleteInstance(tx, row);
 }
 
+/** The server's tables about jobs and crons, each with an index that starts with the namespace. */
+const tablesOfJobs = [
+  [jobQueueTable, "by_namespace"],
+  [cronJobsTable, "by_name"],
+  [cronJobLogsTable, "by_name"],
+] as const;
+
 interface NamespacedRow {
   readonly namespace: string;
 }
 
 function deleteInstance(tx: Transaction, row: SystemRow<ComponentRow>): void {
   const namespace = row.idText;
+  for (const file of [...rowsMatching(tx, fileRows, "by_storage_id", [namespace])]) {
+    deleteRow(tx, fileRows, file.id);
+    insertRow(tx, fileRemovalRows, { key: file.value.key });
+  }
+  for (const [definition, indexName] of tablesOfJobs) {
+    const table = rootTable(tx, definition);
+    for (const { id } of [...scanPrefix(tx, definition, indexName, [namespace])]) tx.delete(table, id);
+  }
   for (const table of [indexRows, tableRows, schemaRows] as readonly SystemTable<NamespacedRow>[]) {
     for (const { id, value } of rowsOf(tx, table))
       if (value.namespace === namespace) deleteRow(tx, table, id);

@@ -1,6 +1,7 @@
 import { badRequest } from "../base/errors.ts";
 import type { Namespace } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
+import { isSystemTableName } from "../values/names.ts";
 import type { Validator } from "../values/validator.ts";
 import { activeSchema } from "./schemaState.ts";
 import { deleteRow, indexRows, rowsOf, tableRows } from "./systemRows.ts";
@@ -29,7 +30,7 @@ export function checkTableDeletion(tx: Transaction, namespace: Namespace, names:
 export function deleteTables(tx: Transaction, namespace: Namespace, names: readonly string[]): void {
   checkTableDeletion(tx, namespace, names);
   const isOf = (row: { readonly namespace: string }, name: string) =>
-    row.namespace === namespace && names.includes(name);
+    row.namespace === namespace && names.includes(name) && !isSystemTableName(name);
   for (const row of rowsOf(tx, indexRows)) {
     if (isOf(row.value, row.value.table)) deleteRow(tx, indexRows, row.id);
   }

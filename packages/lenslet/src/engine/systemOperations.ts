@@ -3,6 +3,7 @@ import { badRequest } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { Analysis, AnalysisRequest, AuthAnalysisResult } from "../deploy/analysisTypes.ts";
+import { deleteComponent } from "../deploy/componentMount.ts";
 import { namespaceOfId } from "../deploy/componentRows.ts";
 import { commitEnvironmentVariables, prepareAuthAnalysis } from "../deploy/authReevaluation.ts";
 import { evaluateSchema } from "../deploy/evaluateSchema.ts";
@@ -17,6 +18,7 @@ import {
   waitForSchemaState,
 } from "../deploy/push.ts";
 import { type PushRequest, parsePushRequest } from "../deploy/pushRequest.ts";
+import { dropUnusedDefinitions } from "../deploy/pushedModules.ts";
 import { setDeploymentValue } from "../deploy/systemRows.ts";
 import { deleteTables } from "../deploy/tableDeletion.ts";
 import { syncCrons } from "../jobs/crons.ts";
@@ -111,6 +113,11 @@ const operations: Readonly<Record<string, Operation>> = {
   "admin.deleteTables": (args, { tx }) => {
     const { tableNames } = z.object({ tableNames: z.array(z.string()) }).parse(args);
     deleteTables(tx, namespaceOf(tx, args), tableNames);
+  },
+  "admin.deleteComponent": (args, { tx }) => {
+    const { componentId } = z.object({ componentId: z.string() }).parse(args);
+    deleteComponent(tx, componentId);
+    dropUnusedDefinitions(tx);
   },
   "code.load": (args, { deployment }): CodeVersionJson => {
     const { componentPath } = z.object({ componentPath: z.string() }).parse(args);

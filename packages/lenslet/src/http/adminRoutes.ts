@@ -1,4 +1,5 @@
 import {
+  deleteComponentSchema,
   deleteTablesSchema,
   functionBodyBytesMax,
   operationNames,
@@ -33,6 +34,7 @@ export function addAdminRoutes(router: Router): void {
     await readFromEngine(exchange, "admin.indexes", exchange.query.get("componentId"));
   });
   router.add("POST", "/api/delete_tables", deleteTables);
+  router.add("POST", "/api/delete_component", deleteComponent);
 }
 
 async function readFromEngine(
@@ -49,6 +51,13 @@ async function deleteTables(exchange: Exchange): Promise<void> {
   const body = parseBody(deleteTablesSchema, await exchange.json(plainBodyBytesMax));
   const args = { tableNames: body.tableNames, componentId: body.componentId ?? null };
   await exchange.options.engine.system("admin.deleteTables", JSON.stringify(args));
+  exchange.sendEmpty();
+}
+
+async function deleteComponent(exchange: Exchange): Promise<void> {
+  await exchange.admin();
+  const { componentId } = parseBody(deleteComponentSchema, await exchange.json(plainBodyBytesMax));
+  await exchange.options.engine.system("admin.deleteComponent", JSON.stringify({ componentId }));
   exchange.sendEmpty();
 }
 

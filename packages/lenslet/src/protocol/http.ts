@@ -94,6 +94,8 @@ export const canonicalUrlUpdateSchema = z.object({
   url: z.string().nullish(),
 });
 
+export const deleteComponentSchema = z.object({ componentId: z.string() });
+
 export const deleteTablesSchema = z.object({
   tableNames: z.array(z.string()),
   componentId: z.string().nullish(),

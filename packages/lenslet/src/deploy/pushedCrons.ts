@@ -1,16 +1,24 @@
 import type { Namespace } from "../store/store.ts";
 import type { PushedCrons } from "../jobs/crons.ts";
 import type { Transaction } from "../transaction/transaction.ts";
+import { visibleComponents } from "./componentRows.ts";
 import { analysisOf, readModules } from "./configuration.ts";
-import { rootNamespace } from "./systemRows.ts";
+import { codeOwnerOf, rootNamespace, type CodeOwner } from "./systemRows.ts";
 
 /** The crons of every mounted component, as the pushed code declares them. */
 export function pushedCrons(tx: Transaction): ReadonlyMap<Namespace, PushedCrons> {
-  return new Map([[rootNamespace, { componentPath: "", crons: cronsIn(tx, rootNamespace) }]]);
+  const mounted = visibleComponents(tx).filter(({ value }) => value.state === "active");
+  return new Map([
+    [rootNamespace, { componentPath: "", crons: cronsIn(tx, "") }],
+    ...mounted.map(({ idText, value }): [Namespace, PushedCrons] => [
+      idText,
+      { componentPath: value.path, crons: cronsIn(tx, codeOwnerOf(value.definitionPath)) },
+    ]),
+  ]);
 }
 
-function cronsIn(tx: Transaction, codeNamespace: Namespace): PushedCrons["crons"] {
-  const row = readModules(tx, codeNamespace).find(({ value }) => value.path === "crons.js");
+function cronsIn(tx: Transaction, owner: CodeOwner): PushedCrons["crons"] {
+  const row = readModules(tx, owner).find(({ value }) => value.path === "crons.js");
   const specs = row === undefined ? [] : (analysisOf(row).cronSpecs ?? []);
   return specs.map(({ identifier, spec }) => ({
     name: identifier,

@@ -155,13 +155,16 @@ interface NamespacedRow {
 
 function deleteInstance(tx: Transaction, row: SystemRow<ComponentRow>): void {
   const namespace = row.idText;
-  for (const file of [...rowsMatching(tx, fileRows, "by_storage_id", [namespace])]) {
+  // Read first, then delete: nothing is removed under a scan.
+  const files = [...rowsMatching(tx, fileRows, "by_storage_id", [namespace])];
+  for (const file of files) {
     deleteRow(tx, fileRows, file.id);
     insertRow(tx, fileRemovalRows, { key: file.value.key });
   }
   for (const [definition, indexName] of tablesOfJobs) {
     const table = rootTable(tx, definition);
-    for (const { id } of [...scanPrefix(tx, definition, indexName, [namespace])]) tx.delete(table, id);
+    const documents = [...scanPrefix(tx, definition, indexName, [namespace])];
+    for (const { id } of documents) tx.delete(table, id);
   }
   for (const table of [indexRows, tableRows, schemaRows] as readonly SystemTable<NamespacedRow>[]) {
     for (const { id, value } of rowsOf(tx, table))

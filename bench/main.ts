@@ -6,15 +6,24 @@ import { type Bench, createBench } from "./systems/context.ts";
 import { runFanout } from "./workloads/fanout.ts";
 import { runObserve } from "./workloads/observe.ts";
 import type { Section, WorkloadReport } from "./workloads/report.ts";
+import { runInsert, runQuery } from "./workloads/requests.ts";
 import { runTransfer } from "./workloads/transfer.ts";
 
 const workloads: Readonly<Record<WorkloadName, (bench: Bench) => Promise<WorkloadReport>>> = {
   W1: runTransfer,
+  W2: runQuery,
+  W3: runInsert,
   W4: runObserve,
   W5: runFanout,
 };
 
-const titles: Readonly<Record<WorkloadName, string>> = { W1: "transfer", W4: "observe", W5: "fan-out" };
+const titles: Readonly<Record<WorkloadName, string>> = {
+  W1: "transfer",
+  W2: "indexed query",
+  W3: "insert",
+  W4: "observe",
+  W5: "fan-out",
+};
 
 process.exitCode = await main(process.argv.slice(2));
 

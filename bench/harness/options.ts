@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 
-export const workloadNames = ["W1", "W4", "W5"] as const;
+export const workloadNames = ["W1", "W2", "W3", "W4", "W5"] as const;
 export type WorkloadName = (typeof workloadNames)[number];
 
 /** What one run of the bench does, as given on the command line. */
@@ -21,15 +21,18 @@ export interface Options {
   readonly clients: number;
   readonly inFlight: readonly number[];
   readonly alphas: readonly number[];
+  readonly rows: readonly number[];
   readonly rates: readonly number[];
   readonly subscribers: readonly number[];
 }
 
 export class UsageError extends Error {}
 
-export const usage = `npm run bench -- [W1 W4 W5] [options]
+export const usage = `npm run bench -- [W1 W2 W3 W4 W5] [options]
 
   W1  transfer       two accounts, read through an index and patched, in one transaction
+  W2  indexed query  ten rows of one of 50 channels, from a number on, by an index
+  W3  insert         one row into a table with two indexes
   W4  observe        insert a row, time until a subscriber sees it
   W5  fan-out        insert a row, time until all subscribers have seen it
 
@@ -44,6 +47,7 @@ export const usage = `npm run bench -- [W1 W4 W5] [options]
   --clients N        W1: clients (64)
   --in-flight A,B    W1: unanswered requests per client (1,40)
   --alpha A,B        W1: exponents of the Zipf distribution (0,1.5)
+  --rows A,B         W2: rows of the table (500,100000)
   --rates A,B        W5: writes per second (1,10,100)
   --subscribers A,B  W5: subscribers of the one query (10,100,1000,10000)`;
 
@@ -68,6 +72,7 @@ export function parseOptions(argv: readonly string[]): Options {
     clients: wholeNumber("--clients", values.clients),
     inFlight: words(values["in-flight"]).map((word) => wholeNumber("--in-flight", word)),
     alphas: words(values.alpha).map((word) => numberAtLeast("--alpha", word, 0)),
+    rows: words(values.rows).map((word) => wholeNumber("--rows", word)),
     rates: words(values.rates).map((word) => positive("--rates", word)),
     subscribers: words(values.subscribers).map((word) => wholeNumber("--subscribers", word)),
   };
@@ -90,6 +95,7 @@ function parse(argv: readonly string[]) {
         clients: { type: "string", default: "64" },
         "in-flight": { type: "string", default: "1,40" },
         alpha: { type: "string", default: "0,1.5" },
+        rows: { type: "string", default: "500,100000" },
         rates: { type: "string", default: "1,10,100" },
         subscribers: { type: "string", default: "10,100,1000,10000" },
       },

@@ -3,6 +3,13 @@ import { v } from "convex/values";
 
 const schema = defineSchema({
   accounts: defineTable({ number: v.number(), balance: v.number() }).index("by_number", ["number"]),
+  events: defineTable({ channel: v.string(), rand: v.number(), body: v.string() })
+    .index("by_channel", ["channel", "rand"])
+    .index("by_rand", ["rand"]),
+  searchable: defineTable({ channel: v.string(), rand: v.number(), body: v.string() })
+    .index("by_channel", ["channel", "rand"])
+    .index("by_rand", ["rand"])
+    .searchIndex("search_body", { searchField: "body", filterFields: ["channel"] }),
   messages: defineTable({ channel: v.string(), seq: v.number(), body: v.string() }).index("by_channel", [
     "channel",
   ]),

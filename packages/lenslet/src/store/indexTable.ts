@@ -2,7 +2,13 @@ import type { InternalId } from "../values/id.ts";
 import type { IndexKey } from "../values/key.ts";
 import { keyToBytes, prefixEnd } from "../values/key.ts";
 import { KeyScan } from "./keyScan.ts";
-import { type IndexEntry, type LookupBudget, LookupCache, lookupEntriesMax } from "./lookupCache.ts";
+import {
+  type IndexEntry,
+  type LookupBudget,
+  keyTailBytes,
+  LookupCache,
+  lookupEntriesMax,
+} from "./lookupCache.ts";
 import { type SqliteDatabase, Statement } from "./sqliteDatabase.ts";
 import type { IndexId, TabletId } from "./store.ts";
 import type { WriteBuffer } from "./writeBuffer.ts";
@@ -25,6 +31,7 @@ export class IndexTable {
   readonly #pending = new Map<IndexKey, PendingKey>();
   readonly #scan: KeyScan;
   readonly #lookups: LookupCache;
+  readonly #fitsLookups: () => boolean;
   readonly #insertMany: Statement;
   readonly #insertOne: Statement;
   readonly #remove: Statement;
@@ -35,7 +42,9 @@ export class IndexTable {
     lookups: LookupBudget,
     id: IndexId,
     tablet: TabletId,
+    rows: () => number,
   ) {
+    this.#fitsLookups = () => lookups.holds(rows());
     this.#lookups = new LookupCache(lookups);
     this.id = id;
     this.tablet = tablet;
@@ -88,14 +97,18 @@ export class IndexTable {
     const known = this.#lookups.get(prefix);
     if (known !== undefined) return firstOf(known, order, limit);
     const wanted = Math.max(limit, lookupEntriesMax + 1);
-    const entries = this.keys(prefix, prefixEnd(prefix), order, wanted).map((key) => ({
-      key,
-      id: ownId(key),
-    }));
+    const entries = this.keys(prefix, prefixEnd(prefix), order, wanted).map(entryOf);
     if (entries.length < wanted) {
       this.#lookups.offer(prefix, order === "asc" ? entries : entries.toReversed());
+      if (entries[0]?.key.length === prefix.length + keyTailBytes && this.#fitsLookups())
+        this.#readOn(prefix);
     }
     return entries.length > limit ? entries.slice(0, limit) : entries;
+  }
+
+  /** Fetches what comes next in the index: all of it will have its place, and many at once cost little more than one. */
+  #readOn(prefix: IndexKey): void {
+    this.#lookups.offerRun(this.#scan.keys(prefixEnd(prefix) ?? "", null, "asc", readOnKeys).map(entryOf));
   }
 
   /** The index is dropped. */
@@ -129,6 +142,11 @@ export class IndexTable {
 }
 
 const idBytes = 16;
+const readOnKeys = 33;
+
+function entryOf(key: IndexKey): IndexEntry {
+  return { key, id: ownId(key) };
+}
 
 /** A slice would keep the whole key alive, and its hash would be computed at each use. */
 function ownId(key: IndexKey): InternalId {

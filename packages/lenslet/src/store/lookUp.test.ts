@@ -119,6 +119,21 @@ describe("lookUp", () => {
   });
 });
 
+describe("reading on", () => {
+  it("keeps the answers of what follows, but for the last kind, which may be cut", () => {
+    const cache = new LookupCache(new LookupBudget(1_000_000));
+    const tail = (n: number) => String(n).padStart(25, "0");
+    const run = ["a", "b", "b", "c"].map((prefix, n) => ({ key: prefix + tail(n), id: idOf(n) }));
+    cache.offerRun(run);
+    expect(["a", "b", "c"].map((prefix) => cache.get(prefix)?.length)).toEqual([1, 2, undefined]);
+  });
+
+  it("is done while the whole index would fit", () => {
+    const budget = new LookupBudget(100_000);
+    expect([budget.holds(100), budget.holds(1000)]).toEqual([true, false]);
+  });
+});
+
 describe("LookupCache", () => {
   const entries = (prefix: string, count: number) =>
     Array.from({ length: count }, (_, n) => ({

@@ -14,6 +14,11 @@ export const lookupEntriesMax = 16;
 /** Measured: a Map entry with its array, and per index entry an object with two strings. */
 const heapBytesPerLookup = 150;
 const heapBytesPerEntry = 160;
+const usualPrefixLength = 10;
+
+function prefixOf({ key }: IndexEntry): IndexKey {
+  return key.slice(0, -keyTailBytes);
+}
 
 /** What all indexes of a store may keep together. */
 export class LookupBudget {
@@ -31,6 +36,13 @@ export class LookupBudget {
 
   remove(cache: LookupCache): void {
     this.#caches.delete(cache);
+  }
+
+  /** Whether the answers for an index of `rows` entries with fields of their own would all stay. */
+  holds(rows: number): boolean {
+    return (
+      rows * (heapBytesPerLookup + heapBytesPerEntry + 2 * usualPrefixLength) <= this.#generationBytesMax
+    );
   }
 
   /** False: too large. May age all caches, which makes room. */
@@ -77,7 +89,18 @@ export class LookupCache {
   offer(prefix: IndexKey, entries: readonly IndexEntry[]): void {
     if (entries.length === 0 || entries.length > lookupEntriesMax) return;
     for (const { key } of entries) if (key.length !== prefix.length + keyTailBytes) return;
-    this.#put(prefix, entries);
+    if (!this.#young.has(prefix)) this.#put(prefix, entries);
+  }
+
+  /** `run`: entries that follow each other, from the first of its kind on; of the last kind there may be more. */
+  offerRun(run: readonly IndexEntry[]): void {
+    let begin = 0;
+    for (let i = 1; i < run.length; i++) {
+      const prefix = prefixOf(run[begin] as IndexEntry);
+      if (prefixOf(run[i] as IndexEntry) === prefix) continue;
+      this.offer(prefix, run.slice(begin, i));
+      begin = i;
+    }
   }
 
   /** An entry with this key has come or gone. */

@@ -30,7 +30,7 @@ export const defaultCacheBytesMax = 128 * 1024 * 1024;
 /** How long opening waits for another process to let go of the file, as when a server is restarted. */
 export const defaultLockWaitMs = 2000;
 
-export const defaultLookupBytesMax = 64 * 1024 * 1024;
+export const defaultLookupBytesMax = 96 * 1024 * 1024;
 
 export interface SqliteStoreOptions {
   /** Heap for answers of `lookUp`. */
@@ -442,7 +442,17 @@ class OpenSqliteStore implements SqliteStore {
   }
 
   #addIndex(index: IndexId, tablet: TabletId): void {
-    this.#indexes.set(index, new IndexTable(this.#database, this.#buffer, this.#lookups, index, tablet));
+    this.#indexes.set(
+      index,
+      new IndexTable(
+        this.#database,
+        this.#buffer,
+        this.#lookups,
+        index,
+        tablet,
+        () => this.#tables.get(tablet)?.count ?? 0,
+      ),
+    );
   }
 
   #addSearchIndex(index: IndexId, tablet: TabletId, state: string): void {

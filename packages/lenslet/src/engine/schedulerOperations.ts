@@ -3,19 +3,26 @@ import { badRequest } from "../base/errors.ts";
 import { failInterruptedCrons, findCron, finishCron, requeueCron, waitingCrons } from "../jobs/crons.ts";
 import { earlier } from "../jobs/dueTimes.ts";
 import {
+  cancelJob,
+  deleteJob,
   expireJobs,
   failInterruptedActions,
   findJob,
   finishJob,
   jobIdText,
   jobsInLane,
+  jobsOfNamespace,
   requeueAction,
+  take,
   type WaitingLane,
 } from "../jobs/jobQueue.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import type { JsonObject } from "../transaction/syscallArguments.ts";
-import { decodeId } from "../values/id.ts";
+import { decodeId, tryDecodeId } from "../values/id.ts";
+import { namespaceOfId } from "../deploy/componentRows.ts";
+import { scheduledFunctionsTable } from "../store/systemTables.ts";
 import type { JobRef } from "./api.ts";
+import { canonicalPath, type FunctionPath, parseFunctionPath } from "./functionPath.ts";
 import { findCallee } from "./jobCalls.ts";
 import { resolveFunction } from "./hostSyscalls.ts";
 import { cancel, schedule, type SchedulingScope } from "./scheduling.ts";
@@ -26,6 +33,8 @@ import type { Clock } from "../base/clock.ts";
 export const dueJobsMax = 1000;
 /** Jobs that one slice of cleaning up touches. */
 export const sliceJobsMax = 256;
+/** limits.md #98 */
+export const cancelJobsMax = 1000;
 
 /** Something that waits to be run. */
 export interface DueJob {
@@ -67,6 +76,16 @@ const ended = z.object({
   ]),
 });
 
+const cancelFilter = z.object({
+  componentId: z.string().nullable(),
+  componentPath: z.string().nullable(),
+  udfPath: z.string().nullable(),
+  startMs: z.number().nullable(),
+  endMs: z.number().nullable(),
+  /** "": from the beginning. */
+  behind: z.string(),
+});
+
 /** What the scheduler (net thread) and actions ask of the engine about scheduled functions. */
 export const schedulerOperations: Readonly<Record<string, (args: unknown, scope: Scope) => unknown>> = {
   "scheduler.schedule": (args, scope) => {
@@ -104,8 +123,57 @@ export const schedulerOperations: Readonly<Record<string, (args: unknown, scope:
     failInterruptedCrons(tx, clock.nowMs());
     return failInterruptedActions(tx, sliceJobsMax, clock.nowMs()) === sliceJobsMax;
   },
+  "scheduler.cancelOne": (args, { tx, clock }) => {
+    const { id, componentId } = z.object({ id: z.string(), componentId: z.string().nullable() }).parse(args);
+    const decoded = tryDecodeId(id);
+    if (decoded === null || decoded.tableNumber !== scheduledFunctionsTable.number) {
+      throw badRequest("InvalidId", `${JSON.stringify(id)} is not the id of a scheduled function.`);
+    }
+    cancelJob(tx, namespaceOfId(tx, componentId), decoded.id, clock.nowMs());
+    return null;
+  },
+  /** Returns where to go on, or null. */
+  "scheduler.cancelAll": (args, { tx, clock }) => cancelSlice(tx, cancelFilter.parse(args), clock.nowMs()),
+  /** Returns whether there is more to do. */
+  "scheduler.deleteAll": (args, { tx }) => {
+    const { componentId } = z.object({ componentId: z.string().nullable() }).parse(args);
+    const namespace = namespaceOfId(tx, componentId);
+    const open = take(jobsOfNamespace(tx, namespace, true, null), sliceJobsMax);
+    const ended = take(jobsOfNamespace(tx, namespace, false, null), sliceJobsMax - open.length);
+    for (const { job } of [...open, ...ended]) deleteJob(tx, job);
+    return open.length + ended.length === sliceJobsMax;
+  },
   "scheduler.expire": (_args, { tx, clock }) => expireJobs(tx, sliceJobsMax, clock.nowMs()) === sliceJobsMax,
 };
+
+/** Cancels up to a slice of those that pass the filter, in the order of their times. */
+function cancelSlice(tx: Transaction, filter: z.infer<typeof cancelFilter>, nowMs: number): string | null {
+  const { componentId, componentPath, startMs, endMs } = filter;
+  const udfPath = filter.udfPath === null ? null : canonicalPath(pathOfFilter(filter.udfPath));
+  const namespace = namespaceOfId(tx, componentId);
+  const behind = filter.behind === "" ? null : Buffer.from(filter.behind, "base64").toString("latin1");
+  const looked = take(jobsOfNamespace(tx, namespace, true, behind), cancelJobsMax);
+  for (const { job } of looked) {
+    const { row } = job;
+    const wanted =
+      (udfPath === null || row.udfPath === udfPath) &&
+      (componentPath === null || row.componentPath === componentPath) &&
+      (startMs === null || row.dueMs >= startMs) &&
+      (endMs === null || row.dueMs < endMs);
+    if (wanted) finishJob(tx, job, { kind: "canceled" }, nowMs);
+  }
+  const last = looked.length < cancelJobsMax ? undefined : looked.at(-1);
+  return last === undefined ? null : Buffer.from(last.key, "latin1").toString("base64");
+}
+
+function pathOfFilter(text: string): FunctionPath {
+  try {
+    return parseFunctionPath(text);
+  } catch {
+    // The platform's spelling.
+    throw badRequest("InvaildUdfPath", `${JSON.stringify(text)} is not the path of a function.`);
+  }
+}
 
 function schedulingScope(
   call: z.infer<typeof actionCall>,

@@ -13,6 +13,7 @@ import { addPlatformRoutes } from "./platformRoutes.ts";
 import { addPushRoutes } from "./pushRoutes.ts";
 import { RequestIds } from "./requestIds.ts";
 import { Router } from "./router.ts";
+import { addScheduleRoutes } from "./scheduleRoutes.ts";
 import { addStorageRoutes } from "./storageRoutes.ts";
 import type { HttpHandlerOptions } from "./services.ts";
 
@@ -45,6 +46,7 @@ export function createHttpHandlers(options: HttpHandlerOptions): HttpHandlers {
   addLogRoutes(router);
   addMetricRoutes(router);
   addAdminRoutes(router);
+  addScheduleRoutes(router);
   addStorageRoutes(router);
   addLaterRoutes(router);
   const state: ServerState = {

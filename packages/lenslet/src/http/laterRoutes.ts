@@ -19,7 +19,4 @@ export function addLaterRoutes(router: Router): void {
   add("/api/v1/data/", "Data sync");
   add("/api/streaming_import/", "Streaming import");
   add("/api/app_metrics/", "This metric");
-  add("/api/delete_scheduled_functions_table", "Clearing the scheduled functions");
-  add("/api/cancel_job", "Cancelling a scheduled function over HTTP");
-  add("/api/cancel_all_jobs", "Cancelling scheduled functions over HTTP");
 }

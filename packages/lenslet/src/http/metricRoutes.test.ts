@@ -126,9 +126,14 @@ describe("the dashboard's metrics", () => {
     expect((top.json() as unknown as [string, unknown][]).map(([id]) => id)).toEqual(["m:list"]);
   });
 
+  it("show the lag of scheduled functions in seconds", async () => {
+    server.scheduledLagMs = (startMs) => (startMs < server.time.nowMs() - 30_000 ? 1500 : null);
+    const points = (await get("scheduled_job_lag", {})).json() as unknown as [unknown, number | null][];
+    expect(points.map(([, seconds]) => seconds)).toEqual([1.5, null]);
+  });
+
   it("that are not measured are empty series", async () => {
-    for (const name of ["table_rate", "scheduled_job_lag"])
-      expect((await get(name, { name: "t", metric: "rowsRead" })).json()).toHaveLength(2);
+    expect((await get("table_rate", { name: "t", metric: "rowsRead" })).json()).toHaveLength(2);
     expect((await get("function_concurrency", {})).json()).toEqual({});
     expect(
       (await get("udf_rate", { path: "m:list", metric: "subscriptionInvalidations" })).json(),

@@ -2,6 +2,7 @@ import { badRequest } from "../base/errors.ts";
 import type { AppMetrics, MetricWindow, Series, TopMetric, UdfRate } from "./appMetrics.ts";
 import { type Exchange, requiredParameter } from "./exchange.ts";
 import type { Router } from "./router.ts";
+import type { HttpHandlerOptions } from "./services.ts";
 
 const bucketsMax = 10_000;
 const topMax = 25;
@@ -14,7 +15,7 @@ const topRoutes: Readonly<Record<string, TopMetric>> = {
   function_call_count_top_k: "calls",
 };
 /** Known to the dashboard and not measured here: series without values. */
-const unmeasured: readonly string[] = ["table_rate", "scheduled_job_lag"];
+const unmeasured: readonly string[] = ["table_rate"];
 
 /** The dashboard's charts (http-api.md §8.3). */
 export function addMetricRoutes(router: Router): void {
@@ -54,6 +55,11 @@ export function addMetricRoutes(router: Router): void {
     parseWindow(query);
     return {};
   });
+  router.add("GET", "/api/app_metrics/scheduled_job_lag", async (exchange) => {
+    await exchange.admin();
+    const window = parseWindow(exchange.query);
+    exchange.sendJson(JSON.stringify(points(lagSeries(exchange.options, window), window)));
+  });
   for (const name of unmeasured)
     add(name, (_metrics, query) => {
       const window = parseWindow(query);
@@ -74,6 +80,18 @@ function functionOf(query: URLSearchParams): string {
 
 function emptySeries({ buckets }: MetricWindow): Series {
   return Array.from<null>({ length: buckets }).fill(null);
+}
+
+/** Seconds. */
+function lagSeries(
+  { scheduledLagMs }: HttpHandlerOptions,
+  { startMs, endMs, buckets }: MetricWindow,
+): Series {
+  const stepMs = (endMs - startMs) / buckets;
+  return Array.from({ length: buckets }, (_, bucket) => {
+    const lagMs = scheduledLagMs(startMs + bucket * stepMs, startMs + (bucket + 1) * stepMs);
+    return lagMs === null ? null : lagMs / 1000;
+  });
 }
 
 /** `[[{secs_since_epoch, nanos_since_epoch}, number | null], ...]`: the start of each bucket and its value. */

@@ -112,6 +112,8 @@ export interface HttpHandlerOptions {
   readonly testQueries: TestQueryService;
   readonly logStream: LogStream;
   readonly metrics: AppMetrics;
+  /** The worst lag of scheduled functions that were started between two times; null when there were none. */
+  readonly scheduledLagMs: (startMs: number, endMs: number) => number | null;
   /** `argsJson`: JSON text of `{changes: [{name, value: string | null}]}`. Throws LensletError; then nothing changed. */
   updateEnvironment(argsJson: string): Promise<unknown>;
   /** Runs an action to its end; the call is prepared (visibility, arguments) by the callee. */

@@ -224,6 +224,7 @@ export class TestServer {
   readonly time = new FakeTime();
   readonly logStream = new LogStream({ clock: this.time, timers: this.time });
   readonly metrics = new AppMetrics(this.time);
+  scheduledLagMs: (startMs: number, endMs: number) => number | null = () => null;
   readonly pushed: { readonly step: string; readonly body: JsonBody }[] = [];
   pushAnswer: (step: string) => JsonBody = (step) => ({ step });
   readonly testQueries: TestQueryCall[] = [];
@@ -259,6 +260,7 @@ export class TestServer {
       },
       logStream: this.logStream,
       metrics: this.metrics,
+      scheduledLagMs: (startMs, endMs) => this.scheduledLagMs(startMs, endMs),
       runAction: (call) => engine.execute(call),
       runHttpAction: async () => ({ kind: "disabled" }),
       files: this.files,

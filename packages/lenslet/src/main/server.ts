@@ -189,6 +189,7 @@ async function open(
     },
     logStream,
     metrics,
+    scheduledLagMs: (startMs, endMs) => scheduler.worstLagMs(startMs, endMs),
     updateEnvironment: (argsJson) => updateEnvironment(engine, realTimers, argsJson),
     runAction: (call) => actions.run(call),
     runHttpAction: (call, connection) => actions.runHttp(call, connection),

@@ -101,6 +101,17 @@ export const deleteTablesSchema = z.object({
   componentId: z.string().nullish(),
 });
 
+export const componentBodySchema = z.object({ componentId: z.string().nullish() });
+export const cancelJobSchema = z.object({ id: z.string(), componentId: z.string().nullish() });
+/** Times in nanoseconds. */
+export const cancelAllJobsSchema = z.object({
+  componentId: z.string().nullish(),
+  componentPath: z.string().nullish(),
+  udfPath: z.string().nullish(),
+  startNextTs: z.union([z.number(), z.string()]).nullish(),
+  endNextTs: z.union([z.number(), z.string()]).nullish(),
+});
+
 /** Throws BadJsonBody with the place and the reason. */
 export function parseBody<Schema extends z.ZodType>(schema: Schema, json: unknown): z.infer<Schema> {
   const parsed = schema.safeParse(json);

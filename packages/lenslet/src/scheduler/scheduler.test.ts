@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "vitest";
 import { LensletError } from "../base/errors.ts";
-import { valueOf } from "../engine/testEngine.ts";
+import { admin, valueOf } from "../engine/testEngine.ts";
 import { interruptedActionText, jobResultAgeMaxMs } from "../jobs/jobQueue.ts";
 import type { Value, ValueObject } from "../values/value.ts";
 import { actionsMax, mutationsMax } from "./scheduler.ts";
@@ -311,4 +311,82 @@ test("documents of finished jobs go after a week", async () => {
   expect(((await read("all")) as unknown[]).length).toBe(601);
   await rig.advance(300_000, 10_000);
   expect(((await read("all")) as unknown[]).length).toBe(1);
+});
+
+const noFilter = {
+  componentId: null,
+  componentPath: null,
+  udfPath: null,
+  startMs: null,
+  endMs: null,
+  behind: "",
+};
+
+test("an admin cancels one, some or all, in slices", async () => {
+  await open();
+  const [first] = (await mutate("many", { count: 1000, ms: 1000, name: "note" })) as string[];
+  await mutate("many", { count: 500, ms: 2000, name: "boom" });
+  const nowMs = rig.server.clock.nowMs();
+  await rig.server.system("scheduler.cancelOne", { id: first, componentId: null });
+  expect(await stateOf(first ?? "")).toEqual({ kind: "canceled" });
+  await expect(rig.server.system("scheduler.cancelOne", { id: "x", componentId: null })).rejects.toThrow(
+    '"x" is not the id of a scheduled function.',
+  );
+  const cancelAll = async (filter: object): Promise<void> => {
+    for (let behind: unknown = ""; behind !== null;) {
+      behind = await rig.server.system("scheduler.cancelAll", { ...noFilter, ...filter, behind });
+    }
+  };
+  await cancelAll({ udfPath: "jobs:boom", endMs: nowMs + 2000 });
+  await cancelAll({ udfPath: "jobs:note", startMs: nowMs + 1001 });
+  expect(await waiting()).toBe(1499);
+  await cancelAll({ udfPath: "jobs:boom", startMs: nowMs + 2000, endMs: nowMs + 2001 });
+  expect(await waiting()).toBe(999);
+  await cancelAll({});
+  expect(await waiting()).toBe(0);
+  await expect(cancelAll({ udfPath: "a b" })).rejects.toMatchObject({ code: "InvaildUdfPath" });
+  while (await rig.server.system("scheduler.deleteAll", { componentId: null }));
+  expect(await read("all")).toEqual([]);
+});
+
+async function waiting(): Promise<number> {
+  let cursor: string | null = null;
+  for (let count = 0; ;) {
+    const paginationOpts: ValueObject = { numItems: 400, cursor };
+    const result = await rig.server.query(
+      "_system/frontend/paginatedScheduledJobs:default",
+      { paginationOpts },
+      { identity: admin },
+    );
+    const page = valueOf(result) as unknown as { page: unknown[]; isDone: boolean; continueCursor: string };
+    count += page.page.length;
+    if (page.isDone) return count;
+    cursor = page.continueCursor;
+  }
+}
+
+test("the dashboard's list has what waits and what runs, soonest first", async () => {
+  await open();
+  await mutate("later", { ms: 5000, name: "note", args: { text: "b" } });
+  await mutate("later", { ms: 3000, name: "boom", args: {} });
+  const running = await mutate("later", { ms: 0, name: "act", args: {} });
+  await mutate("later", { ms: 0, name: "note", args: { text: "done" } });
+  const nowMs = rig.server.clock.nowMs();
+  const list = async (args: ValueObject) =>
+    valueOf(
+      await rig.server.query(
+        "_system/frontend/paginatedScheduledJobs:default",
+        { paginationOpts: { numItems: 10, cursor: null }, ...args },
+        { identity: admin },
+      ),
+    ) as unknown as { page: Record<string, Value>[] };
+  const { page } = await list({});
+  expect(page.map(({ udfPath, state, nextTs }) => [udfPath, state, nextTs])).toEqual([
+    ["jobs.js:act", { type: "inProgress" }, BigInt(nowMs) * 1_000_000n],
+    ["jobs.js:boom", { type: "pending" }, BigInt(nowMs + 3000) * 1_000_000n],
+    ["jobs.js:note", { type: "pending" }, BigInt(nowMs + 5000) * 1_000_000n],
+  ]);
+  expect(page[0]?.["_id"]).toBe(running);
+  expect(Buffer.from(page[2]?.["udfArgs"] as ArrayBuffer).toString()).toBe('[{"text":"b"}]');
+  expect((await list({ udfPath: "jobs:note" })).page).toHaveLength(1);
 });

@@ -13,6 +13,8 @@ const schema = defineSchema({
   })
     .index("by_key", ["key"])
     .index("by_account", ["account", "position"]),
+  plans: defineTable({ key: v.string() }),
+  runs: defineTable({ key: v.string(), what: v.string() }),
   switches: defineTable({ name: v.string(), on: v.boolean() }).index("by_name", ["name"]),
 });
 

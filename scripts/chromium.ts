@@ -1,5 +1,5 @@
-import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { aptInstall } from "./apt.ts";
 
 const candidates = [
   process.env["LENSLET_CHROMIUM"],
@@ -14,15 +14,7 @@ const candidates = [
 export function ensureChromium(): string | null {
   const found = findChromium();
   if (found !== null) return found;
-  if (process.getuid?.() !== 0 || !existsSync("/etc/debian_version")) return null;
-  process.stderr.write("Installing Debian's chromium for the browser tests ...\n");
-  const apt = (...args: string[]) =>
-    spawnSync("apt-get", args, {
-      stdio: ["ignore", "ignore", "inherit"],
-      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-    });
-  apt("update", "-qq");
-  apt("install", "-y", "-qq", "--no-install-recommends", "chromium");
+  aptInstall("chromium", "the browser tests");
   return findChromium();
 }
 

@@ -55,24 +55,26 @@ interface Key {
   readonly meta?: boolean;
 }
 
-const letters: Readonly<Record<string, Command>> = {
-  q: "quit",
-  "?": "help",
-  h: "help",
-  f: "symbol",
-  F: "symbolBack",
-  m: "size",
-  " ": "pause",
-  p: "pause",
-  v: "voices",
-  "/": "chat",
-  k: "up",
-  j: "down",
-  g: "newest",
-  "1": "prices",
-  "2": "liquidations",
-  "3": "chatPanel",
-};
+const letters: ReadonlyMap<string, Command> = new Map(
+  Object.entries<Command>({
+    q: "quit",
+    "?": "help",
+    h: "help",
+    f: "symbol",
+    F: "symbolBack",
+    m: "size",
+    " ": "pause",
+    p: "pause",
+    v: "voices",
+    "/": "chat",
+    k: "up",
+    j: "down",
+    g: "newest",
+    "1": "prices",
+    "2": "liquidations",
+    "3": "chatPanel",
+  }),
+);
 
 /** What a key means while no line is being typed. */
 export function commandOf(input: string, key: Key): Command | null {
@@ -84,7 +86,7 @@ export function commandOf(input: string, key: Key): Command | null {
   if (key.downArrow === true) return "down";
   if (key.pageUp === true) return "pageUp";
   if (key.pageDown === true) return "pageDown";
-  return letters[input] ?? null;
+  return letters.get(input) ?? null;
 }
 
 /** The state after a command; `pageRows` is how far a page goes. Quitting is not the state's affair. */

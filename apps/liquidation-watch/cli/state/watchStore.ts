@@ -62,9 +62,13 @@ export class WatchStore {
   #startTick(): void {
     this.#tick = this.#timers.setTimeout(() => {
       this.#startTick();
-      const { trends, prices, notice } = this.#state;
+      const { trends, prices, notice, connection } = this.#state;
       const isOver = notice !== null && notice.untilMs <= this.#timers.nowMs();
-      this.update({ trends: extendTrends(trends, prices), ...(isOver ? { notice: null } : {}) });
+      this.update({
+        // While the server is away nothing is known: that is no flat line.
+        ...(connection.status === "live" ? { trends: extendTrends(trends, prices) } : {}),
+        ...(isOver ? { notice: null } : {}),
+      });
     }, TICK_MS);
   }
 }

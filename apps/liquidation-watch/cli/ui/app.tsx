@@ -1,18 +1,17 @@
-import { Box, Text, useApp, useInput, usePaste, useStdin, useWindowSize } from "ink";
+import { Box, type Key, Text, useApp, useInput, usePaste, useStdin, useWindowSize } from "ink";
 import { useSyncExternalStore } from "react";
 import { applyCommand, commandOf } from "../state/commands.ts";
-import type { WatchState } from "../state/model.ts";
+import type { Panel, WatchState } from "../state/model.ts";
+import { extendDraft, typeCharacter } from "../state/typing.ts";
 import type { WatchStore } from "../state/watchStore.ts";
 import type { Glyphs } from "../shared/format.ts";
 import { ChatPanel } from "./chatPanel.tsx";
 import { Footer, Help } from "./footer.tsx";
 import { Flow, Header } from "./header.tsx";
-import { FRAME_ROWS, GAP, type Layout, layoutOf } from "./layout.ts";
+import { COLUMNS_MIN, FRAME_ROWS, GAP, ROWS_MIN, type Area, type Layout, layoutOf } from "./layout.ts";
 import { LiquidationsPanel } from "./liquidationsPanel.tsx";
-import { GlyphsContext } from "./parts.tsx";
+import { GlyphsContext, TabsContext } from "./parts.tsx";
 import { LeadersPanel, PricesPanel } from "./pricesPanel.tsx";
-
-const DRAFT_CHARS_MAX = 500;
 
 export interface AppProps {
   readonly store: WatchStore;
@@ -30,7 +29,7 @@ export function App({ store, glyphs, onSay, onFilter }: AppProps) {
   if (layout.kind === "tooSmall")
     return (
       <Box width={columns} height={rows} overflow="hidden">
-        <Text wrap="truncate">{`Too small: ${columns}x${rows}`}</Text>
+        <Text wrap="truncate">{`Too small: ${columns}x${rows}, ${COLUMNS_MIN}x${ROWS_MIN} is needed`}</Text>
       </Box>
     );
   return (
@@ -53,12 +52,12 @@ function Body({ state, layout }: { readonly state: WatchState; readonly layout: 
   switch (layout.kind) {
     case "tooSmall":
       return null;
-    case "single": {
-      const area = layout.area;
-      if (layout.panel === "prices") return <PricesPanel state={state} area={area} isActive={true} />;
-      if (layout.panel === "chat") return <ChatPanel state={state} area={area} isActive={true} />;
-      return <LiquidationsPanel state={state} area={area} isActive={true} />;
-    }
+    case "single":
+      return (
+        <TabsContext value={titles}>
+          <Single state={state} panel={layout.panel} area={layout.area} />
+        </TabsContext>
+      );
     case "stacked":
       return (
         <Box flexDirection="column">
@@ -91,57 +90,91 @@ function Body({ state, layout }: { readonly state: WatchState; readonly layout: 
   }
 }
 
+const titles = ["Prices", "Liquidations", "Chat"];
+
+function Single({
+  state,
+  panel,
+  area,
+}: {
+  readonly state: WatchState;
+  readonly panel: Panel;
+  readonly area: Area;
+}) {
+  switch (panel) {
+    case "prices":
+      return <PricesPanel state={state} area={area} isActive={true} />;
+    case "liquidations":
+      return <LiquidationsPanel state={state} area={area} isActive={true} />;
+    case "chat":
+      return <ChatPanel state={state} area={area} isActive={true} />;
+  }
+}
+
 function useKeys(store: WatchStore, pageRows: number, onSay: AppProps["onSay"], onFilter: () => void): void {
   const { exit } = useApp();
   const { isRawModeSupported } = useStdin();
-  const type = (text: string) => {
-    const draft = store.current.draft;
-    if (draft === null) return;
-    const printable = text.replace(/[\p{Cc}\p{Cf}]+/gu, " ");
-    store.update({
-      draft: Array.from(draft + printable)
-        .slice(0, DRAFT_CHARS_MAX)
-        .join(""),
-    });
-  };
-  usePaste(type, { isActive: isRawModeSupported });
+  usePaste(
+    (text) => {
+      const { draft } = store.current;
+      if (draft !== null) store.update({ draft: extendDraft(draft, text) });
+    },
+    { isActive: isRawModeSupported },
+  );
   useInput(
     (input, key) => {
-      const state = store.current;
-      if (key.ctrl && input === "c") {
-        exit();
-        return;
+      const { symbol, minUsd } = store.current;
+      for (const pressed of keysOf(input, key)) {
+        if (pressed.key.ctrl && pressed.input === "c") {
+          exit();
+          return;
+        }
+        const { draft } = store.current;
+        if (draft === null) {
+          const command = commandOf(pressed.input, pressed.key);
+          if (command === "quit") {
+            exit();
+            return;
+          }
+          if (command !== null) store.update(applyCommand(store.current, command, pageRows));
+          continue;
+        }
+        const typed = typeCharacter(draft, characterOf(pressed));
+        store.update({ draft: typed.kind === "draft" ? typed.draft : null });
+        if (typed.kind === "say" && typed.content !== "") onSay(typed.content);
       }
-      if (state.draft !== null) {
-        if (key.escape) store.update({ draft: null });
-        else if (key.return) {
-          const content = state.draft.trim();
-          store.update({ draft: null });
-          if (content !== "") onSay(content);
-        } else if (key.backspace || key.delete)
-          store.update({ draft: Array.from(state.draft).slice(0, -1).join("") });
-        else if (key.ctrl && input === "u") store.update({ draft: "" });
-        else if (!key.ctrl && !key.meta && !key.tab && !isArrow(key)) type(input);
-        return;
-      }
-      const command = commandOf(input, key);
-      if (command === null) return;
-      if (command === "quit") {
-        exit();
-        return;
-      }
-      store.update(applyCommand(state, command, pageRows));
-      if (store.current.symbol !== state.symbol || store.current.minUsd !== state.minUsd) onFilter();
+      if (store.current.symbol !== symbol || store.current.minUsd !== minUsd) onFilter();
     },
     { isActive: isRawModeSupported },
   );
 }
 
-function isArrow(key: {
-  upArrow: boolean;
-  downArrow: boolean;
-  leftArrow: boolean;
-  rightArrow: boolean;
-}): boolean {
-  return key.upArrow || key.downArrow || key.leftArrow || key.rightArrow;
+interface Pressed {
+  readonly input: string;
+  readonly key: Partial<Key>;
+}
+
+/** Keys that are pressed fast arrive as one text, Enter and Tab among them as characters. */
+function keysOf(input: string, key: Key): readonly Pressed[] {
+  const characters = Array.from(input);
+  if (characters.length <= 1) return [{ input, key }];
+  return characters.map((character) => ({
+    input: character,
+    key: {
+      return: character === "\r",
+      tab: character === "\t",
+      backspace: character === "\u007f" || character === "\b",
+    },
+  }));
+}
+
+/** The character behind a key while one writes; those without one change nothing. */
+function characterOf({ input, key }: Pressed): string {
+  if (key.return) return "\r";
+  if (key.escape) return "\u001b";
+  // Ink calls the key that sends 0x7f "delete".
+  if (key.backspace || key.delete) return "\u007f";
+  if (key.ctrl) return input === "u" ? "\u0015" : "";
+  if (key.meta || key.tab) return "";
+  return input;
 }

@@ -17,7 +17,9 @@ export function Header({ state, width }: { readonly state: WatchState; readonly 
         {"  "}
         <ConnectionText state={state} />
       </Text>
-      <Text wrap="truncate">{numbersOf(state, width)}</Text>
+      <Text wrap="truncate" dimColor={state.connection.status !== "live"}>
+        {numbersOf(state, width)}
+      </Text>
     </Box>
   );
 }
@@ -57,12 +59,14 @@ function numbersOf(state: WatchState, width: number): string {
 /** The value liquidated in each second of the last minute. */
 export function Flow({ state, width }: { readonly state: WatchState; readonly width: number }) {
   const glyphs = useGlyphs();
-  const usd = state.pulse?.usd_value ?? [];
+  // Without the second that is not over yet: it would always look like a fall.
+  const usd = state.pulse?.usd_value.slice(0, -1) ?? [];
   const peak = `peak ${shortUsd(Math.max(...usd, 0))}/s `;
   const label = width >= 60 ? " liquidated per second " : " $/s ";
   const room = Math.max(0, width - label.length - peak.length - 1);
+  if (usd.length === 0) return <Text> </Text>;
   // Wide terminals draw each second several cells wide.
-  const cells = Math.max(1, Math.floor(room / 60));
+  const cells = Math.max(1, Math.floor(room / usd.length));
   const stretched = usd.flatMap((value) => Array.from({ length: cells }, () => value));
   return (
     <Text wrap="truncate">

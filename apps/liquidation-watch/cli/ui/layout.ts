@@ -33,7 +33,7 @@ export function layoutOf(columns: number, rows: number, panel: Panel, symbols: n
   const height = rows - FRAME_ROWS;
   if (columns >= 110 && height >= 12) {
     const left = columns >= 150 ? 44 : 34;
-    const right = Math.min(60, Math.floor(columns * 0.34));
+    const right = Math.min(60, Math.floor(columns * 0.32));
     const pricesHeight = Math.min(symbols + 1, height);
     const leadersHeight = height - pricesHeight;
     return {

@@ -37,10 +37,10 @@ function LiquidationRow({ one, width }: { readonly one: Liquidation; readonly wi
       <Text dimColor={true}>{` ${clockText(one.created_at)} `}</Text>
       <Text bold={true}>{fit(one.collateral_type, 6)}</Text>
       <Text {...style}>{fit(shortUsd(usd), 8, "right")}</Text>
-      <Text color="red">{` ${fit(glyphs.bar.repeat(marks), 5)} `}</Text>
-      {width >= 44 ? fit(amountText(one.collateral_amount), 11, "right") : null}
-      {width >= 58 ? <Text dimColor={true}>{`  ${shortHex(one.address, glyphs)}`}</Text> : null}
-      {width >= 74 ? <Text dimColor={true}>{`  tx ${shortHex(one.tx_hash, glyphs)}`}</Text> : null}
+      {width >= 32 ? <Text color="red">{` ${fit(glyphs.bar.repeat(marks), 5)} `}</Text> : null}
+      {width >= 42 ? fit(amountText(one.collateral_amount), 11, "right") : null}
+      {width >= 56 ? <Text dimColor={true}>{`  ${shortHex(one.address, glyphs)}`}</Text> : null}
+      {width >= 72 ? <Text dimColor={true}>{`  tx ${shortHex(one.tx_hash, glyphs)}`}</Text> : null}
     </Text>
   );
 }

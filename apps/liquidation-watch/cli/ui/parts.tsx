@@ -10,6 +10,12 @@ export function useGlyphs(): Glyphs {
   return use(GlyphsContext);
 }
 
+/** Enough for all titles and a short note. */
+const TABS_WIDTH_MIN = 46;
+
+/** Where one panel is shown at a time: the titles of all, for its title line. */
+export const TabsContext = createContext<readonly string[] | null>(null);
+
 /** A title with a rule, and rows below: exactly as large as its area. */
 export function Panel(props: {
   readonly area: Area;
@@ -21,13 +27,22 @@ export function Panel(props: {
 }) {
   const { area, title, note = "", isActive = false, children } = props;
   const { rule } = useGlyphs();
-  const room = Math.max(0, area.width - title.length - 2);
+  const tabs = use(TabsContext) ?? [];
+  const labels = tabs.includes(title) && area.width >= TABS_WIDTH_MIN ? tabs : [title];
+  const room = Math.max(0, area.width - labels.reduce((sum, label) => sum + label.length + 2, 0));
   const shownNote = note.length + 2 <= room ? note : "";
   const ruleWidth = Math.max(0, room - (shownNote === "" ? 0 : shownNote.length + 2));
   return (
     <Box flexDirection="column" width={area.width} height={area.height} flexShrink={0} overflow="hidden">
       <Text wrap="truncate">
-        <Text bold={true} inverse={isActive}>{` ${title} `}</Text>
+        {labels.map((label) => (
+          <Text
+            key={label}
+            bold={label === title}
+            dimColor={label !== title}
+            inverse={isActive && label === title}
+          >{` ${label} `}</Text>
+        ))}
         <Text dimColor={true}>{rule.repeat(ruleWidth)}</Text>
         {shownNote === "" ? null : <Text color="yellow">{` ${shownNote} `}</Text>}
       </Text>

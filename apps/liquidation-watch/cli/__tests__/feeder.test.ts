@@ -66,7 +66,7 @@ describe("batchOf", () => {
         { symbol: "ETH", price_usd: 3, change_24h: 0, updated_at: 99 },
         { symbol: "BTC", price_usd: 2, change_24h: 0, updated_at: 99 },
       ],
-      liquidations: [sale, sale].map(({ type: _, ...fields }) => ({ ...fields, created_at: 99 })),
+      liquidations: [sale, sale].map(({ type: _type, ...fields }) => ({ ...fields, created_at: 99 })),
       ticks: 3,
     });
   });

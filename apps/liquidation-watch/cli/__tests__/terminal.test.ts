@@ -222,14 +222,14 @@ describe.skipIf(!hasTmux)("the liquidation watch in a terminal", () => {
   it("uses colours, unless NO_COLOR or --no-color ask for none", async () => {
     const opened = await open(80, 24);
     // Green and red of the changes.
-    expect(opened.colors()).toMatch(/\u001b\[[\d;]*3[12]m/);
+    expect(opened.colors()).toMatch(sgr("3[12]m"));
     opened.close();
     for (const [before, args] of [
       ["NO_COLOR=1", ""],
       ["", "--no-color"],
     ] as const) {
       const plain = await open(80, 24, before, args);
-      expect(plain.colors()).not.toMatch(/\u001b\[[\d;]*(3|4|9|10)\d/);
+      expect(plain.colors()).not.toMatch(sgr("(3|4|9|10)\\d"));
       expect(plain.screen()).toMatch(/[▲▼] +[+-]\d/);
       plain.close();
     }
@@ -296,6 +296,11 @@ describe.skipIf(!hasTmux)("the liquidation watch in a terminal", () => {
     expect(terminal.isAlternateScreen()).toBe(false);
   });
 });
+
+/** The escape sequence that sets colours, with what it ends with. */
+function sgr(end: string): RegExp {
+  return new RegExp(`\u001b\\[[\\d;]*${end}`);
+}
 
 /** Its methods, to be used by themselves. */
 function bound(one: Terminal) {

@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
-import { registerHooks } from "node:module";
+import nodeModule from "node:module";
 import { fileURLToPath } from "node:url";
 import { transformSync } from "esbuild";
 
-/** Lets Node load .tsx files. It strips types by itself, but JSX it does not know. Bun needs none of this. */
+/** Lets Node load .tsx files. It strips types by itself, but JSX it does not know. Bun does, and has no hooks. */
 export function registerTsx(): void {
   if (process.versions["bun"] !== undefined) return;
-  registerHooks({
+  nodeModule.registerHooks({
     load(url, context, nextLoad) {
       if (!url.startsWith("file:") || !url.endsWith(".tsx")) return nextLoad(url, context);
       const sourcefile = fileURLToPath(url);

@@ -3,7 +3,7 @@ import { type WatchState, ratesOf } from "../state/model.ts";
 import { countText, shortUsd, sparkline } from "../shared/format.ts";
 import { useGlyphs } from "./parts.tsx";
 
-/** Older than this, the newest event is called old instead of late. */
+/** When the newest event is older than this, nothing is coming at all. */
 const QUIET_MS = 3_000;
 
 export function Header({ state, width }: { readonly state: WatchState; readonly width: number }) {
@@ -39,14 +39,11 @@ function ConnectionText({ state }: { readonly state: WatchState }) {
 
 function numbersOf(state: WatchState, width: number): string {
   if (state.pulse === null || state.pulse.second === 0) return "";
+  const ageMs = state.nowMs - state.pulse.second;
+  // The rates are those of the last seconds that had events: they say nothing about now.
+  if (ageMs > QUIET_MS) return `last event ${countText(ageMs / 1_000)} s ago `;
   const rates = ratesOf(state.pulse);
-  const age = state.nowMs - state.pulse.second;
-  const late =
-    age > QUIET_MS
-      ? `last event ${Math.round(age / 1_000)} s ago`
-      : state.lagMs === null
-        ? ""
-        : `lag ${countText(state.lagMs)} ms`;
+  const late = state.lagMs === null ? "" : `lag ${countText(state.lagMs)} ms`;
   const parts = [
     `${countText(rates.events)} ev/s`,
     ...(width >= 80 ? [`${countText(rates.liquidations)} liq/s`] : []),

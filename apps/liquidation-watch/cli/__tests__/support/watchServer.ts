@@ -11,7 +11,7 @@ export const appFolder = fileURLToPath(new URL("../../..", import.meta.url));
 export const repositoryFolder = path.join(appFolder, "../..");
 export const feedKey = "key-of-the-tests";
 const lensletBin = path.join(repositoryFolder, "packages/lenslet/bin/lenslet.js");
-const convexBin = path.join(repositoryFolder, "node_modules/convex/bin/main.js");
+export const convexBin = path.join(repositoryFolder, "node_modules/convex/bin/main.js");
 const startTimeoutMs = 60_000;
 
 /** A real server with the app pushed by the official CLI. It can be killed and started again. */
@@ -84,13 +84,19 @@ export class WatchServer {
     });
   }
 
-  /** Runs the official CLI against this server, in the app's folder; returns what it printed. */
+  /** Runs the official CLI against this server, in the app's folder; returns what it printed to stdout. */
   async convex(...args: readonly string[]): Promise<string> {
+    return (await this.runCli([process.execPath, convexBin, ...args], appFolder)).stdout;
+  }
+
+  /** Runs a command with this server as its deployment. */
+  async runCli(command: readonly string[], cwd: string): Promise<{ stdout: string; stderr: string }> {
     const env = fs.readFileSync(path.join(this.#folder, ".env.local"), "utf8");
     const adminKey = /^CONVEX_SELF_HOSTED_ADMIN_KEY='?([^'\n]+)/m.exec(env)?.[1] ?? "";
     const { CONVEX_DEPLOYMENT: _deployment, CONVEX_DEPLOY_KEY: _key, ...rest } = process.env;
-    const child = spawn(process.execPath, [convexBin, ...args], {
-      cwd: appFolder,
+    const [program, ...args] = command as [string, ...string[]];
+    const child = spawn(program, args, {
+      cwd,
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...rest, CONVEX_SELF_HOSTED_URL: this.url, CONVEX_SELF_HOSTED_ADMIN_KEY: adminKey },
     });
@@ -99,8 +105,8 @@ export class WatchServer {
     child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
     const [code] = (await once(child, "close")) as [number | null];
     if (code !== 0)
-      throw new Error(`convex ${args.join(" ")} failed (${code}):\n${stdout}${stderr}\n${this.#output}`);
-    return stdout;
+      throw new Error(`${command.join(" ")} failed (${code}):\n${stdout}${stderr}\n${this.#output}`);
+    return { stdout, stderr };
   }
 
   /** kill -9 */

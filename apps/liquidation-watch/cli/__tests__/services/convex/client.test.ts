@@ -1,11 +1,13 @@
 import { ConvexClient } from "convex/browser";
+import { spawnSync } from "node:child_process";
 import fs from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { api } from "../../../../convex/_generated/api.js";
 import { closeConvexClient, getConvexClient } from "../../../services/convex/index.ts";
 import * as client from "../../../services/convex/client.ts";
-import { WatchServer, appFolder } from "../../support/watchServer.ts";
+import { WatchServer, appFolder, convexBin, repositoryFolder } from "../../support/watchServer.ts";
 
 let before: string | undefined;
 
@@ -70,6 +72,48 @@ describe("getConvexClient", () => {
 });
 
 describe("the installation", () => {
+  const hasBun = spawnSync("bun", ["--version"], { stdio: "ignore" }).status === 0;
+
+  it.each([
+    ["convex dev on Node", true, [process.execPath, convexBin]],
+    ["bunx convex dev, where Bun is installed", hasBun, ["bunx", "convex"]],
+  ])("starts %s: the schema syncs, CONVEX_URL is set", async (_, isThere, command) => {
+    if (!isThere) {
+      process.stderr.write("\n*** BUN NOT FOUND: `bunx convex dev` itself is not tested. ***\n");
+      return;
+    }
+    const server = await WatchServer.start();
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "watch-project-"));
+    try {
+      for (const part of ["convex", "package.json"])
+        fs.cpSync(path.join(appFolder, part), path.join(folder, part), { recursive: true });
+      fs.rmSync(path.join(folder, "convex/_generated"), { recursive: true });
+      fs.symlinkSync(path.join(repositoryFolder, "node_modules"), path.join(folder, "node_modules"));
+      const { stderr } = await server.runCli([...command, "dev", "--once"], folder);
+      expect(stderr).toContain("Convex functions ready!");
+      expect(fs.readFileSync(path.join(folder, ".env.local"), "utf8")).toContain(`CONVEX_URL=${server.url}`);
+      // What is checked in is what `convex dev` generates.
+      for (const file of ["api.d.ts", "api.js", "dataModel.d.ts", "server.d.ts", "server.js"])
+        expect(fs.readFileSync(path.join(folder, "convex/_generated", file), "utf8")).toBe(
+          fs.readFileSync(path.join(appFolder, "convex/_generated", file), "utf8"),
+        );
+    } finally {
+      await server.close();
+      fs.rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it("has the folders of the story", () => {
+    const files = [
+      "convex/schema.ts",
+      "convex/tsconfig.json",
+      "convex/_generated",
+      "cli/services/convex/client.ts",
+    ];
+    for (const file of [...files, "cli/services/convex/index.ts", ".env.example"])
+      expect(fs.existsSync(path.join(appFolder, file)), file).toBe(true);
+  });
+
   it("has Convex 1.25 or newer", () => {
     const file = path.join(appFolder, "../../node_modules/convex/package.json");
     const { version } = JSON.parse(fs.readFileSync(file, "utf8")) as { version: string };

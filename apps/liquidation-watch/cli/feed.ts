@@ -24,8 +24,6 @@ Usage: npm run feed -- [options]
 CONVEX_URL and FEED_KEY come from the environment or from .env.local.
 `;
 
-/** Agents are asked this often; they speak when it is time (\`agents.comment\`). */
-const AGENTS_INTERVAL_MS = 2_000;
 const STATUS_INTERVAL_MS = 5_000;
 
 process.exitCode = await main().catch((error: unknown) => {
@@ -76,20 +74,8 @@ async function feed(
     send: (batch) => client.mutation(api.feed.ingest, { key, ...batch }),
     onError: fail,
   });
-  let isAsking = false;
   const timers = [
     setInterval(() => feeder.step(), BATCH_INTERVAL_MS),
-    setInterval(() => {
-      // Not while the last question waits for a server that is away.
-      if (isAsking) return;
-      isAsking = true;
-      client
-        .mutation(api.feed.tickAgents, { key })
-        .catch(fail)
-        .finally(() => {
-          isAsking = false;
-        });
-    }, AGENTS_INTERVAL_MS),
     setInterval(() => {
       if (!isQuiet)
         process.stderr.write(`${statusLine(feeder, client.connectionState().isWebSocketConnected)}\n`);

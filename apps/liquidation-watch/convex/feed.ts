@@ -1,5 +1,4 @@
 import { v } from "convex/values";
-import { internal } from "./_generated/api.js";
 import { mutation } from "./_generated/server.js";
 import { requireFeedKey } from "./model/feedKey.ts";
 import { ingestBatch } from "./model/ingest.ts";
@@ -14,20 +13,6 @@ export const ingest = mutation({
     const now = Date.now();
     checkBatch(batch, now);
     await ingestBatch(ctx, batch, now);
-    return null;
-  },
-});
-
-/**
- * Lets the agents look at the market now, as the cron does. For servers and feeders without a scheduler: agents say
- * something only when it is time, so it does no harm to ask too often.
- */
-export const tickAgents = mutation({
-  args: { key: v.string() },
-  returns: v.null(),
-  handler: async (ctx, { key }) => {
-    requireFeedKey(key);
-    await ctx.runMutation(internal.agents.comment, {});
     return null;
   },
 });

@@ -138,9 +138,6 @@ describe("the feed", () => {
     expect(await refusal(client.mutation(api.agents.seed, { key: "guess" }))).toMatchObject({
       code: "feed_key",
     });
-    expect(await refusal(client.mutation(api.feed.tickAgents, { key: "guess" }))).toMatchObject({
-      code: "feed_key",
-    });
   });
 
   it("keeps one price per symbol, the latest by its own time", async () => {
@@ -384,10 +381,10 @@ describe("agents", () => {
     const configured = Date.now();
     const comments = async () =>
       (await client.query(api.messages.list, { limit: 100 })).filter((message) => message.is_agent);
-    // The cron may ask as well, where the server runs crons.
-    while (!(await comments()).some((comment) => comment.created_at > configured))
-      await client.mutation(api.feed.tickAgents, { key: feedKey });
-    for (let asked = 0; asked < 20; asked++) await client.mutation(api.feed.tickAgents, { key: feedKey });
+    // The cron asks as well; what the CLI asks for comes on top.
+    const ask = () => server.convex("run", "agents:comment", "{}");
+    while (!(await comments()).some((comment) => comment.created_at > configured)) await ask();
+    for (let asked = 0; asked < 4; asked++) await ask();
     const said = await comments();
     for (const [index, comment] of said.entries()) {
       if (comment.created_at > configured) expect(comment.author).toBe("Vex");
@@ -396,11 +393,21 @@ describe("agents", () => {
       if (before !== undefined)
         expect(comment.created_at - before.created_at).toBeGreaterThanOrEqual(COMMENT_GAP_MIN_MS);
     }
-    // It is the internal function that the cron calls; the public way in is the feed's.
-    await expect(server.convex("run", "agents:comment", "{}")).resolves.toBeDefined();
+    // Nobody else can make them speak.
     await expect(
-      client.mutation("agents:comment" as unknown as typeof api.feed.tickAgents, { key: feedKey }),
+      client.mutation("agents:comment" as unknown as typeof api.agents.seed, { key: feedKey }),
     ).rejects.toThrow(/Could not find public function/);
+  });
+
+  it("speak by themselves, on the schedule of the cron", async () => {
+    const comments = async () =>
+      (await client.query(api.messages.list, { limit: 100 })).filter((message) => message.is_agent).length;
+    const before = await comments();
+    // Something to talk about, as long as it takes.
+    while ((await comments()) <= before) {
+      await ingest({ liquidations: [liquidation({ usd_value: 1_000_000 })] });
+      await sleep(200);
+    }
   });
 
   it("forget old comments, and nothing that people said", async () => {

@@ -23,7 +23,7 @@ export const PULSE_SECONDS = 60;
 export const LEADER_MINUTES = 5;
 
 export const AGENTS_MAX = 20;
-/** However often agents are asked to speak (a cron, a feeder, several feeders): one comment in this time. */
+/** However often agents are asked to speak: one comment in this time. */
 export const COMMENT_GAP_MIN_MS = 4_000;
 /** What agents look back on. */
 export const COMMENT_WINDOW_MS = 10_000;

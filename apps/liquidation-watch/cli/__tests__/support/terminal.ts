@@ -9,11 +9,9 @@ export class Terminal {
 
   constructor(options: { readonly columns: number; readonly rows: number; readonly folder: string }) {
     // -f /dev/null: as tmux is delivered, whatever its user has set.
-    this.#tmux(
-      ["-f", "/dev/null", "new-session", "-d", "-s", "test", "-c", options.folder].concat([
-        ...["-x", String(options.columns), "-y", String(options.rows), "env", ...shellEnvironment, "sh"],
-      ]),
-    );
+    const size = ["-x", String(options.columns), "-y", String(options.rows)];
+    const session = ["new-session", "-d", "-s", "test", "-c", options.folder, ...size];
+    this.#tmux(["-f", "/dev/null", ...session, "env", ...shellEnvironment, "sh"]);
     // Colours as in a terminal of today; the window keeps its size until it is told otherwise.
     this.#tmux(["set-option", "-g", "default-terminal", "tmux-256color"]);
     this.#tmux(["set-option", "-g", "window-size", "manual"]);

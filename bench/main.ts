@@ -8,6 +8,7 @@ import { runObserve } from "./workloads/observe.ts";
 import type { Section, WorkloadReport } from "./workloads/report.ts";
 import { runInsert, runQuery } from "./workloads/requests.ts";
 import { runTransfer } from "./workloads/transfer.ts";
+import { runVectors } from "./workloads/vectors.ts";
 
 const workloads: Readonly<Record<WorkloadName, (bench: Bench) => Promise<WorkloadReport>>> = {
   W1: runTransfer,
@@ -15,6 +16,7 @@ const workloads: Readonly<Record<WorkloadName, (bench: Bench) => Promise<Workloa
   W3: runInsert,
   W4: runObserve,
   W5: runFanout,
+  W9: runVectors,
 };
 
 const titles: Readonly<Record<WorkloadName, string>> = {
@@ -23,6 +25,7 @@ const titles: Readonly<Record<WorkloadName, string>> = {
   W3: "insert",
   W4: "observe",
   W5: "fan-out",
+  W9: "vector search",
 };
 
 process.exitCode = await main(process.argv.slice(2));

@@ -76,7 +76,7 @@ export class Lenslet {
   }
 
   /** Calls a public function. @throws the error text of the function */
-  async call(kind: "query" | "mutation", name: string, args: object): Promise<unknown> {
+  async call(kind: "query" | "mutation" | "action", name: string, args: object): Promise<unknown> {
     const response = await fetch(`http://127.0.0.1:${this.port}/api/${kind}`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },

@@ -1,5 +1,6 @@
 import { defineSchema, defineTable } from "convex/server";
 import { v } from "convex/values";
+import { dimensions } from "./vectorData.ts";
 
 const schema = defineSchema({
   accounts: defineTable({ number: v.number(), balance: v.number() }).index("by_number", ["number"]),
@@ -13,6 +14,12 @@ const schema = defineSchema({
   messages: defineTable({ channel: v.string(), seq: v.number(), body: v.string() }).index("by_channel", [
     "channel",
   ]),
+  vectors: defineTable({ group: v.string(), embedding: v.array(v.number()) }).vectorIndex("by_embedding", {
+    vectorField: "embedding",
+    dimensions,
+    filterFields: ["group"],
+  }),
+  unindexedVectors: defineTable({ group: v.string(), embedding: v.array(v.number()) }),
 });
 
 // oxlint-disable-next-line import/no-default-export -- the CLI looks for the schema here

@@ -125,12 +125,13 @@ async function peer(name: string, child: Child): Promise<Target> {
 }
 
 async function measure(
-  { options, say, publish, profiling }: Bench,
+  bench: Bench,
   load: Child,
   targets: readonly Target[],
   filtered: boolean,
   inFlight: number,
 ): Promise<Section> {
+  const { options, say, publish } = bench;
   const title = `top 10 of ${options.vectors}${filtered ? ", of which one in a hundred passes the filter" : ""}, ${inFlight} at a time`;
   const { warmupSeconds, seconds } = options;
   const subjects = targets.map(({ name, pids, load: target }) => ({
@@ -141,7 +142,7 @@ async function measure(
         return load.call<Measurement>("run", run);
       }),
   }));
-  const series = await profiling(() =>
+  const series = await bench.profiling(() =>
     interleave(options.rounds, subjects, (name, _round, { p50Ms }) =>
       say(`  ${title}: ${name}: p50 ${formatMs(p50Ms)} ms`),
     ),

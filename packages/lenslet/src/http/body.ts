@@ -114,6 +114,8 @@ export function drain(request: IncomingMessage): void {
     left -= chunk.length;
     if (left < 0) request.destroy();
   });
+  // It may have been paused by whoever has read it so far.
+  request.resume();
 }
 
 function tooLarge(bytesMax: number): LensletError {

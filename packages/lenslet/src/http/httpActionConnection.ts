@@ -81,6 +81,8 @@ export class HttpActionConnectionOf implements HttpActionConnection {
       const isBodiless =
         length === 0 && (this.#request.method === "HEAD" || this.#response.statusCode === 304);
       this.#setHeaders(pending.headers, isBodiless);
+      if (!isBodiless && this.#response.statusCode !== 204)
+        this.#response.setHeader("content-length", length);
       this.#response.end(Buffer.concat(pending.chunks));
     } catch {
       this.#response.destroy();

@@ -60,7 +60,8 @@ export class HttpExchange {
     if (this.#bodyDone || this.#body === null) return;
     if (bytes !== null) {
       this.#requestCredit -= bytes.length;
-      this.#body.enqueue(bytes as Uint8Array<ArrayBuffer>);
+      // The stream takes the memory away from whoever else looks at it: the other messages of the batch.
+      this.#body.enqueue(new Uint8Array(bytes));
       this.#grant();
       return;
     }
@@ -144,7 +145,9 @@ export class HttpExchange {
       }
       // The action goes on when its client has gone; what it says is thrown away.
       if (this.#isDisconnected) return;
-      const piece = bytes.slice(start, start + pieceBytesMax);
+      const length = Math.min(pieceBytesMax, bytes.length - start);
+      // A copy: user code may go on to use its own.
+      const piece = new Uint8Array(new Uint8Array(bytes.buffer, bytes.byteOffset + start, length));
       this.#responseCredit -= piece.length;
       this.#send({ type: "responseBody", action: this.#action, bytes: piece });
     }

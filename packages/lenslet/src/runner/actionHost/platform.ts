@@ -124,6 +124,19 @@ function replace(prototype: object, name: string, value: unknown): void {
   Object.defineProperty(prototype, name, { value, writable: true, configurable: true, enumerable: true });
 }
 
+/**
+ * A body that has been unpacked is described as what it is now, so that it can be handed on with its headers: an HTTP
+ * action that returns what it has fetched would else announce a compressed body of another length.
+ */
+function withHeadersOfDecoded(response: Response): Response {
+  if (!response.headers.has("content-encoding")) return response;
+  const headers = new Headers(response.headers);
+  headers.delete("content-encoding");
+  headers.delete("content-length");
+  Object.defineProperty(response, "headers", { value: headers, configurable: true });
+  return response;
+}
+
 /** `fetch` of the default runtime: http and https only, redirects counted, ended with the action (functions.md §5.2). */
 export async function fetchFor(input: unknown, init: unknown, signal: AbortSignal): Promise<unknown> {
   const url = new URL(input instanceof Request ? input.url : String(input));
@@ -135,10 +148,11 @@ export async function fetchFor(input: unknown, init: unknown, signal: AbortSigna
   const options = (init ?? {}) as RequestInit;
   const own = options.signal ?? (input instanceof Request ? input.signal : null);
   try {
-    return await fetch(input as string | Request, {
+    const response = await fetch(input as string | Request, {
       ...options,
       signal: own ? AbortSignal.any([own, signal]) : signal,
     });
+    return withHeadersOfDecoded(response);
   } catch (error) {
     const { cause } = error as { cause?: { message?: string } };
     if (cause?.message === "redirect count exceeded")

@@ -3,6 +3,7 @@ import type { LogBuffer } from "../runner/logLines.ts";
 import type { Runner } from "../runner/runner.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import type { FunctionCall, Identity, UserAttributes } from "./api.ts";
+import type { AuditLog } from "./auditLog.ts";
 import type { LoadedDeployment } from "./deployment.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import type { RunningJob } from "./scheduling.ts";
@@ -19,6 +20,7 @@ export interface CallContext {
   readonly instanceName: string;
   /** What `ctx.auth.getUserIdentity()` returns; null for anonymous. */
   readonly userIdentity: UserAttributes | null;
+  readonly identity: Identity;
   readonly requestId: string;
   /** Null when no scheduled function stands behind this call. */
   readonly job: RunningJob | null;
@@ -26,6 +28,7 @@ export interface CallContext {
   readonly nowMs: number;
   readonly nextSeed: () => Uint8Array;
   readonly logs: LogBuffer;
+  readonly audit: AuditLog;
   /** Set by the functions as they run. */
   readonly observed: { identity: boolean; clock: boolean };
   /** Summed over all functions of the call. */

@@ -41,6 +41,8 @@ export class CallLog {
       durationMs: Math.max(0, this.#clock.nowMs() - startedMs),
       cached: false,
       lines: context.logs.lines,
+      // Of what has not been done there is nothing to say.
+      ...(result.ok && context.audit.lines.length > 0 ? { auditLogLines: context.audit.lines } : {}),
       usage: usageOf(context),
     });
   }

@@ -39,6 +39,7 @@ import type {
 } from "./api.ts";
 import { ArgumentError, parseArguments, withCommitTs } from "./arguments.ts";
 import { type CalledFunction, CallLog, logWarnings } from "./callLog.ts";
+import { AuditLog } from "./auditLog.ts";
 import type { Committer } from "./committer.ts";
 import { recordedAnswer, type RecordedCall } from "./commitRecord.ts";
 import { functionOf, type LoadedDeployment, pausedMessage } from "./deployment.ts";
@@ -559,12 +560,14 @@ export class Calls {
       cursorSecret,
       instanceName,
       userIdentity: attributesOf(call.identity),
+      identity: call.identity,
       requestId: call.requestId,
       job,
       client: call.client ?? { ip: null, userAgent: null },
       nowMs: Math.floor(clock.nowMs()),
       nextSeed: () => random.bytes(32),
       logs: new LogBuffer(),
+      audit: new AuditLog(),
       observed: { identity: false, clock: false },
       spent: { systemMs: 0 },
       staleSnapshot: () => this.#transaction(true, null, tx.usage),

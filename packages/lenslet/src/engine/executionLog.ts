@@ -1,4 +1,5 @@
 import type { Caller, ExecutionLogEntry, Identity, UdfType } from "./api.ts";
+import type { JsonValue } from "../values/json.ts";
 import type { LogLine } from "../runner/types.ts";
 
 /** Completions of one tick beyond this are dropped: the log stream keeps no more anyway. */
@@ -21,6 +22,8 @@ export interface Execution {
   readonly error: string | null;
   readonly returnBytes: number | null;
   readonly lines: readonly LogLine[];
+  /** JSON objects that the functions of the call have written with `1.0/auditLog`. */
+  readonly auditLogLines?: readonly JsonValue[];
   readonly usage: UsageNumbers;
 }
 
@@ -77,6 +80,7 @@ export function completionEntry(execution: Execution): ExecutionLogEntry {
     executionTimestamp: execution.startedMs / 1000,
     identityType: execution.identityKind === "anonymous" ? "unknown" : execution.identityKind,
     environment: "isolate",
+    ...(execution.auditLogLines === undefined ? {} : { auditLogLines: execution.auditLogLines }),
   };
 }
 

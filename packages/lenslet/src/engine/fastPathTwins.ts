@@ -5,6 +5,7 @@ import { Runner } from "../runner/runner.ts";
 import type { CodeVersion } from "../runner/types.ts";
 import { stringifyValue } from "../values/json.ts";
 import type { Value } from "../values/value.ts";
+import { AuditLog } from "./auditLog.ts";
 import type { CallContext } from "./callContext.ts";
 import type { ComponentCode, FunctionInfo, LoadedDeployment } from "./deployment.ts";
 import { runFunction } from "./execution.ts";
@@ -99,7 +100,9 @@ export class FastPathTwins {
       client: { ip: null, userAgent: null },
       nowMs: 1_700_000_000_000,
       nextSeed: () => new Uint8Array(32).fill(3),
+      identity: { kind: "user", attributes: { tokenIdentifier: "issuer|me" }, expiresAtMs: null },
       logs: new LogBuffer(),
+      audit: new AuditLog(),
       observed: { identity: false, clock: false },
       spent: { systemMs: 0 },
       staleSnapshot: () => this.database.begin({ readOnly: true }),

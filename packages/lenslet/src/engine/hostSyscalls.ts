@@ -15,6 +15,7 @@ import {
   strippedPath,
 } from "./functionPath.ts";
 import { cancel, schedule, selfCancelWarning } from "./scheduling.ts";
+import { jwtIssuer, jwtKeyOf, signJwt } from "./jwtSigning.ts";
 
 /** A call of `ctx.runQuery` / `ctx.runMutation`, resolved. */
 export interface NestedCall {
@@ -58,6 +59,10 @@ const handlers: Readonly<Record<string, HostSyscallHandler>> = {
     JSON.stringify(handleOf(args, component, context)),
   "1.0/getUserIdentity": (_args, { context }) => {
     context.observed.identity = true;
+    const { identity } = context;
+    if (identity.kind === "anonymous" && identity.error !== undefined) {
+      throw badRequest("Unauthenticated", identity.error);
+    }
     return JSON.stringify(context.userIdentity);
   },
   "1.0/getFunctionMetadata": (_args, { info, component }) =>
@@ -83,6 +88,16 @@ const handlers: Readonly<Record<string, HostSyscallHandler>> = {
     bytes.writeBigInt64LE(context.tx.snapshotTs);
     return JSON.stringify({ $integer: bytes.toString("base64") });
   },
+  "1.0/auditLog": (args, { context }) => {
+    context.audit.write(args["body"], context);
+    return "null";
+  },
+  "1.0/signJwt": (args, { context, component, kind }) => {
+    if (kind === "query") throw badRequest("SignJwtInQuery", "Tokens can be signed in mutations only.");
+    const { deployment, cursorSecret, nowMs } = context;
+    const issuer = jwtIssuer(deployment.canonicalUrls.convexCloudUrl, component.componentPath);
+    return JSON.stringify(signJwt(args, { issuer, nowMs, key: jwtKeyOf(cursorSecret) }));
+  },
   "1.0/componentArgument": (args, { component }) => {
     if (component.componentPath === "") {
       throw badRequest("ComponentArgumentsInApp", "Component arguments are not available within the app");
@@ -96,8 +111,6 @@ const handlers: Readonly<Record<string, HostSyscallHandler>> = {
 const notYet: Readonly<Record<string, string>> = {
   "1.0/storageStore": "File storage",
   "1.0/storageGet": "File storage",
-  "1.0/auditLog": "The audit log",
-  "1.0/signJwt": "Signing tokens",
 };
 
 export function hostSyscall(op: string, args: JsonObject, scope: HostSyscallScope): string {

@@ -69,7 +69,7 @@ interface Entry {
 export function identityKey(identity: Identity): string {
   switch (identity.kind) {
     case "anonymous":
-      return "";
+      return identity.error === undefined ? "" : `e${identity.error}`;
     case "user":
       return `u${JSON.stringify(identity.attributes)}`;
     case "admin":

@@ -124,6 +124,8 @@ export interface HttpHandlerOptions {
   /** Signs upload URLs; the engine makes them. */
   readonly tokenSecret: Uint8Array;
   readonly clock: Clock;
+  /** Public part of the key that `ctx.auth.signJwt` signs with. */
+  readonly jwksJson: string;
   readonly instanceName: string;
   /** Text of `/version`. */
   readonly version: string;

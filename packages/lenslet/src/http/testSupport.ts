@@ -266,6 +266,7 @@ export class TestServer {
       files: this.files,
       tokenSecret,
       clock: time,
+      jwksJson: '{"keys":[]}',
       instanceName,
       version: "lenslet-test",
       redact: false,

@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import type { EgressMap } from "../runner/actionHost/egress.ts";
 import type { HostCode, HostKind } from "../runner/actionHost/messages.ts";
 import type { ActionLimits } from "./actionLimits.ts";
 import { ActionProcess } from "./actionProcess.ts";
@@ -6,6 +7,7 @@ import { ActionProcess } from "./actionProcess.ts";
 export interface ActionPoolOptions {
   readonly limits: ActionLimits;
   readonly clock: Clock;
+  readonly egress: EgressMap;
   readonly report: (level: "info" | "warn" | "error", message: string) => void;
 }
 

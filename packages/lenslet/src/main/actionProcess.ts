@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { unreachable } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
 import { nodeOutOfMemoryText, unresponsiveText } from "../runner/actionHost/limits.ts";
+import type { EgressMap } from "../runner/actionHost/egress.ts";
 import type {
   ActionOutcome,
   ActionRun,
@@ -36,6 +37,7 @@ export interface ActionProcessOptions {
   readonly kind: HostKind;
   readonly limits: ActionLimits;
   readonly clock: Clock;
+  readonly egress: EgressMap;
   readonly report: (level: "info" | "warn" | "error", message: string) => void;
   /** Called when the process may get work again or never will: it became idle, tainted or ended. */
   readonly changed: (process: ActionProcess) => void;
@@ -156,6 +158,7 @@ export class ActionProcess {
       heapMebibytesMax: limits.heapMebibytesMax,
       residentMebibytesMax: limits.residentMebibytesMax,
       moduleFolder: this.#folder,
+      egress: this.#options.egress,
     };
     // The sources run as .ts, the published package as .js.
     const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";

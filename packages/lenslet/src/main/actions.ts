@@ -13,6 +13,7 @@ import { ArgumentError, parseReturnValue } from "../engine/arguments.ts";
 import { callInto } from "../engine/componentBorders.ts";
 import { parseFunctionPath, strippedPath } from "../engine/functionPath.ts";
 import type { ReturnCheck } from "../engine/systemOperations.ts";
+import type { EgressMap } from "../runner/actionHost/egress.ts";
 import type { ActionOutcome, HostCode } from "../runner/actionHost/messages.ts";
 import { formatFailure, hostFailure } from "../runner/failure.ts";
 import { formatLogLine } from "../runner/logLines.ts";
@@ -45,6 +46,7 @@ export interface ActionRunnerOptions {
   readonly executed: (entries: readonly ExecutionLogEntry[]) => void;
   readonly report: (level: "info" | "warn" | "error", message: string) => void;
   readonly limits?: Partial<ActionLimits>;
+  readonly egress?: EgressMap;
 }
 
 export interface ActionRunner {
@@ -82,7 +84,7 @@ class Actions implements ActionRunner {
     const { engine, timers, clock, report } = options;
     this.#options = options;
     this.#limits = { ...defaultActionLimits, ...options.limits };
-    this.#pool = new ActionPool({ limits: this.#limits, clock, report });
+    this.#pool = new ActionPool({ limits: this.#limits, clock, report, egress: options.egress ?? {} });
     this.#code = new ActionCode(engine);
     this.#admissions = {
       isolate: new ActionAdmission(this.#limits, timers),

@@ -3,8 +3,10 @@ import path from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { adminKeyOf } from "../auth/adminKey.ts";
 import { LensletError } from "../base/errors.ts";
+import type { EgressMap } from "../runner/actionHost/egress.ts";
 import { dataFolderExists, openDataFolder } from "./dataFolder.ts";
 import { runDev } from "./dev.ts";
+import { parseEgress } from "./egress.ts";
 import { followSupervisor, superviseProgram } from "./processSupervisor.ts";
 import { type ServerConfig, startServer } from "./server.ts";
 import { endOnSignals, failWith } from "./signals.ts";
@@ -18,6 +20,7 @@ interface ServerFlags {
   siteUrl?: string;
   redact?: boolean;
   heap: number;
+  egress: EgressMap;
 }
 
 /** The `lenslet` command. Every option can also be set in the environment; status goes to stderr, data to stdout. */
@@ -131,6 +134,12 @@ function addServerOptions(command: Command): Command {
       "memory of the engine thread (LENSLET_HEAP)",
       parseHeap,
       envOption("LENSLET_HEAP", 4096, parseHeap),
+    )
+    .option(
+      "--egress <origin=address>",
+      "send what functions request from an origin elsewhere, e.g. https://api.example.com=http://127.0.0.1:4010; may be repeated (LENSLET_EGRESS, separated by commas)",
+      addEgress,
+      envOption<EgressMap>("LENSLET_EGRESS", {}, parseEgress),
     );
 }
 
@@ -144,6 +153,7 @@ function configOf(flags: ServerFlags): ServerConfig {
     siteUrl: flags.siteUrl ?? null,
     redactErrors: flags.redact === true,
     heapMaxMib: flags.heap,
+    egress: flags.egress,
     report: (level, message) =>
       process.stderr.write(`lenslet: ${level === "info" ? "" : `${level}: `}${message}\n`),
   };
@@ -172,6 +182,14 @@ function parseOrigin(text: string): string {
   if (url === null || !/^https?:$/.test(url.protocol) || url.pathname !== "/" || url.search || url.hash)
     throw new InvalidArgumentError("an origin like https://api.example.com is needed, without a path.");
   return url.origin;
+}
+
+function addEgress(text: string, before: EgressMap): EgressMap {
+  try {
+    return { ...before, ...parseEgress(text) };
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
 }
 
 function envOption<T>(name: string, fallback: T, parse: (text: string) => T): T {

@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import { LensletError } from "../base/errors.ts";
 import { type Random, randomHex } from "../base/random.ts";
 import type { EngineApi, ExecutionLogEntry, FunctionCall } from "../engine/api.ts";
+import { pausedMessage } from "../engine/deployment.ts";
 import type { PreparedHttpAction } from "../engine/httpActions.ts";
 import type { HttpActionCall, HttpActionConnection, HttpActionEnd } from "../http/services.ts";
 import type { HostCode, HttpHostMessage, OperationOutcome } from "../runner/actionHost/messages.ts";
@@ -33,8 +34,6 @@ type Prepared = PreparedHttpAction & { readonly kind: "run" };
 
 /** See actions.ts. */
 const preparationsMax = 5;
-const pausedText =
-  "Cannot run functions while this deployment is paused. Resume the deployment in the dashboard settings to allow functions to run.";
 
 /** Runs HTTP actions: like actions, but what they get and give are streams. */
 export class HttpActionRuns {
@@ -48,7 +47,7 @@ export class HttpActionRuns {
     const prepared = await this.#prepare(call);
     if ("kind" in prepared) {
       if (prepared.kind !== "paused") return { kind: prepared.kind };
-      return { kind: "failed", failure: hostFailure(pausedText) };
+      return { kind: "failed", failure: hostFailure(pausedMessage) };
     }
     const { admission } = this.#options;
     await admission.enter();

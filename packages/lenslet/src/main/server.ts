@@ -12,10 +12,12 @@ import { FileService } from "../files/fileService.ts";
 import type { FileStore } from "../files/fileStore.ts";
 import { LocalFileStore } from "../files/localFileStore.ts";
 import { FileSweeper } from "../files/sweeper.ts";
+import { jwksJson } from "../engine/jwtSigning.ts";
 import { LogStream } from "../http/functionLogs.ts";
 import { createHttpHandlers, httpServerOptions } from "../http/handler.ts";
 import { LocalLogThread } from "../log/local/logThread.ts";
 import { startScheduler } from "../scheduler/scheduler.ts";
+import { type EgressMap, installEgressForFetch } from "../runner/actionHost/egress.ts";
 import { createSyncServer } from "../sync/server.ts";
 import { createActionRunner } from "./actions.ts";
 import { derivedKey, openDataFolder } from "./dataFolder.ts";
@@ -39,6 +41,8 @@ export interface ServerConfig {
   readonly redactErrors: boolean;
   readonly heapMaxMib: number;
   readonly devIssuer?: boolean;
+  /** Requests of functions to these origins go elsewhere; see runner/actionHost/egress.ts. */
+  readonly egress?: EgressMap;
   readonly report: (level: "info" | "warn" | "error", message: string) => void;
 }
 
@@ -99,11 +103,12 @@ async function open(
     ...segmentBytes(process.env["LENSLET_LOG_SEGMENT_BYTES"]),
   });
   closers.push(() => logThread.close());
+  const cursorSecret = derivedKey(instance, "cursors");
   const supervisor = await EngineSupervisor.start({
     logThread,
     dataFolder: config.dataFolder,
     instanceName: instance.name,
-    cursorSecret: derivedKey(instance, "cursors"),
+    cursorSecret,
     cloudUrl,
     siteUrl,
     boot: randomBytes(8).toString("hex"),
@@ -117,6 +122,12 @@ async function open(
   closers.push(() => supervisor.close());
   const engine = supervisor.client;
 
+  const egress = config.egress ?? {};
+  for (const [from, to] of Object.entries(egress)) {
+    config.report("info", `egress: requests to ${from} go to ${to}`);
+  }
+  // Of this process: the authenticator asks identity providers.
+  installEgressForFetch(egress);
   const authenticator = createAuthenticator({
     instanceName: instance.name,
     instanceSecret: instance.secret,
@@ -141,6 +152,7 @@ async function open(
     localOrigin: originOf(config.host, api),
     instanceName: instance.name,
     executed,
+    egress,
     report: config.report,
   });
   closers.push(() => actions.close());
@@ -193,6 +205,7 @@ async function open(
     updateEnvironment: (argsJson) => updateEnvironment(engine, realTimers, argsJson),
     runAction: (call) => actions.run(call),
     runHttpAction: (call, connection) => actions.runHttp(call, connection),
+    jwksJson: jwksJson(cursorSecret),
     files,
     tokenSecret: derivedKey(instance, "cursors"),
     clock: realClock,

@@ -1,6 +1,7 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { assert } from "../../base/assert.ts";
 import { ActionHost } from "./actionHost.ts";
+import { installEgressForFetch, installEgressForNode } from "./egress.ts";
 import type { HostMessage, HostSettings, ServerMessage } from "./messages.ts";
 
 /** Entry point of an action host process; see main/actionProcess.ts for the server's side. */
@@ -14,6 +15,8 @@ function main(): void {
   } catch {
     // Not on this system.
   }
+  installEgressForFetch(settings.egress);
+  if (settings.kind === "node") installEgressForNode(settings.egress);
   const exit = process.exit.bind(process);
   const host = new ActionHost(settings, (messages: readonly HostMessage[]) => {
     // Fails only when the server is gone, and then this process ends too.

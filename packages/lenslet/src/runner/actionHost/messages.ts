@@ -1,3 +1,4 @@
+import type { EgressMap } from "./egress.ts";
 import type { LogLine, ModuleSource, RunFailure } from "../types.ts";
 
 /**
@@ -18,6 +19,8 @@ export interface HostSettings {
   readonly residentMebibytesMax: number;
   /** For "use node" modules: an existing folder of this process alone, removed by the server when the process ends. */
   readonly moduleFolder: string | null;
+  /** Requests that user code makes to these origins go elsewhere. */
+  readonly egress: EgressMap;
 }
 
 /** A code version, reduced to the modules of the host's kind. */

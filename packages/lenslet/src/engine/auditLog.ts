@@ -1,7 +1,7 @@
 import { badRequest } from "../base/errors.ts";
 import { invalidArgument, isJsonObject } from "../transaction/syscallArguments.ts";
 import type { JsonValue } from "../values/json.ts";
-import type { CallContext } from "./callContext.ts";
+import type { Identity } from "./api.ts";
 
 /** limits.md #72 - #74 */
 const lineBytesMax = 100_000;
@@ -9,6 +9,14 @@ const allBytesMax = 4_000_000;
 const linesMax = 500;
 
 const op = "auditLog";
+/** What the variables of a line stand for. */
+interface AuditScope {
+  readonly identity: Identity;
+  readonly requestId: string;
+  readonly client: { readonly ip: string | null; readonly userAgent: string | null };
+  readonly nowMs: number;
+}
+
 type Variables = Readonly<Record<string, JsonValue>>;
 
 /** What the functions of one top-level call have written with `1.0/auditLog` (functions.md §19). */
@@ -21,7 +29,7 @@ export class AuditLog {
   }
 
   /** Throws AuditLogLineTooLarge, AuditLogLinesTooLarge, TooManyAuditLogLines. */
-  write(body: JsonValue | undefined, context: CallContext): void {
+  write(body: JsonValue | undefined, context: AuditScope): void {
     if (!isJsonObject(body)) throw invalidArgument(op, "body", "The body must be an object.");
     if (this.#lines.length >= linesMax) {
       throw badRequest(
@@ -48,7 +56,7 @@ export class AuditLog {
   }
 }
 
-function variablesOf({ requestId, client, nowMs, identity }: CallContext): Variables {
+function variablesOf({ requestId, client, nowMs, identity }: AuditScope): Variables {
   return {
     requestId,
     ip: client.ip,

@@ -9,6 +9,8 @@ export interface AnalysisTask {
   readonly moduleUserTimeMsMax: number;
   /** JavaScript heap of the whole analysis. */
   readonly heapMegabytesMax: number;
+  /** Where npm packages for "use node" modules are installed, see runner/externalPackages.ts. */
+  readonly externalPackagesFolder: string | null;
 }
 
 /**

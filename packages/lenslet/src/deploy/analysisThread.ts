@@ -9,13 +9,14 @@ assert(port !== null, "this file is the entry point of a worker thread");
 const send = (message: AnalysisMessage) => {
   port.postMessage(message);
 };
-const { request, only } = workerData as AnalysisTask;
+const { request, only, externalPackagesFolder } = workerData as AnalysisTask;
 const environment: AnalysisEnvironment = {
   // The process is its own composition root; log lines are the only thing that shows this clock.
   clock: { nowMs: () => Date.now(), monotonicMs: () => performance.now() },
   onModule: (path) => {
     send({ type: "module", path });
   },
+  externalPackagesFolder,
 };
 const result =
   only === "auth" ? analyzeAuthConfig(request, environment) : await analyze(request, environment);

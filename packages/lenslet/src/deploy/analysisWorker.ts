@@ -15,6 +15,7 @@ export interface AnalysisOptions {
   /** User time of one module; reference limits.md #22. */
   readonly moduleUserTimeMsMax?: number;
   readonly heapMegabytesMax?: number;
+  readonly externalPackagesFolder?: string;
 }
 
 /**
@@ -59,6 +60,7 @@ class Analysis<T> {
       only,
       moduleUserTimeMsMax: options.moduleUserTimeMsMax ?? analysisTimeMsMax,
       heapMegabytesMax: options.heapMegabytesMax ?? analysisHeapMegabytesMax,
+      externalPackagesFolder: options.externalPackagesFolder ?? null,
     };
     const file = import.meta.url.endsWith(".ts") ? "./analysisProcess.ts" : "./analysisProcess.js";
     this.#child = fork(fileURLToPath(new URL(file, import.meta.url)), [], {

@@ -24,6 +24,7 @@ export interface AnalysisEnvironment {
   readonly clock: Clock;
   /** Called before each module (see `moduleLabel`): what runs next may take its share of time and hang for ever. */
   readonly onModule: (label: string) => void;
+  readonly externalPackagesFolder?: string | null;
 }
 
 /** Names a module among all definitions: its path, for a component with the definition's in front. */
@@ -239,7 +240,7 @@ class AnalysisRun {
       inspect(module, this.#evaluate(part, isolate, module, "analysis"));
     }
     const inNode = entries.filter(({ environment }) => environment === "node");
-    await importNodeModules(modules, inNode, this.#environment.onModule, inspect);
+    await importNodeModules(modules, inNode, this.#environment, inspect);
     inFrame(() => {
       checkCronTargets(inspections);
     });

@@ -3,11 +3,17 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { linkExternalPackages } from "../runner/externalPackages.ts";
 import { originalPosition } from "../runner/stackFrames.ts";
 import type { ModuleSource } from "../runner/types.ts";
 import type { SourcePosition } from "./analysisTypes.ts";
 import { describe } from "./analyzeModule.ts";
 import type { Evaluated } from "./evaluate.ts";
+
+export interface NodeModuleEnvironment {
+  readonly onModule: (path: string) => void;
+  readonly externalPackagesFolder?: string | null;
+}
 
 /**
  * Imports the "use node" modules of a push in this very process, as the action host will. They are written to a
@@ -16,7 +22,7 @@ import type { Evaluated } from "./evaluate.ts";
 export async function importNodeModules(
   all: readonly ModuleSource[],
   entries: readonly ModuleSource[],
-  onModule: (path: string) => void,
+  { onModule, externalPackagesFolder = null }: NodeModuleEnvironment,
   onEvaluated: (module: ModuleSource, evaluated: Evaluated) => void,
 ): Promise<void> {
   if (entries.length === 0) return;
@@ -24,6 +30,7 @@ export async function importNodeModules(
   const directory = realpathSync(mkdtempSync(join(tmpdir(), "lenslet-analysis-")));
   try {
     await writeFile(join(directory, "package.json"), '{"type":"module"}');
+    linkExternalPackages(directory, sources, externalPackagesFolder);
     for (const module of sources) {
       const file = join(directory, ...module.path.split("/"));
       await mkdir(dirname(file), { recursive: true });

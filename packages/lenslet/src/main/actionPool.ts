@@ -8,6 +8,7 @@ export interface ActionPoolOptions {
   readonly limits: ActionLimits;
   readonly clock: Clock;
   readonly egress: EgressMap;
+  readonly externalPackagesFolder: string | null;
   readonly report: (level: "info" | "warn" | "error", message: string) => void;
 }
 

@@ -38,6 +38,7 @@ export interface ActionProcessOptions {
   readonly limits: ActionLimits;
   readonly clock: Clock;
   readonly egress: EgressMap;
+  readonly externalPackagesFolder: string | null;
   readonly report: (level: "info" | "warn" | "error", message: string) => void;
   /** Called when the process may get work again or never will: it became idle, tainted or ended. */
   readonly changed: (process: ActionProcess) => void;
@@ -159,6 +160,7 @@ export class ActionProcess {
       residentMebibytesMax: limits.residentMebibytesMax,
       moduleFolder: this.#folder,
       egress: this.#options.egress,
+      externalPackagesFolder: this.#options.externalPackagesFolder,
     };
     // The sources run as .ts, the published package as .js.
     const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";

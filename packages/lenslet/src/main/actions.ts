@@ -15,6 +15,7 @@ import { parseFunctionPath, strippedPath } from "../engine/functionPath.ts";
 import type { ReturnCheck } from "../engine/systemOperations.ts";
 import type { EgressMap } from "../runner/actionHost/egress.ts";
 import type { ActionOutcome, HostCode } from "../runner/actionHost/messages.ts";
+import { externalPackagesOf } from "../runner/externalPackages.ts";
 import { formatFailure, hostFailure } from "../runner/failure.ts";
 import { formatLogLine } from "../runner/logLines.ts";
 import type { HttpActionCall, HttpActionConnection, HttpActionEnd } from "../http/services.ts";
@@ -31,6 +32,7 @@ import {
 } from "./actionLimits.ts";
 import { answerOperation, type OperationScope, type OperationTarget } from "./actionOperations.ts";
 import { ActionPool } from "./actionPool.ts";
+import type { ExternalPackages } from "./externalPackages.ts";
 import { HttpActionRuns } from "./httpActionRuns.ts";
 
 export interface ActionRunnerOptions {
@@ -47,6 +49,8 @@ export interface ActionRunnerOptions {
   readonly report: (level: "info" | "warn" | "error", message: string) => void;
   readonly limits?: Partial<ActionLimits>;
   readonly egress?: EgressMap;
+  /** Absent: code that needs packages does not find them. */
+  readonly externalPackages?: ExternalPackages;
 }
 
 export interface ActionRunner {
@@ -84,7 +88,13 @@ class Actions implements ActionRunner {
     const { engine, timers, clock, report } = options;
     this.#options = options;
     this.#limits = { ...defaultActionLimits, ...options.limits };
-    this.#pool = new ActionPool({ limits: this.#limits, clock, report, egress: options.egress ?? {} });
+    this.#pool = new ActionPool({
+      limits: this.#limits,
+      clock,
+      report,
+      egress: options.egress ?? {},
+      externalPackagesFolder: options.externalPackages?.root ?? null,
+    });
     this.#code = new ActionCode(engine);
     this.#admissions = {
       isolate: new ActionAdmission(this.#limits, timers),
@@ -157,6 +167,15 @@ class Actions implements ActionRunner {
       const action = await this.#options.engine.prepareAction(call);
       if (!action.ok) return { error: action.error };
       const code = await this.#code.get(action.componentPath, action.codeId, action.environment);
+      if (code !== null && action.environment === "node") {
+        try {
+          // There since the push, unless the data folder has been moved without them.
+          await this.#options.externalPackages?.ensure(externalPackagesOf(code.modules));
+        } catch (error) {
+          if (!(error instanceof LensletError)) throw error;
+          return { error: { message: `${error.message}\n` } };
+        }
+      }
       if (code !== null) return { action, code };
     }
     throw new LensletError("Internal", "InternalServerError", "The code of the action keeps changing.");

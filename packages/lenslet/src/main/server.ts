@@ -25,6 +25,7 @@ import { devIssuerVariables, openDevIssuer } from "./devIssuer.ts";
 import { devIssuerRoutes } from "./devIssuerRoutes.ts";
 import { EngineSupervisor } from "./engineSupervisor.ts";
 import { updateEnvironment } from "./environmentUpdates.ts";
+import { ExternalPackages } from "./externalPackages.ts";
 import { lockDataFolder } from "./folderLock.ts";
 import { createPushService } from "./pushService.ts";
 import { createRealRandom, realClock, realTimers } from "./realOs.ts";
@@ -144,6 +145,10 @@ async function open(
   };
   closers.push(engine.subscribe({ published: () => {}, deploymentChanged: () => {}, executed }));
   const random = createRealRandom();
+  const externalPackages = new ExternalPackages(
+    path.join(config.dataFolder, "external-packages"),
+    (message) => config.report("info", message),
+  );
   const actions = createActionRunner({
     engine,
     clock: realClock,
@@ -153,6 +158,7 @@ async function open(
     instanceName: instance.name,
     executed,
     egress,
+    externalPackages,
     report: config.report,
   });
   closers.push(() => actions.close());
@@ -188,7 +194,7 @@ async function open(
   const handlers = createHttpHandlers({
     engine,
     authenticator,
-    push: createPushService(engine, realTimers),
+    push: createPushService(engine, realTimers, externalPackages),
     testQueries: {
       runTestQuery: () =>
         Promise.reject(

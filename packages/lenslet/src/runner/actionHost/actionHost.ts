@@ -108,9 +108,9 @@ export class ActionHost {
       importTimestampMs: code.importTimestampMs,
     };
     if (this.#settings.kind === "node") {
-      const { moduleFolder } = this.#settings;
+      const { moduleFolder, externalPackagesFolder } = this.#settings;
       assert(moduleFolder !== null, "a Node host has a folder for its modules");
-      this.#nodeCode.set(code.id, new NodeModules(version, moduleFolder));
+      this.#nodeCode.set(code.id, new NodeModules(version, moduleFolder, externalPackagesFolder));
     } else {
       this.#isolateCode.set(code.id, new CodeModules(version, this.#sources, platformModules));
     }

@@ -19,6 +19,8 @@ export interface HostSettings {
   readonly residentMebibytesMax: number;
   /** For "use node" modules: an existing folder of this process alone, removed by the server when the process ends. */
   readonly moduleFolder: string | null;
+  /** Where npm packages for "use node" modules are installed, see runner/externalPackages.ts. */
+  readonly externalPackagesFolder: string | null;
   /** Requests that user code makes to these origins go elsewhere. */
   readonly egress: EgressMap;
 }

@@ -2,6 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { scriptScheme } from "../codeModules.ts";
+import { linkExternalPackages } from "../externalPackages.ts";
 import { describeThrown, hostFailure, uncaughtText } from "../failure.ts";
 import { installConsole } from "../realm/consoleApi.ts";
 import type { RealmControls, RealmHost } from "../realm/realmTypes.ts";
@@ -29,12 +30,14 @@ import type { RunningAction } from "./runningAction.ts";
 export class NodeModules {
   readonly #code: CodeVersion;
   readonly #folder: string;
+  readonly #externalPackagesFolder: string | null;
   readonly #frameModules: FrameModules;
   readonly #frames = new WeakMap<object, string[]>();
   readonly #written: Promise<void>;
 
-  constructor(code: CodeVersion, folder: string) {
+  constructor(code: CodeVersion, folder: string, externalPackagesFolder: string | null) {
     this.#code = code;
+    this.#externalPackagesFolder = externalPackagesFolder;
     this.#folder = folder;
     this.#frameModules = { code, positions: () => null };
     // What the process was started with (a path, a temporary directory) stays unless the deployment says otherwise.
@@ -103,6 +106,7 @@ export class NodeModules {
   async #write(): Promise<void> {
     // `.js` files are ES modules because the nearest package.json says so.
     await writeFile(path.join(this.#folder, "package.json"), '{"type":"module"}');
+    linkExternalPackages(this.#folder, this.#code.modules.values(), this.#externalPackagesFolder);
     for (const module of this.#code.modules.values()) {
       const file = this.#fileOf(module.path);
       await mkdir(path.dirname(file), { recursive: true });

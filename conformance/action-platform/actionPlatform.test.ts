@@ -186,3 +186,40 @@ describe("audit log", () => {
     );
   });
 });
+
+describe("one-off queries", () => {
+  const inline = async (source: string) => {
+    const { code, stdout, stderr } = await project.convex(["run", "--inline-query", source]);
+    return code === 0 ? (JSON.parse(stdout) as unknown) : stderr;
+  };
+
+  it("run code that is not deployed, on the deployed data", async () => {
+    expect(await inline("return 1 + 1;")).toBe(2);
+    expect(await inline('return (await ctx.db.query("notes").collect()).length;')).toBe(0);
+    expect(await inline('return await ctx.runQuery("audits:read", { what: "nested" });')).toBe("nested");
+  });
+
+  it("cannot write, and fail like functions", async () => {
+    expect(await inline('throw new Error("boom");')).toContain("Uncaught Error: boom");
+    expect(await inline('await ctx.db.insert("notes", {});')).toMatch(/✖ Failed/);
+    expect(await inline("for (;;);")).toContain("Function execution timed out (maximum duration: 1s)");
+    expect(await inline("return 3;")).toBe(3);
+  });
+
+  it("import nothing else", async () => {
+    const response = await fetch(`${server.url}/api/run_test_function`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({
+        adminKey: server.adminKey,
+        bundle: { path: "testQuery.js", source: 'import fs from "node:fs"; export default 1;' },
+        args: {},
+        format: "convex_encoded_json",
+      }),
+    });
+    expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([
+      400,
+      "InvalidModules",
+    ]);
+  });
+});

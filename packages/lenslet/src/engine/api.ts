@@ -1,3 +1,4 @@
+import type { ModuleSource } from "../runner/types.ts";
 import type { CommitTs } from "../log/log.ts";
 
 /**
@@ -89,6 +90,8 @@ export interface QueryCall extends FunctionCall {
   /** Run at this timestamp instead of the newest. Rejected with OutOfRetention when history does not reach back. */
   readonly atTs?: CommitTs;
   readonly journal?: string | null;
+  /** Code that is not deployed: the target names a module of it. It sees the deployment's modules beside its own. */
+  readonly inlineModules?: readonly ModuleSource[];
 }
 export type QueryResult = FunctionResult & { readonly ts: CommitTs; readonly journal: string | null };
 

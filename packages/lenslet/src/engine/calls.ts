@@ -55,6 +55,7 @@ import { resultOf, runFunction } from "./execution.ts";
 import type { Execution } from "./executionLog.ts";
 import { canonicalPath, inComponent, parseFunctionPath, strippedPath } from "./functionPath.ts";
 import type { Heartbeat } from "./heartbeat.ts";
+import { inlineFunction } from "./inlineQuery.ts";
 import { resolveFunction } from "./hostSyscalls.ts";
 import { type JobHost, runJob } from "./jobCalls.ts";
 import { type Asker, LiveQueries, type QueryRunResult, type QuerySpec } from "./liveQueries.ts";
@@ -167,7 +168,7 @@ export class Calls {
       const { result, journal } = this.#runQuery(call, call.journal ?? null, undo);
       return { ...result, ts: call.atTs, journal };
     }
-    const spec = this.#specOf(call, call.journal ?? null);
+    const spec = call.inlineModules === undefined ? this.#specOf(call, call.journal ?? null) : null;
     if (spec === null) {
       const { result, journal } = this.#runQuery(call, call.journal ?? null, null);
       return { ...result, ts: lastTs, journal };
@@ -312,11 +313,12 @@ export class Calls {
     return { result, journal: newJournal, reads, usedIdentity: identity, usedClock: clock };
   }
 
-  #runQuery(call: FunctionCall, journal: string | null, undo: TransactionUndo): Outcome {
+  #runQuery(call: QueryCall, journal: string | null, undo: TransactionUndo): Outcome {
     const tx = this.#transaction(true, undo);
     const system = this.#systemFunction(call);
     if (system !== null) return this.#runSystem(call, system, tx, journal);
-    const resolved = this.#resolve(call.target, call.identity, "Query");
+    const inline = inlineFunction(this.#deployment, call);
+    const resolved = inline ?? this.#resolve(call.target, call.identity, "Query");
     if (!resolved.ok) return failedBeforeRunning(resolved.failure, tx.reads);
     const { component, info } = resolved;
     const context = this.#context(callInto(component.componentPath, call), tx);
@@ -332,6 +334,7 @@ export class Calls {
         depth: 0,
       }),
     );
+    if (inline !== null) this.#options.runner.forget(component.code.id);
     logWarnings(context);
     const result = resultOf(run, context.logs);
     this.#log.record(call, resolved, result, context, startedMs);

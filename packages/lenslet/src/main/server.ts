@@ -28,6 +28,7 @@ import { updateEnvironment } from "./environmentUpdates.ts";
 import { ExternalPackages } from "./externalPackages.ts";
 import { lockDataFolder } from "./folderLock.ts";
 import { createPushService } from "./pushService.ts";
+import { createTestQueries } from "./testQueries.ts";
 import { createRealRandom, realClock, realTimers } from "./realOs.ts";
 
 export interface ServerConfig {
@@ -195,16 +196,7 @@ async function open(
     engine,
     authenticator,
     push: createPushService(engine, realTimers, externalPackages),
-    testQueries: {
-      runTestQuery: () =>
-        Promise.reject(
-          new LensletError(
-            "BadRequest",
-            "NotAvailableYet",
-            "Inline test queries are not available in this version of Lenslet. Put the query into your convex/ folder and run it from there.",
-          ),
-        ),
-    },
+    testQueries: createTestQueries(engine),
     logStream,
     metrics,
     scheduledLagMs: (startMs, endMs) => scheduler.worstLagMs(startMs, endMs),

@@ -39,7 +39,7 @@ export async function runActionFunction(backend: Backend, run: FunctionRun): Pro
 
 /** The host side of one running action: each operation is a transaction of its own, and many may run at once. */
 export class ActionHost implements Host {
-  readonly transactional = null;
+  readonly isTransaction = false;
   readonly #backend: Backend;
   readonly #run: FunctionRun;
 
@@ -81,7 +81,7 @@ export class ActionHost implements Host {
           await backend.transact((tx) => backend.scheduler.schedule(args, component, tx, caller)),
         );
       case "1.0/actions/cancel_job":
-        return backend.transact(async (tx) => backend.scheduler.cancel(args, component, tx));
+        return backend.transact(async (tx) => backend.scheduler.cancel(args, component, tx, caller));
       case "1.0/actions/vectorSearch":
         return backend.vectorSearch(args, component);
       case "1.0/createFunctionHandle":

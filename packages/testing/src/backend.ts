@@ -1,8 +1,11 @@
 import { unreachable } from "../../lenslet/src/base/assert.ts";
+import type { SchemaJson } from "../../lenslet/src/deploy/schemaTypes.ts";
 import type { Namespace } from "../../lenslet/src/store/store.ts";
-import { publicSystemTables } from "../../lenslet/src/store/systemTables.ts";
 import type { JsonObject } from "../../lenslet/src/transaction/syscallArguments.ts";
+import type { ReadSet } from "../../lenslet/src/transaction/readSet.ts";
 import type { Transaction } from "../../lenslet/src/transaction/transaction.ts";
+import { resolveVectorSearch } from "../../lenslet/src/transaction/vectorSource.ts";
+import { encodeId } from "../../lenslet/src/values/id.ts";
 import type { TransactionLimits } from "../../lenslet/src/transaction/usage.ts";
 import {
   parseValue,
@@ -15,11 +18,13 @@ import { runActionFunction } from "./actionFunction.ts";
 import type { FunctionRun, Outcome } from "./call.ts";
 import { Database } from "./database.ts";
 import { type Component, Deployment, schemaJsonOf } from "./deployment.ts";
+import { Faults } from "./faults.ts";
 import { Files } from "./files.ts";
-import { type ModuleGlob, ModuleMap } from "./modules.ts";
+import { ModuleMap } from "./modules.ts";
+import type { ModuleGlob } from "./types.ts";
 import { Scheduler } from "./scheduler.ts";
+import { Subscriptions } from "./subscriptions.ts";
 import { runTransactionFunction } from "./transactionFunction.ts";
-import { vectorSearch } from "./vectorSearch.ts";
 
 /** Everything behind one `convexTest()`: its own database, components, scheduler and files. */
 export class Backend {
@@ -27,6 +32,8 @@ export class Backend {
   readonly deployment = new Deployment();
   readonly scheduler: Scheduler;
   readonly files: Files;
+  readonly faults = new Faults();
+  readonly subscriptions: Subscriptions;
   readonly #schemas = new Map<Component, object>();
   /** Components whose tables do not exist yet. */
   #unprepared: Component[] = [];
@@ -35,6 +42,7 @@ export class Backend {
     this.database = new Database(limits);
     this.scheduler = new Scheduler(this);
     this.files = new Files();
+    this.subscriptions = new Subscriptions(this);
   }
 
   addComponent(path: string, schema: object | null, glob: ModuleGlob): void {
@@ -46,10 +54,18 @@ export class Backend {
 
   /** Runs a function of any kind to its end; a mutation that succeeds is committed. */
   async run(run: FunctionRun): Promise<Outcome> {
+    const refused = this.faults.take(run, "start");
+    if (refused !== null) return { ok: false, thrown: refused, hasReturned: false };
+    const outcome = await this.#run(run);
+    const lost = this.faults.take(run, "answer");
+    return lost === null ? outcome : { ok: false, thrown: lost, hasReturned: true };
+  }
+
+  async #run(run: FunctionRun): Promise<Outcome> {
     const { udfType } = run.fn.info;
     switch (udfType) {
       case "Query":
-        return this.#runQuery(run);
+        return (await this.query(run)).outcome;
       case "Mutation":
         return this.mutate((tx) => this.#runIn(tx, run));
       case "Action":
@@ -64,6 +80,8 @@ export class Backend {
 
   /** Runs a mutation's function within a transaction that somebody else begins and ends. */
   runIn(tx: Transaction, run: FunctionRun): Promise<Outcome> {
+    const refused = this.faults.take(run, "start");
+    if (refused !== null) return Promise.resolve({ ok: false, thrown: refused, hasReturned: false });
     return this.#runIn(tx, run);
   }
 
@@ -103,29 +121,26 @@ export class Backend {
     }
   }
 
-  schemaOf(component: Component) {
-    const schema = this.#schemas.get(component);
-    return schema === undefined ? null : schemaJsonOf(schema);
-  }
-
   async vectorSearch(args: JsonObject, component: Component): Promise<string> {
     await this.#prepare();
     const tx = this.database.beginRead();
     try {
-      return vectorSearch(args, tx, component.namespace, this.schemaOf(component));
+      const { table, query } = resolveVectorSearch(tx, component.namespace, args);
+      const hits = this.database.vectorSearch(query);
+      const results = hits.map(({ id, score }) => ({ _id: encodeId(table.number, id), _score: score }));
+      return JSON.stringify({ results });
     } finally {
       this.database.release(tx);
     }
   }
 
-  async #runQuery(run: FunctionRun): Promise<Outcome> {
+  /** Runs a query at the newest snapshot; says what it has read. */
+  async query(run: FunctionRun): Promise<{ readonly outcome: Outcome; readonly reads: ReadSet }> {
     await this.#prepare();
     const tx = this.database.beginRead();
     try {
-      return await runTransactionFunction(
-        { backend: this, tx, kind: "query", inMutation: false, depth: 0 },
-        run,
-      );
+      const scope = { backend: this, tx, kind: "query", inMutation: false, depth: 0 } as const;
+      return { outcome: await runTransactionFunction(scope, run), reads: tx.reads };
     } finally {
       this.database.release(tx);
     }
@@ -144,19 +159,12 @@ export class Backend {
     const components = this.#unprepared;
     this.#unprepared = [];
     for (const component of components) {
-      if (component.namespace !== "") this.#createSystemTables(component.namespace);
-      const schema = this.schemaOf(component);
-      if (schema !== null) this.database.setSchema(component.namespace, schema);
+      this.database.addNamespace(component.namespace, this.#schemaOf(component));
     }
   }
 
-  #createSystemTables(namespace: Namespace): void {
-    const tx = this.database.begin();
-    if (tx.table(namespace, "_storage") !== null) return;
-    for (const [number, name] of publicSystemTables) {
-      const [tablet, byId, byCreationTime] = [tx.nextPhysicalId(), tx.nextPhysicalId(), tx.nextPhysicalId()];
-      tx.insert("", "_tables", { name, namespace, number, tablet, byId, byCreationTime });
-    }
-    this.database.commit(tx);
+  #schemaOf(component: Component): SchemaJson | null {
+    const schema = this.#schemas.get(component);
+    return schema === undefined ? null : schemaJsonOf(schema);
   }
 }

@@ -1,4 +1,5 @@
 import type { JsonValue } from "../../lenslet/src/values/json.ts";
+import type { RunningJob } from "../../lenslet/src/engine/scheduling.ts";
 import type { Component } from "./deployment.ts";
 import type { LoadedFunction } from "./modules.ts";
 
@@ -11,8 +12,8 @@ export interface Caller {
   readonly ip: string | null;
   readonly userAgent: string | null;
   readonly requestId: string;
-  /** Id of the scheduled function that this is, or that this was called by. */
-  readonly scheduledFunctionId: string | null;
+  /** The scheduled function that this is, or that this was called by. */
+  readonly job: RunningJob | null;
 }
 
 /** One function to be run. */

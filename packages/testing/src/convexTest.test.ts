@@ -5,6 +5,8 @@ import {
   defineSchema,
   defineTable,
   type FunctionReference,
+  httpActionGeneric,
+  httpRouter,
   makeFunctionReference,
   mutationGeneric,
   queryGeneric,
@@ -12,7 +14,7 @@ import {
 import { ConvexError, type GenericId, v } from "convex/values";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { convexTest } from "./index.ts";
-import type { ModuleGlob } from "./modules.ts";
+import type { ModuleGlob } from "./types.ts";
 
 const schema = defineSchema({
   messages: defineTable({ body: v.string(), channel: v.string() })
@@ -242,6 +244,116 @@ describe("functions", () => {
     await expect(newTest().query(api.nothing)).rejects.toThrow(
       /Couldn't find "nothing" in module "messages.js": it is not exported\. Functions of this module: send, list/,
     );
+  });
+});
+
+describe("what queries and mutations may not do", () => {
+  test("fetch and timers, real or fake, are refused with the platform's text", async () => {
+    const t = newTest();
+    const wait = () => t.run(() => new Promise<null>((resolve) => void setTimeout(() => resolve(null), 1)));
+    await expect(t.query(() => fetch("https://example.com"))).rejects.toThrow(
+      "Can't use fetch() in queries and mutations. Please consider using an action.",
+    );
+    await expect(wait()).rejects.toThrow("Can't use setTimeout in queries and mutations.");
+    vi.useFakeTimers();
+    await expect(wait()).rejects.toThrow("Can't use setTimeout in queries and mutations.");
+    const fired = vi.fn();
+    setTimeout(fired, 10);
+    vi.runAllTimers();
+    expect(fired).toHaveBeenCalledOnce();
+    vi.useRealTimers();
+    vi.stubGlobal("fetch", async () => new Response("stub"));
+    await expect(t.query(() => fetch("https://example.com"))).rejects.toThrow("Can't use fetch()");
+    const inAction = t.action(async () => (await fetch("https://example.com")).text());
+    expect(await inAction).toBe("stub");
+    vi.unstubAllGlobals();
+    await t.action(() => new Promise<null>((resolve) => void setTimeout(() => resolve(null), 1)));
+  });
+});
+
+describe("HTTP actions", () => {
+  const http = httpRouter();
+  http.route({
+    path: "/messages",
+    method: "POST",
+    handler: httpActionGeneric(async (ctx, request) => {
+      await ctx.runMutation(api.send, { body: await request.text(), channel: "http" });
+      return new Response((await ctx.auth.getUserIdentity())?.name ?? "nobody", { status: 201 });
+    }),
+  });
+  http.route({
+    pathPrefix: "/echo/",
+    method: "GET",
+    handler: httpActionGeneric(async (_, { url }) => new Response(url)),
+  });
+  const withHttp = { ...modules, "./http.ts": async () => ({ default: http }) };
+
+  test("are found by path, prefix and method", async () => {
+    const t = convexTest(schema, withHttp);
+    const response = await t.withIdentity({ name: "Ada" }).fetch("/messages", { method: "POST", body: "hi" });
+    expect([response.status, await response.text()]).toEqual([201, "Ada"]);
+    expect(await t.query(api.list, { channel: "http" })).toEqual(["hi"]);
+    const echo = await t.fetch("/echo/a/b?c=d");
+    expect(await echo.text()).toBe("https://test.convex.site/echo/a/b?c=d");
+    const missing = await t.fetch("/messages");
+    expect([missing.status, await missing.text()]).toEqual([404, "No HttpAction routed for /messages"]);
+    const none = await newTest().fetch("/messages");
+    expect([none.status, await none.text()]).toEqual([
+      404,
+      "This Convex deployment does not have HTTP actions enabled.",
+    ]);
+  });
+});
+
+describe("files", () => {
+  test("are stored and read by transactions and actions, and gone with their document", async () => {
+    const t = newTest();
+    const id = await t.action((ctx) => ctx.storage.store(new Blob(["abc"], { type: "text/plain" })));
+    expect(await t.run((ctx) => ctx.db.system.get("_storage", id))).toMatchObject({
+      size: 3,
+      contentType: "text/plain",
+      sha256: "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=",
+    });
+    expect(await t.action(async (ctx) => (await ctx.storage.get(id))?.text() ?? null)).toBe("abc");
+    expect(await t.run((ctx) => ctx.storage.getUrl(id))).toMatch(
+      /^https:\/\/test.convex.cloud\/api\/storage\//,
+    );
+    await t.run((ctx) => ctx.storage.delete(id));
+    expect(await t.run((ctx) => ctx.storage.getUrl(id))).toBeNull();
+    expect(await t.action((ctx) => ctx.storage.get(id))).toBeNull();
+  });
+});
+
+describe("vector search", () => {
+  test("finds the nearest documents that pass the filter", async () => {
+    const t = convexTest(
+      defineSchema({
+        points: defineTable({ at: v.array(v.number()), kind: v.string() }).vectorIndex("by_at", {
+          vectorField: "at",
+          dimensions: 2,
+          filterFields: ["kind"],
+        }),
+      }),
+      generated,
+    );
+    const ids = await t.run(async (ctx) => [
+      await ctx.db.insert("points", { at: [1, 0], kind: "a" }),
+      await ctx.db.insert("points", { at: [0.8, 0.6], kind: "b" }),
+      await ctx.db.insert("points", { at: [0, 1], kind: "a" }),
+    ]);
+    const search = (kind: string | null) =>
+      t.action((ctx) =>
+        ctx.vectorSearch("points", "by_at", {
+          vector: [1, 0],
+          limit: 2,
+          ...(kind === null ? {} : { filter: (q) => q.eq("kind", kind) }),
+        }),
+      );
+    expect((await search(null)).map(({ _id }) => _id)).toEqual([ids[0], ids[1]]);
+    expect((await search("a")).map(({ _id, _score }) => [_id, _score])).toEqual([
+      [ids[0], 1],
+      [ids[2], 0],
+    ]);
   });
 });
 

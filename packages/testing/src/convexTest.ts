@@ -14,10 +14,12 @@ import { Backend } from "./backend.ts";
 import type { Caller, Outcome, UserAttributes } from "./call.ts";
 import type { Component, Resolved } from "./deployment.ts";
 import { forTest } from "./failures.ts";
+import { installGuards } from "./guards.ts";
+import { answerRequest } from "./httpRequests.ts";
 import { installHost, runOutside } from "./host.ts";
-import { inspectFunction, type ModuleGlob, type RegisteredFunction, udfTypeOf } from "./modules.ts";
+import { inspectFunction, type RegisteredFunction, udfTypeOf } from "./modules.ts";
 import { systemRandom } from "./platform.ts";
-import type { TestConvex } from "./types.ts";
+import type { Fault, ModuleGlob, TestConvex, TransactionLimitOptions } from "./types.ts";
 import { randomHex } from "../../lenslet/src/base/random.ts";
 
 export interface ConvexTestOptions<Schema extends GenericSchema> {
@@ -25,7 +27,7 @@ export interface ConvexTestOptions<Schema extends GenericSchema> {
   /** Every file of the functions folder: `import.meta.glob("./**\/*.*s")`. */
   readonly modules?: ModuleGlob;
   /** `false`: transactions may be of any size. Otherwise the platform's limits hold, except for those given here. */
-  readonly transactionLimits?: Partial<TransactionLimits> | boolean;
+  readonly transactionLimits?: TransactionLimitOptions | boolean;
 }
 
 /** A deployment of its own for one test: its tables are empty and nothing else can see them. */
@@ -62,7 +64,7 @@ const unlimited = Object.fromEntries(
   Object.keys(defaultTransactionLimits).map((name) => [name, Number.MAX_SAFE_INTEGER]),
 ) as unknown as TransactionLimits;
 
-function limitsOf(option: Partial<TransactionLimits> | boolean | undefined): Partial<TransactionLimits> {
+function limitsOf(option: TransactionLimitOptions | boolean | undefined): Partial<TransactionLimits> {
   if (option === false) return unlimited;
   return typeof option === "object" ? option : {};
 }
@@ -88,12 +90,12 @@ function accessor(backend: Backend, requester: Requester) {
   const caller = (): Caller => ({
     ...requester,
     requestId: randomHex(systemRandom, 8),
-    scheduledFunctionId: null,
+    job: null,
   });
 
   const run = async ({ component, fn }: Resolved, args: Args | undefined): Promise<unknown> => {
-    installHost();
-    const argsJson = JSON.stringify([convexToJson((args ?? {}) as Parameters<typeof convexToJson>[0])]);
+    install();
+    const argsJson = argsJsonOf(args);
     return valueOf(await runOutside(() => backend.run({ component, fn, argsJson, caller: caller() })));
   };
 
@@ -141,10 +143,26 @@ function accessor(backend: Backend, requester: Requester) {
     actionFromPath: fromPath("Action"),
     run: (body: InlineFunction) => inComponent("", body),
     runInComponent: inComponent,
+    fetch: (pathQueryFragment: string, init?: RequestInit) => {
+      install();
+      return runOutside(() => answerRequest(backend, caller(), pathQueryFragment, init));
+    },
     fun: async (registered: RegisteredFunction, args?: Args) => run(inline(registered, app()), args),
     finishInProgressScheduledFunctions: () => backend.scheduler.finishInProgress(),
     finishAllScheduledFunctions: (advanceTimers: () => unknown, maxIterations = 100) =>
       backend.scheduler.finishAll(advanceTimers, maxIterations),
+    subscribe: async (reference: unknown, args?: Args) => {
+      const { component, fn } = await backend.deployment.resolve(getFunctionAddress(reference), app());
+      checkKind({ component, fn }, "Query");
+      install();
+      const argsJson = argsJsonOf(args);
+      return runOutside(() =>
+        backend.subscriptions.open({ component, fn, argsJson, caller: caller() }, valueOf),
+      );
+    },
+    injectFault: (fault: Fault) => backend.faults.plant(fault),
+    passTime: (ms: number, advanceTimersByTime: (ms: number) => unknown) =>
+      backend.scheduler.passTime(ms, advanceTimersByTime),
     withIdentity: (identity: Partial<UserIdentity>) =>
       accessor(backend, { ...requester, identity: completeIdentity(identity) }),
     withRequestMetadata: ({
@@ -155,6 +173,15 @@ function accessor(backend: Backend, requester: Requester) {
       userAgent?: string | null;
     }) => accessor(backend, { ...requester, ip, userAgent }),
   };
+}
+
+function argsJsonOf(args: Args | undefined): string {
+  return JSON.stringify([convexToJson((args ?? {}) as Parameters<typeof convexToJson>[0])]);
+}
+
+function install(): void {
+  installHost();
+  installGuards();
 }
 
 function valueOf(outcome: Outcome): unknown {

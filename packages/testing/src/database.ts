@@ -1,17 +1,35 @@
+import { assert } from "../../lenslet/src/base/assert.ts";
 import { activateSchema, writePendingSchema } from "../../lenslet/src/deploy/schemaState.ts";
 import { prepareIndexes } from "../../lenslet/src/deploy/schemaIndexes.ts";
 import type { SchemaJson } from "../../lenslet/src/deploy/schemaTypes.ts";
 import type { CommitTs } from "../../lenslet/src/log/log.ts";
-import { CatalogState, applyEffects } from "../../lenslet/src/store/catalogState.ts";
+import { type VectorHit, type VectorQuery, VectorSearch } from "../../lenslet/src/search/vectorSearch.ts";
+import { applyEffects, type CatalogEffect, CatalogState } from "../../lenslet/src/store/catalogState.ts";
 import { openSqliteStore } from "../../lenslet/src/store/sqliteStore.ts";
 import type { DocumentWrite, Namespace, Store } from "../../lenslet/src/store/store.ts";
+import { publicSystemTables } from "../../lenslet/src/store/systemTables.ts";
 import { Transaction } from "../../lenslet/src/transaction/transaction.ts";
 import type { TransactionLimits, TransactionUsage } from "../../lenslet/src/transaction/usage.ts";
 import { newInternalId } from "../../lenslet/src/values/id.ts";
+import { MemoryStore } from "./memoryStore.ts";
 import { systemRandom, testClock } from "./platform.ts";
 
 /** At least the distance of two creation times within a transaction: a double's resolution until the year 2109. */
 const creationStepMs = 2 ** -11;
+
+/** Of a database without tables; all databases begin with this one. */
+let emptyCatalog: CatalogState | null = null;
+
+interface PreparedNamespace {
+  readonly namespace: Namespace;
+  readonly schema: SchemaJson | null;
+  readonly writes: readonly DocumentWrite[];
+  readonly catalog: CatalogState;
+  readonly effects: readonly CatalogEffect[];
+}
+
+/** By the catalog that they were added to. */
+const prepared = new WeakMap<CatalogState, readonly PreparedNamespace[]>();
 
 export interface Commit {
   readonly ts: CommitTs;
@@ -89,29 +107,74 @@ export class Database {
   commit(tx: Transaction, ts: CommitTs = this.nextTs(tx)): readonly DocumentWrite[] {
     const writes = tx.finish(ts);
     if (writes.length === 0) return writes;
+    this.#apply(ts, writes, this.#open().catalog.apply(writes));
+    return writes;
+  }
+
+  /** The best hits among committed documents. */
+  vectorSearch(query: VectorQuery): readonly VectorHit[] {
+    const hits = new VectorSearch(this.#open().store, query).step(() => false);
+    assert(hits !== null && hits !== "gone", "a search that nobody interrupts ends");
+    return hits;
+  }
+
+  /**
+   * Creates a component's tables and makes its schema the one in force, as a push does with an empty database. Tests of
+   * one file do the same again and again: what has been worked out for one is applied by the others.
+   */
+  addNamespace(namespace: Namespace, schema: SchemaJson | null): void {
     const opened = this.#open();
-    const { catalog, effects } = opened.catalog.apply(writes);
+    const known = prepared
+      .get(opened.catalog)
+      ?.find((candidate) => candidate.namespace === namespace && candidate.schema === schema);
+    if (known !== undefined) {
+      const tx = this.begin();
+      this.#apply(this.nextTs(tx), known.writes, known);
+      return;
+    }
+    const { catalog: before } = opened;
+    const tx = this.begin();
+    if (namespace !== "") createSystemTables(tx, namespace);
+    const writes = [...this.commit(tx)];
+    if (schema !== null) {
+      const schemaTx = this.begin();
+      prepareIndexes(schemaTx, namespace, null, schema);
+      activateSchema(schemaTx, namespace, writePendingSchema(schemaTx, namespace, schema));
+      writes.push(...this.commit(schemaTx));
+    }
+    const entry = {
+      namespace,
+      schema,
+      writes,
+      catalog: opened.catalog,
+      effects: before.apply(writes).effects,
+    };
+    prepared.set(before, [...(prepared.get(before) ?? []), entry]);
+  }
+
+  #apply(
+    ts: CommitTs,
+    writes: readonly DocumentWrite[],
+    { catalog, effects }: { readonly catalog: CatalogState; readonly effects: readonly CatalogEffect[] },
+  ): void {
+    const opened = this.#open();
     for (const reader of this.#readers) reader.lookBehind(writes);
     applyEffects(opened.store, effects);
     opened.store.applyCommit(ts, writes, null);
     opened.catalog = catalog;
     this.#lastTs = ts;
     for (const listener of this.#listeners) listener({ ts, writes });
-    return writes;
-  }
-
-  /** Makes `schema` the one in force, as a push does with an empty database. */
-  setSchema(namespace: Namespace, schema: SchemaJson): void {
-    const tx = this.begin();
-    prepareIndexes(tx, namespace, null, schema);
-    activateSchema(tx, namespace, writePendingSchema(tx, namespace, schema));
-    this.commit(tx);
   }
 
   #open(): { store: Store; catalog: CatalogState } {
     if (this.#opened === null) {
-      const store = openSqliteStore(":memory:");
-      this.#opened = { store, catalog: CatalogState.load(store) };
+      const store = new MemoryStore(() => openSqliteStore(":memory:"));
+      emptyCatalog ??= CatalogState.load(new MemoryStore(() => openSqliteStore(":memory:")));
+      for (const { tablet, byId, indexes } of emptyCatalog.tables("")) {
+        store.createTablet(tablet, byId.id);
+        for (const { id } of indexes) if (id !== byId.id) store.createIndex(id, tablet);
+      }
+      this.#opened = { store, catalog: emptyCatalog };
     }
     return this.#opened;
   }
@@ -128,5 +191,13 @@ export class Database {
       limits: this.#limits,
       ...(usage === undefined ? {} : { usage }),
     });
+  }
+}
+
+/** Every namespace has its own tables of files and scheduled functions. */
+function createSystemTables(tx: Transaction, namespace: Namespace): void {
+  for (const [number, name] of publicSystemTables) {
+    const [tablet, byId, byCreationTime] = [tx.nextPhysicalId(), tx.nextPhysicalId(), tx.nextPhysicalId()];
+    tx.insert("", "_tables", { name, namespace, number, tablet, byId, byCreationTime });
   }
 }

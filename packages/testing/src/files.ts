@@ -1,53 +1,27 @@
 import { createHash } from "node:crypto";
 import { badRequest } from "../../lenslet/src/base/errors.ts";
+import { randomHex } from "../../lenslet/src/base/random.ts";
+import { fileIdOf, findFile, insertFile } from "../../lenslet/src/deploy/fileRows.ts";
+import { storageSyscall } from "../../lenslet/src/engine/storageSyscalls.ts";
 import type { JsonObject } from "../../lenslet/src/transaction/syscallArguments.ts";
 import type { Transaction } from "../../lenslet/src/transaction/transaction.ts";
-import { tryDecodeId } from "../../lenslet/src/values/id.ts";
 import type { Component } from "./deployment.ts";
+import { cloudUrl, systemRandom } from "./platform.ts";
 
-const tableName = "_storage";
-const tableNumber = 530;
-const origin = "https://test.convex.cloud";
+const tokenSecret = new Uint8Array(32).fill(3);
 
-interface StoredFile {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly contentType: string | null;
-}
-
-/** Stored files of one test: rows of `_storage`, and their bytes in memory. */
+/** Stored files of one test: documents as on the server, contents in memory. */
 export class Files {
-  readonly #bytes = new Map<string, StoredFile>();
+  /** By the key under which the server would keep them. */
+  readonly #contents = new Map<string, Uint8Array<ArrayBuffer>>();
 
   syscall(op: string, args: JsonObject, component: Component, tx: Transaction): string {
     switch (op) {
-      case "1.0/storageGenerateUploadUrl":
-        return JSON.stringify(`${origin}/api/storage/upload?token=${Math.floor(Date.now())}`);
-      case "1.0/storageGetUrl": {
-        const { storageId } = args;
-        const row = this.#row(storageId, component, tx, "getUrl");
-        return JSON.stringify(row === null ? null : `${origin}/api/storage/${row.idText}`);
-      }
-      case "1.0/storageGetMetadata": {
-        const row = this.#row(args["storageId"], component, tx, "getMetadata");
-        if (row === null) return "null";
-        const { sha256, size, contentType = null } = row.value;
-        const hex = Buffer.from(sha256 as string, "base64").toString("hex");
-        return JSON.stringify({ storageId: row.idText, sha256: hex, size, contentType });
-      }
-      case "1.0/storageDelete": {
-        const row = this.#row(args["storageId"], component, tx, "delete");
-        const table = tx.table(component.namespace, tableName);
-        if (row === null || table === null)
-          throw badRequest("StorageIdNotFound", `storage id ${args["storageId"] as string} not found`);
-        tx.delete(table, row.id);
-        return "null";
-      }
       case "1.0/storageStore": {
         const bytes = new Uint8Array(Buffer.from(args["blob"] as string, "base64"));
-        const contentType = typeof args["contentType"] === "string" ? args["contentType"] : null;
-        return JSON.stringify(
-          this.#store(bytes, contentType === "" ? null : contentType, args["sha256"], component, tx),
-        );
+        const { contentType } = args;
+        const type = typeof contentType === "string" ? contentType : "";
+        return JSON.stringify(this.#store(bytes, type, args["sha256"], component, tx));
       }
       case "1.0/storageGet": {
         const file = this.#file(args["storageId"], component, tx);
@@ -58,10 +32,17 @@ export class Files {
         });
       }
       default:
-        throw badRequest("UnknownAsyncOperation", `Unknown async operation ${op}`);
+        return storageSyscall(op, args, {
+          tx,
+          namespace: component.namespace,
+          cloudUrl,
+          tokenSecret,
+          nowMs: Date.now(),
+        });
     }
   }
 
+  /** What actions, and `t.run`, do with Blobs. */
   async jsSyscall(
     op: string,
     args: Readonly<Record<string, unknown>>,
@@ -77,7 +58,7 @@ export class Files {
           );
         }
         const bytes = new Uint8Array(await blob.arrayBuffer());
-        return this.#store(bytes, blob.type === "" ? null : blob.type, options?.sha256, component, tx);
+        return this.#store(bytes, blob.type, options?.sha256, component, tx);
       }
       case "storage/getBlob": {
         const { storageId } = args;
@@ -93,34 +74,23 @@ export class Files {
 
   #store(
     bytes: Uint8Array<ArrayBuffer>,
-    contentType: string | null,
+    type: string,
     expected: unknown,
-    component: Component,
+    { namespace }: Component,
     tx: Transaction,
   ): string {
     const sha256 = createHash("sha256").update(bytes).digest("base64");
     if (typeof expected === "string" && expected !== sha256)
       throw badRequest("Sha256Mismatch", `Sha256 mismatch. Expected: ${expected} Actual: ${sha256}`);
-    const idText = tx.insert(component.namespace, tableName, { sha256, size: bytes.length, contentType });
-    this.#bytes.set(`${component.path}|${idText}`, { bytes, contentType });
-    return idText;
+    const place = { fileId: fileIdOf(systemRandom.bytes(16)), key: randomHex(systemRandom, 16) };
+    this.#contents.set(place.key, bytes);
+    return insertFile(tx, namespace, { sha256, size: bytes.length, contentType: type || null }, place);
   }
 
-  #file(storageId: unknown, component: Component, tx: Transaction): StoredFile | null {
-    const row = this.#row(storageId, component, tx, "get");
-    return row === null ? null : (this.#bytes.get(`${component.path}|${row.idText}`) ?? null);
-  }
-
-  #row(storageId: unknown, component: Component, tx: Transaction, method: string) {
-    const decoded = tryDecodeId(String(storageId));
-    if (decoded === null || decoded.tableNumber !== tableNumber) {
-      throw badRequest(
-        "InvalidArgument",
-        `Invalid argument \`storageId\` for \`storage.${method}\`: Invalid storage ID: "${String(storageId)}".`,
-      );
-    }
-    const table = tx.table(component.namespace, tableName);
-    return table === null ? null : tx.get(table, decoded.id);
+  #file(storageId: unknown, { namespace }: Component, tx: Transaction) {
+    const file = findFile(tx, namespace, storageId as string, "storage.get");
+    const bytes = file === null ? undefined : this.#contents.get(file.row.value.key);
+    return file === null || bytes === undefined ? null : { bytes, contentType: file.metadata.contentType };
   }
 }
 

@@ -5,8 +5,8 @@ export interface Host {
   syscall(op: string, argsJson: string): string;
   asyncSyscall(op: string, argsJson: string): Promise<string>;
   jsSyscall(op: string, args: Readonly<Record<string, unknown>>): Promise<unknown>;
-  /** Queries and mutations may neither fetch nor wait: the word for what they are. Null for actions. */
-  readonly transactional: "queries and mutations" | null;
+  /** A query or mutation: it may neither fetch nor wait. */
+  readonly isTransaction: boolean;
 }
 
 /**
@@ -25,7 +25,7 @@ function currentHost(): Host {
   return host;
 }
 
-const convexGlobal: Omit<Host, "transactional"> = {
+const convexGlobal: Omit<Host, "isTransaction"> = {
   syscall: (op, argsJson) => currentHost().syscall(op, argsJson),
   asyncSyscall: async (op, argsJson) => currentHost().asyncSyscall(op, argsJson),
   jsSyscall: async (op, args) => currentHost().jsSyscall(op, args),
@@ -35,6 +35,10 @@ const convexGlobal: Omit<Host, "transactional"> = {
 export function installHost(): void {
   const scope = globalThis as unknown as { Convex?: unknown };
   if (scope.Convex !== convexGlobal) scope.Convex = convexGlobal;
+}
+
+export function runningHost(): Host | null {
+  return running.getStore() ?? null;
 }
 
 /** Runs `body` and everything it starts with `host` answering its syscalls. */

@@ -7,11 +7,10 @@ import {
   queryGeneric,
 } from "convex/server";
 import { parseArgsValidator, parseReturnsValidator } from "../../lenslet/src/values/validator.ts";
+import type { ModuleGlob } from "./types.ts";
 import type { FunctionInfo } from "../../lenslet/src/engine/deployment.ts";
 import { canonicalPath, type FunctionPath } from "../../lenslet/src/engine/functionPath.ts";
 
-/** What `import.meta.glob` gives: how to load each file, by its path. */
-export type ModuleGlob = Readonly<Record<string, () => Promise<unknown>>>;
 type ModuleNamespace = Readonly<Record<string, unknown>>;
 
 /** A function that a module exports, as the `convex` package registers it. */

@@ -1,41 +1,45 @@
-import { badRequest } from "../../lenslet/src/base/errors.ts";
+import type { ComponentCode } from "../../lenslet/src/engine/deployment.ts";
 import { canonicalPath } from "../../lenslet/src/engine/functionPath.ts";
+import { cancel, type RunningJob, schedule, selfCancelWarning } from "../../lenslet/src/engine/scheduling.ts";
+import {
+  findJob,
+  finishJob,
+  jobDocument,
+  type JobState,
+  markInProgress,
+  type QueuedJob,
+  startAction,
+} from "../../lenslet/src/jobs/jobQueue.ts";
 import type { DocumentWrite } from "../../lenslet/src/store/store.ts";
 import type { JsonObject } from "../../lenslet/src/transaction/syscallArguments.ts";
 import type { Transaction } from "../../lenslet/src/transaction/transaction.ts";
 import { decodeId, type InternalId } from "../../lenslet/src/values/id.ts";
-import { parseValue, type JsonValue } from "../../lenslet/src/values/json.ts";
-import { sizeOf } from "../../lenslet/src/values/size.ts";
-import type { Value, ValueObject } from "../../lenslet/src/values/value.ts";
+import { stringifyValue } from "../../lenslet/src/values/json.ts";
+import type { Value } from "../../lenslet/src/values/value.ts";
 import type { Backend } from "./backend.ts";
-import type { Caller, Outcome } from "./call.ts";
+import type { Caller, FunctionRun, Outcome } from "./call.ts";
 import type { Component, Resolved } from "./deployment.ts";
 import { failureText } from "./failures.ts";
 import { runOutside } from "./host.ts";
 import { real } from "./platform.ts";
 
-const tableName = "_scheduled_functions";
-const tableNumber = 531;
+/** The longest delay that `setTimeout` knows. */
+const timerMsMax = 2 ** 31 - 1;
 
 interface Job {
-  readonly idText: string;
   readonly id: InternalId;
-  /** Where it was scheduled: its row is there. */
-  readonly component: Component;
   readonly target: Resolved;
-  readonly argsJson: string;
   readonly dueMs: number;
   timer: { readonly isFake: boolean; readonly cancel: () => void } | null;
 }
 
-type JobState = "pending" | "inProgress" | "success" | "failed" | "canceled";
-
 /**
- * Scheduled functions of one test. They are rows like those of the server; what wakes them is the `setTimeout` of
- * the moment, so that fake timers rule them.
+ * Scheduled functions of one test. Their rows and states are those of the server (jobs/); what wakes them is the
+ * `setTimeout` of the moment, so that fake timers rule them.
  */
 export class Scheduler {
   readonly #backend: Backend;
+  /** Those that have not ended, by the id of their document. */
   readonly #jobs = new Map<string, Job>();
   readonly #running = new Set<Promise<void>>();
 
@@ -44,53 +48,26 @@ export class Scheduler {
     backend.database.onCommit(({ writes }) => this.#follow(writes));
   }
 
-  /** `1.0/schedule`, `1.0/actions/schedule`: inserts the row; the commit starts the clock. Returns the id's text. */
-  async schedule(args: JsonObject, component: Component, tx: Transaction, caller: Caller): Promise<string> {
+  /** `1.0/schedule`, `1.0/actions/schedule`: the commit starts the clock. Returns the id's text. */
+  async schedule(args: JsonObject, component: Component, tx: Transaction, { job }: Caller): Promise<string> {
     const target = await this.#backend.deployment.resolve(args, component);
-    const argsJson = [args["args"] ?? {}] as JsonValue[];
-    const values = argsJson.map((json) => parseValue(json));
-    const scheduledTime = Number(args["ts"]) * 1000;
-    const distanceMs = scheduledTime - Date.now();
-    if (Math.abs(distanceMs) > delayMsMax) {
-      const where = distanceMs > 0 ? "more than 5 years in the future" : "more than 5 years in the past";
-      throw badRequest(
-        "InvalidScheduledFunctionDelay",
-        `${new Date(scheduledTime).toISOString()} is ${where}`,
-      );
-    }
-    tx.usage.countScheduled(sizeOf(values));
-    const kind: JobState = this.#isCanceled(tx, caller, component) ? "canceled" : "pending";
-    const idText = tx.insert(component.namespace, tableName, {
-      name: canonicalPath(target.fn.info.path),
-      args: values as Value[],
-      scheduledTime,
-      state: { kind },
-      ...(kind === "canceled" ? { completedTime: Date.now() } : {}),
-    } as ValueObject);
-    this.#jobs.set(idText, {
-      idText,
-      id: decodeId(idText).id,
-      component,
-      target,
-      argsJson: JSON.stringify(argsJson),
-      dueMs: scheduledTime,
-      timer: null,
+    const idText = schedule(args, {
+      tx,
+      component: codeOf(component),
+      resolve: () => ({ component: codeOf(target.component), info: target.fn.info }),
+      job,
+      nowMs: Date.now(),
     });
+    const dueMs = Number(args["ts"]) * 1000;
+    this.#jobs.set(idText, { id: decodeId(idText).id, target, dueMs, timer: null });
     return idText;
   }
 
-  /** `1.0/cancel_job`. */
-  cancel(args: JsonObject, component: Component, tx: Transaction): string {
-    const { tableNumber: number, id } = decodeId(typeof args["id"] === "string" ? args["id"] : "");
-    if (number !== tableNumber) {
-      throw badRequest(
-        "InvalidScheduledFunctionId",
-        "Invalid scheduled function ID. The ID must be an ID on the '_scheduled_functions' table.",
-      );
-    }
-    const state = this.#stateOf(tx, component, id);
-    if (state === "pending" || state === "inProgress")
-      this.#setState(tx, component, id, { kind: "canceled" });
+  /** `1.0/cancel_job`, `1.0/actions/cancel_job`. */
+  cancel(args: JsonObject, component: Component, tx: Transaction, { job }: Caller): string {
+    const done = cancel(args, { tx, component: codeOf(component), job, nowMs: Date.now() });
+    // oxlint-disable-next-line no-console -- the server writes it into the function's log
+    if (!done) console.warn(selfCancelWarning);
     return "null";
   }
 
@@ -105,132 +82,143 @@ export class Scheduler {
   async finishAll(advanceTimers: () => unknown, iterationsMax: number): Promise<void> {
     for (let i = 0; i < iterationsMax; i++) {
       await advanceTimers();
-      for (const job of this.#jobs.values()) {
-        if (job.timer !== null && !job.timer.isFake && job.dueMs <= real.nowMs()) this.#start(job);
+      for (const [idText, job] of this.#jobs) {
+        if (job.timer !== null && !job.timer.isFake && job.dueMs <= real.nowMs()) this.#start(idText, job);
       }
       await this.finishInProgress();
-      const waiting = [...this.#jobs.values()].filter(({ timer }) => timer !== null && timer.isFake);
-      if (waiting.length === 0) return;
+      if (this.#waiting().length === 0) return;
     }
-    const names = new Set([...this.#jobs.values()].map(({ target }) => canonicalPath(target.fn.info.path)));
+    const names = new Set(this.#waiting().map(({ target }) => canonicalPath(target.fn.info.path)));
     throw new Error(
       `finishAllScheduledFunctions: functions are still scheduled after ${iterationsMax} iterations: ${[...names].join(", ")}. ` +
-        "Does a function schedule itself without end? Give a greater number of iterations as the second argument if not.",
+        "Does a function schedule itself without end? If not, give a greater number of iterations as the second argument.",
     );
   }
 
-  /** Looks at what commits do to the rows: new ones start their clock, canceled ones stop it. */
+  /** Lets time pass, stopping whenever a function is due, so that each sees its own time. */
+  async passTime(ms: number, advanceTimersByTime: (ms: number) => unknown): Promise<void> {
+    const untilMs = Date.now() + ms;
+    for (;;) {
+      const nextMs = Math.min(untilMs, ...this.#waiting().map(({ dueMs }) => dueMs));
+      await advanceTimersByTime(Math.max(0, nextMs - Date.now()));
+      await this.finishInProgress();
+      if (Date.now() >= untilMs && !this.#waiting().some(({ dueMs }) => dueMs <= untilMs)) return;
+    }
+  }
+
+  #waiting(): Job[] {
+    return [...this.#jobs.values()].filter(({ timer }) => timer !== null && timer.isFake);
+  }
+
+  /** Looks at what commits do to the documents: new ones start their clock, finished ones stop it. */
   #follow(writes: readonly DocumentWrite[]): void {
     for (const { idText, after } of writes) {
       const job = this.#jobs.get(idText);
       if (job === undefined) continue;
-      const state = after === null ? null : (after.value["state"] as { readonly kind: JobState }).kind;
-      if (state === "pending") this.#arm(job);
+      const state = after === null ? null : (after.value["state"] as unknown as JobState).kind;
+      if (state === "pending") this.#arm(idText, job);
       else if (state !== "inProgress") {
         job.timer?.cancel();
-        job.timer = null;
         this.#jobs.delete(idText);
       }
     }
   }
 
-  #arm(job: Job): void {
-    const delayMs = Math.max(0, job.dueMs - Date.now());
-    const isFake = "clock" in globalThis.setTimeout;
-    const handle = runOutside(() =>
-      globalThis.setTimeout(() => this.#start(job), Math.min(delayMs, 2 ** 31 - 1)),
+  #arm(idText: string, job: Job): void {
+    const delayMs = Math.min(Math.max(0, job.dueMs - Date.now()), timerMsMax);
+    const [timer, isFake] = runOutside(
+      () =>
+        [
+          globalThis.setTimeout(() => this.#start(idText, job), delayMs),
+          "clock" in globalThis.setTimeout,
+        ] as const,
     );
-    if (!isFake) (handle as unknown as { unref?: () => void }).unref?.();
-    job.timer = { isFake, cancel: () => globalThis.clearTimeout(handle) };
+    // A function that is due in an hour does not keep the test run alive.
+    if (!isFake) (timer as { unref?: () => void }).unref?.();
+    job.timer = { isFake, cancel: () => globalThis.clearTimeout(timer) };
   }
 
-  #start(job: Job): void {
+  #start(idText: string, job: Job): void {
     if (job.timer === null) return;
     job.timer.cancel();
     job.timer = null;
-    const running: Promise<void> = runOutside(() => this.#run(job)).finally(() =>
+    const running: Promise<void> = runOutside(() => this.#run(idText, job)).finally(() =>
       this.#running.delete(running),
     );
     this.#running.add(running);
   }
 
-  async #run(job: Job): Promise<void> {
+  async #run(idText: string, { id, target }: Job): Promise<void> {
     const outcome =
-      job.target.fn.info.udfType === "Mutation" ? await this.#runMutation(job) : await this.#runAction(job);
+      target.fn.info.udfType === "Action"
+        ? await this.#runAction(idText, id, target)
+        : await this.#runMutation(idText, id, target);
     if (outcome === null || outcome.ok) return;
-    const error = failureText(outcome.thrown);
-    // eslint-disable-next-line no-console -- whoever watches the test wants to know why a job had no effect
-    console.error(
-      `Error when running scheduled function ${canonicalPath(job.target.fn.info.path)}`,
-      outcome.thrown,
-    );
-    await this.#backend.transact(async (tx) => {
-      if (this.#stateOf(tx, job.component, job.id) !== "canceled")
-        this.#setState(tx, job.component, job.id, { kind: "failed", error: `${error}\n` });
-    });
+    const { thrown } = outcome;
+    // oxlint-disable-next-line no-console -- whoever watches the test wants to know why a job had no effect
+    console.error(`Error when running scheduled function ${canonicalPath(target.fn.info.path)}`, thrown);
+    await this.#end(id, { kind: "failed", error: `${failureText(thrown)}\n` });
   }
 
-  /** The completion mark is part of the mutation's own transaction. */
-  #runMutation(job: Job): Promise<Outcome | null> {
+  /** The mutation and the mark that it is done are one commit. */
+  #runMutation(idText: string, id: InternalId, target: Resolved): Promise<Outcome | null> {
     return this.#backend.mutate(async (tx) => {
-      if (this.#stateOf(tx, job.component, job.id) !== "pending") return { ok: true, valueJson: "null" };
-      this.#setState(tx, job.component, job.id, { kind: "inProgress" });
-      const outcome = await this.#backend.runIn(tx, this.#runOf(job));
-      if (outcome.ok && this.#stateOf(tx, job.component, job.id) === "inProgress")
-        this.#setState(tx, job.component, job.id, { kind: "success" });
+      const job = jobIn(tx, id, "mutation");
+      if (job === null) return { ok: true, valueJson: "null" };
+      const argsJson = tx.usage.withoutCountingReads(() => {
+        markInProgress(tx, job);
+        return argsOf(tx, job);
+      });
+      const outcome = await this.#backend.runIn(tx, runOf(target, argsJson, { idText, completesHere: true }));
+      if (outcome.ok)
+        tx.usage.withoutCountingReads(() => finishJob(tx, job, { kind: "success" }, Date.now()));
       return outcome;
     });
   }
 
-  async #runAction(job: Job): Promise<Outcome | null> {
-    const starts = await this.#backend.transact(async (tx) => {
-      if (this.#stateOf(tx, job.component, job.id) !== "pending") return false;
-      this.#setState(tx, job.component, job.id, { kind: "inProgress" });
-      return true;
+  /** An action is marked as started, run, and marked as ended, unless it was canceled meanwhile. */
+  async #runAction(idText: string, id: InternalId, target: Resolved): Promise<Outcome | null> {
+    const argsJson = await this.#backend.transact(async (tx) => {
+      const job = jobIn(tx, id, "action");
+      if (job === null) return null;
+      startAction(tx, job);
+      return argsOf(tx, job);
     });
-    if (!starts) return null;
-    const outcome = await this.#backend.run(this.#runOf(job));
-    if (!outcome.ok) return outcome;
-    await this.#backend.transact(async (tx) => {
-      if (this.#stateOf(tx, job.component, job.id) === "inProgress")
-        this.#setState(tx, job.component, job.id, { kind: "success" });
-    });
+    if (argsJson === null) return null;
+    const outcome = await this.#backend.run(runOf(target, argsJson, { idText, completesHere: false }));
+    if (outcome.ok) await this.#end(id, { kind: "success" });
     return outcome;
   }
 
-  #runOf({ target, argsJson, idText }: Job) {
-    const caller: Caller = {
-      identity: null,
-      ip: null,
-      userAgent: null,
-      requestId: `scheduled-${idText}`,
-      scheduledFunctionId: idText,
-    };
-    return { component: target.component, fn: target.fn, argsJson, caller };
-  }
-
-  #isCanceled(tx: Transaction, { scheduledFunctionId }: Caller, component: Component): boolean {
-    if (scheduledFunctionId === null) return false;
-    return this.#stateOf(tx, component, decodeId(scheduledFunctionId).id) === "canceled";
-  }
-
-  #stateOf(tx: Transaction, component: Component, id: InternalId): JobState | null {
-    const table = tx.table(component.namespace, tableName);
-    const row = table === null ? null : tx.get(table, id);
-    return row === null ? null : (row.value["state"] as { readonly kind: JobState }).kind;
-  }
-
-  #setState(
-    tx: Transaction,
-    component: Component,
-    id: InternalId,
-    state: { kind: JobState; error?: string },
-  ): void {
-    const table = tx.table(component.namespace, tableName);
-    if (table === null) return;
-    const isOver = state.kind !== "pending" && state.kind !== "inProgress";
-    tx.patch(table, id, { state, ...(isOver ? { completedTime: Date.now() } : {}) });
+  #end(id: InternalId, state: JobState): Promise<void> {
+    return this.#backend.transact(async (tx) => {
+      const row = findJob(tx, id);
+      if (row !== null) finishJob(tx, { id, row }, state, Date.now());
+    });
   }
 }
 
-const delayMsMax = 5 * 366 * 24 * 3600 * 1000;
+function codeOf({ path, namespace }: Component): ComponentCode {
+  return { componentPath: path, namespace } as ComponentCode;
+}
+
+function jobIn(tx: Transaction, id: InternalId, lane: "mutation" | "action"): QueuedJob | null {
+  const row = findJob(tx, id);
+  return row === null || row.lane !== lane ? null : { id, row };
+}
+
+function argsOf(tx: Transaction, job: QueuedJob): string {
+  return stringifyValue((jobDocument(tx, job)?.value["args"] ?? [{}]) as Value);
+}
+
+/** A scheduled function runs as nobody. */
+function runOf({ component, fn }: Resolved, argsJson: string, job: RunningJob): FunctionRun {
+  const caller: Caller = {
+    identity: null,
+    ip: null,
+    userAgent: null,
+    requestId: `scheduled-${job.idText}`,
+    job,
+  };
+  return { component, fn, argsJson, caller };
+}

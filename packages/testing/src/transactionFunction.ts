@@ -60,7 +60,7 @@ export async function runTransactionFunction(scope: TransactionScope, run: Funct
  * those that nobody awaits; a function called by this one runs to its end before the next operation.
  */
 class TransactionHost implements Host {
-  readonly transactional = "queries and mutations";
+  readonly isTransaction = true;
   readonly #scope: TransactionScope;
   readonly #run: FunctionRun;
   readonly #database: DatabaseSyscalls;
@@ -190,7 +190,7 @@ class TransactionHost implements Host {
           throw badRequest("RequestMetadataNotAllowed", "Cannot get request metadata in a Query");
         return requestMetadata(caller);
       case "1.0/cancel_job":
-        return backend.scheduler.cancel(args, component, tx);
+        return backend.scheduler.cancel(args, component, tx, caller);
       default:
         return backend.files.syscall(op, args, component, tx);
     }
@@ -239,6 +239,8 @@ class TransactionHost implements Host {
         "Cross component call depth limit exceeded. Do you have an infinite loop in your app?",
       );
     }
+    const fault = backend.faults.take(run, "start");
+    if (fault !== null) throw nestedError(fault);
     const restoreLimits = tx.narrowLimits(limits);
     const savepoint = tx.savepoint();
     const stale = udfType === "snapshotQuery" ? backend.database.beginRead(tx.usage) : null;

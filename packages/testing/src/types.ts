@@ -12,7 +12,50 @@ import type {
   SchemaDefinition,
   UserIdentity,
 } from "convex/server";
-import type { ModuleGlob } from "./modules.ts";
+
+/** What `import.meta.glob` gives: how to load each file, by its path. */
+export type ModuleGlob = Readonly<Record<string, () => Promise<unknown>>>;
+
+/** Budgets of one transaction, each on its own. */
+export interface TransactionLimitOptions {
+  readonly documentsRead?: number;
+  readonly bytesRead?: number;
+  readonly databaseQueries?: number;
+  readonly documentsWritten?: number;
+  readonly bytesWritten?: number;
+  readonly functionsScheduled?: number;
+  readonly scheduledFunctionArgsBytes?: number;
+}
+
+/** A live query as a test watches it: what a client would be shown, result by result. */
+export interface TestSubscription<Result> {
+  /** Every result so far, oldest first; a commit that changes nothing adds none. */
+  readonly results: readonly Result[];
+  /** The newest result; throws what the query throws now. */
+  readonly current: Result;
+  /** Resolves with the next result after now; rejects when the query throws. */
+  next(): Promise<Result>;
+  /** Resolves when every commit so far has been taken into account. */
+  settled(): Promise<void>;
+  unsubscribe(): void;
+}
+
+/** A failure that a test plants, to see what its functions do when the platform or the network fails them. */
+export interface Fault {
+  /** The function that is hit, such as "messages:send". */
+  readonly fn: string;
+  /** Of that component; "" is the app. */
+  readonly componentPath?: string;
+  /**
+   * `start` (default): it does not run at all. `answer`: it runs, and is committed if it is a mutation of its own, but
+   * whoever called it is told that it failed, as when a connection breaks. Functions called within a transaction know
+   * no lost answers.
+   */
+  readonly at?: "start" | "answer";
+  readonly error?: Error;
+  /** How many calls are hit; 1 if not given. */
+  readonly times?: number;
+}
 
 type AnyReference<Type extends "query" | "mutation" | "action"> = FunctionReference<
   Type,
@@ -66,6 +109,18 @@ export interface TestConvexForDataModel<DataModel extends GenericDataModel> {
    * scheduled function is waiting. Fails after `maxIterations` (100).
    */
   finishAllScheduledFunctions(advanceTimers: () => void, maxIterations?: number): Promise<void>;
+  /** Watches a query as a client does. Not part of `convex-test`. */
+  subscribe<Callee extends AnyReference<"query">>(
+    query: Callee,
+    ...args: ArgsOf<Callee>
+  ): Promise<TestSubscription<ResultOf<Callee>>>;
+  /** Makes a function fail when it is called next. Not part of `convex-test`. */
+  injectFault(fault: Fault): void;
+  /**
+   * Under fake timers: lets `ms` pass with every scheduled function running at its own time. `advanceTimersByTime`: that
+   * of `vi`. Not part of `convex-test`.
+   */
+  passTime(ms: number, advanceTimersByTime: (ms: number) => unknown): Promise<void>;
   /** The same deployment as a signed-in user; issuer, subject and tokenIdentifier are made up when not given. */
   withIdentity(identity: Partial<UserIdentity>): TestConvexForDataModel<DataModel>;
   /** The same deployment, called from this address and user agent. */

@@ -1,0 +1,84 @@
+/** A published package whose tarball has its tests, and what has to be said of running them. */
+export interface SuitePackage {
+  /** How the package is called in the table. */
+  readonly name: string;
+  /** Where it is installed. */
+  readonly packageName: string;
+  /** The release of convex-test that the stock run uses, when it is not the newest. */
+  readonly mock?: string;
+  readonly environment?: "node" | "edge-runtime";
+  /** How many of its tests pass on ours. */
+  readonly tests: number;
+  /** Takes part in `npm test`. */
+  readonly fast: boolean;
+  /** Tests that the mock passes and we do not, by full name, with the reason of each. */
+  readonly differences?: readonly Difference[];
+}
+
+export interface Difference {
+  /** Matches the test's file and full name. */
+  readonly test: RegExp;
+  /** The rule of the reference that the mock does not keep. */
+  readonly rule: string;
+}
+
+const validatorText =
+  "values.md §9.3: a failed validator says `ArgumentValidationError: Value does not match validator. …`; the mock says `Validator error: …`";
+const nestedText =
+  "functions.md §6.3: a callee's failure reaches its caller as `Uncaught Error: {message}`; the mock passes the bare message on";
+const canonicalName =
+  "database.md §7: `_scheduled_functions.name` is the canonical path `lib.js:fn`; the mock writes `lib:fn`";
+const readOnlyTable =
+  "database.md §7: system tables are read-only; the mock lets a test delete rows of `_scheduled_functions`";
+const idText =
+  "values.md §6.3: `db.get` of a text that is no id throws `Invalid argument `id` for `db.get`: Unable to decode ID: …`; the mock finds nothing";
+
+export const suitePackages: readonly SuitePackage[] = [
+  { name: "sharded-counter", packageName: "@convex-dev/sharded-counter", tests: 4, fast: true },
+  { name: "migrations", packageName: "@convex-dev/migrations", tests: 20, fast: true },
+  { name: "action-cache", packageName: "@convex-dev/action-cache", tests: 9, fast: false },
+  { name: "rate-limiter", packageName: "@convex-dev/rate-limiter", tests: 114, fast: false },
+  { name: "aggregate", packageName: "@convex-dev/aggregate", tests: 86, fast: false },
+  { name: "batch-worker", packageName: "@convex-dev/batch-worker", tests: 33, fast: true },
+  {
+    name: "workpool",
+    packageName: "@convex-dev/workpool",
+    tests: 203,
+    fast: false,
+    differences: [
+      { test: /rejects invalid result kinds at runtime/, rule: validatorText },
+      { test: /a failure filter reuses an existing completion handler for failed/, rule: nestedText },
+      { test: /a failure filter restores large context/, rule: nestedText },
+      { test: /process work items in batches for cancelAll/, rule: canonicalName },
+      { test: /schedule calculateBacklogAndReport when backlog is large/, rule: canonicalName },
+      { test: /GC'd scheduledId/, rule: readOnlyTable },
+    ],
+  },
+  { name: "workflow", packageName: "@convex-dev/workflow", tests: 97, fast: true },
+  { name: "resend", packageName: "@convex-dev/resend", tests: 33, fast: true },
+  { name: "r2", packageName: "@convex-dev/r2", tests: 13, fast: true },
+  { name: "stripe", packageName: "@convex-dev/stripe", tests: 43, fast: true },
+  { name: "autumn", packageName: "@useautumn/convex", tests: 6, fast: true },
+  {
+    name: "persistent-text-streaming",
+    packageName: "@convex-dev/persistent-text-streaming",
+    tests: 1,
+    fast: true,
+  },
+  { name: "agent", packageName: "@convex-dev/agent", tests: 378, mock: "convex-test-55", fast: false },
+  {
+    name: "rag",
+    packageName: "@convex-dev/rag",
+    tests: 99,
+    mock: "convex-test-49",
+    fast: false,
+    differences: [{ test: /inserting chunks when there's no entry throws error/, rule: idText }],
+  },
+  {
+    name: "better-auth",
+    packageName: "@convex-dev/better-auth",
+    tests: 177,
+    fast: false,
+    differences: [{ test: /should not throw on record not found|empty array when no models|/, rule: idText }],
+  },
+];

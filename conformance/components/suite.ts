@@ -1,0 +1,151 @@
+import { spawn } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import type { SuitePackage } from "./packages.ts";
+
+const folder = path.dirname(fileURLToPath(import.meta.url));
+const installed = path.join(folder, "node_modules");
+const work = path.join(folder, ".work");
+const ours = path.join(work, "testing", "index.js");
+
+/** How long one package's tests may take, on a machine that does other things as well. */
+const suiteTimeMaxMs = 10 * 60_000;
+
+export type Harness = "mock" | "ours";
+
+interface TestOutcome {
+  readonly passed: boolean;
+  readonly message: string;
+}
+
+export interface SuiteRun {
+  /** By file and full name. Skipped tests are left out. */
+  readonly tests: ReadonlyMap<string, TestOutcome>;
+  /** Sum over all tests, without loading and transforming. */
+  readonly testMs: number;
+}
+
+/** Installs the pinned packages, unless that has been done for this lock file. */
+export async function installPackages(): Promise<void> {
+  const marker = path.join(installed, ".package-lock.json");
+  const lock = path.join(folder, "package-lock.json");
+  if (existsSync(marker) && statSync(marker).mtimeMs >= statSync(lock).mtimeMs) return;
+  process.stderr.write("Installing the component packages (npm ci) ...\n");
+  const args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+  await run("npm", args, folder, {});
+  writeFileSync(path.join(installed, ".package-lock.json"), readFileSync(marker));
+}
+
+/** Bundles packages/testing as it is published. */
+export async function buildHarness(): Promise<void> {
+  const script = path.join(folder, "../../packages/testing/scripts/build.ts");
+  await run(process.execPath, [script, "--outdir", path.dirname(ours)], folder, {});
+}
+
+/** Runs the tests that a package ships, as they are, on the mock or, by an alias, on ours. */
+export async function runSuite(suite: SuitePackage, harness: Harness): Promise<SuiteRun> {
+  const place = preparePlace(suite);
+  const alias = harness === "ours" ? ours : path.join(installed, suite.mock ?? "convex-test");
+  const config = {
+    test: {
+      environment: suite.environment ?? "edge-runtime",
+      include: ["src/**/*.test.{ts,tsx}"],
+      alias: { "convex-test": alias },
+      server: { deps: { inline: ["convex-test"] } },
+    },
+  };
+  const configFile = path.join(place, `vitest.${harness}.config.mjs`);
+  writeFileSync(configFile, `export default ${JSON.stringify(config)};\n`);
+  const report = path.join(place, `report.${harness}.json`);
+  rmSync(report, { force: true });
+  const vitest = path.join(installed, "vitest/vitest.mjs");
+  const args = [vitest, "run", "--config", configFile, "--reporter=json", "--outputFile", report];
+  // Fails when a test does: the report says which.
+  const output = await run(process.execPath, args, place, { allowFailure: true });
+  if (!existsSync(report)) throw new Error(`${suite.name}: vitest has written no report\n${output}`);
+  return readReport(report, place);
+}
+
+/** The package's sources beside the dependencies that it was installed with. */
+function preparePlace({ name, packageName }: SuitePackage): string {
+  const source = path.join(installed, packageName);
+  const place = path.join(work, name);
+  rmSync(place, { recursive: true, force: true });
+  mkdirSync(place, { recursive: true });
+  cpSync(path.join(source, "src"), path.join(place, "src"), { recursive: true });
+  cpSync(path.join(source, "package.json"), path.join(place, "package.json"));
+  const nested = path.join(source, "node_modules");
+  if (existsSync(nested)) symlinkSync(nested, path.join(place, "node_modules"), "dir");
+  return place;
+}
+
+interface Report {
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: string;
+    readonly message: string;
+    readonly assertionResults: readonly {
+      readonly fullName: string;
+      readonly status: string;
+      readonly duration?: number;
+      readonly failureMessages?: readonly string[];
+    }[];
+  }[];
+}
+
+function readReport(file: string, place: string): SuiteRun {
+  const report = JSON.parse(readFileSync(file, "utf8")) as Report;
+  const tests = new Map<string, TestOutcome>();
+  let testMs = 0;
+  for (const { name, status, message, assertionResults } of report.testResults) {
+    const fileName = path.relative(place, name);
+    // A file that cannot be loaded has no tests.
+    if (assertionResults.length === 0 && status === "failed") tests.set(fileName, { passed: false, message });
+    for (const result of assertionResults) {
+      if (result.status !== "passed" && result.status !== "failed") continue;
+      testMs += result.duration ?? 0;
+      // Property tests of fast-check have the seed of the run in their names.
+      const fullName = result.fullName.replace(/ \(with seed=.*\)$/, "");
+      tests.set(`${fileName} > ${fullName}`, {
+        passed: result.status === "passed",
+        message: result.failureMessages?.[0]?.split("\n")[0] ?? "",
+      });
+    }
+  }
+  return { tests, testMs };
+}
+
+function run(
+  program: string,
+  args: readonly string[],
+  cwd: string,
+  { allowFailure = false }: { readonly allowFailure?: boolean },
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, {
+      cwd,
+      stdio: ["ignore", "pipe", "pipe"],
+      timeout: suiteTimeMaxMs,
+      env: { ...process.env, NODE_OPTIONS: "--disable-warning=ExperimentalWarning" },
+    });
+    let output = "";
+    const take = (chunk: Buffer) => (output = `${output}${chunk.toString()}`.slice(-20_000));
+    child.stdout.on("data", take);
+    child.stderr.on("data", take);
+    child.on("error", reject);
+    child.on("close", (code) => {
+      if (code === 0 || allowFailure) resolve(output);
+      else reject(new Error(`${program} ${args.join(" ")} ended with ${code}\n${output}`));
+    });
+  });
+}

@@ -1,0 +1,249 @@
+import { assert } from "../../lenslet/src/base/assert.ts";
+import type { CommitTs } from "../../lenslet/src/log/log.ts";
+import type { SearchEntry, SearchReader } from "../../lenslet/src/store/searchReader.ts";
+import type {
+  DocumentWrite,
+  IndexId,
+  ScanRow,
+  SessionRequest,
+  Store,
+  StoredDocument,
+  TabletId,
+  VectorIndexShape,
+} from "../../lenslet/src/store/store.ts";
+import type { VectorEntry, VectorReader } from "../../lenslet/src/store/vectorReader.ts";
+import type { InternalId } from "../../lenslet/src/values/id.ts";
+import { type IndexKey, prefixEnd } from "../../lenslet/src/values/key.ts";
+import { SortedKeys } from "./sortedKeys.ts";
+
+interface Tablet {
+  readonly byId: IndexId;
+  readonly documents: Map<InternalId, StoredDocument>;
+  readonly ids: SortedKeys;
+}
+
+interface Index {
+  readonly tablet: TabletId;
+  readonly keys: SortedKeys;
+}
+
+/** Every key ends with the id of its document. */
+const idLength = 16;
+
+/**
+ * The Store contract on plain maps and sorted arrays: a test's database costs nothing to open, where SQLite has a table
+ * to create for each index. Text and vector indexes are the SQLite store's own; it is opened when a test searches.
+ */
+export class MemoryStore implements Store {
+  readonly #openSearchStore: () => Store;
+  readonly #tablets = new Map<TabletId, Tablet>();
+  readonly #indexes = new Map<IndexId, Index>();
+  readonly #requests = new Map<string, SessionRequest>();
+  #appliedTs: CommitTs = 0n;
+  #greatestPhysicalId = 0;
+  /** The commit that drops something may still mention it. */
+  readonly #dropped = new Set<TabletId | IndexId>();
+  /** Tablets that have an index of the search store, and these indexes. */
+  readonly #searched = new Set<TabletId>();
+  readonly #searchIndexes = new Map<IndexId, TabletId>();
+  /** What the search store has to do before it is read. */
+  #forSearch: ((store: Store) => void)[] = [];
+  #searchStore: Store | null = null;
+
+  constructor(openSearchStore: () => Store) {
+    this.#openSearchStore = openSearchStore;
+  }
+
+  appliedTs(): CommitTs {
+    return this.#appliedTs;
+  }
+
+  createTablet(tablet: TabletId, byId: IndexId): void {
+    if (this.#tablets.has(tablet)) return;
+    this.#took(tablet, byId);
+    this.#tablets.set(tablet, { byId, documents: new Map(), ids: new SortedKeys() });
+  }
+
+  dropTablet(tablet: TabletId): void {
+    if (!this.#tablets.delete(tablet)) return;
+    this.#dropped.add(tablet);
+    for (const [index, { tablet: owner }] of this.#indexes) if (owner === tablet) this.dropIndex(index);
+    for (const [index, owner] of this.#searchIndexes) if (owner === tablet) this.dropIndex(index);
+    if (this.#searched.delete(tablet)) this.#forSearch.push((store) => store.dropTablet(tablet));
+  }
+
+  createIndex(index: IndexId, tablet: TabletId): void {
+    if (this.#indexes.has(index)) return;
+    this.#took(index);
+    this.#indexes.set(index, { tablet, keys: new SortedKeys() });
+  }
+
+  createSearchIndex(index: IndexId, tablet: TabletId): void {
+    this.#createForSearch(index, tablet, (store) => store.createSearchIndex(index, tablet));
+  }
+
+  createVectorIndex(index: IndexId, tablet: TabletId, shape: VectorIndexShape): void {
+    this.#createForSearch(index, tablet, (store) => store.createVectorIndex(index, tablet, shape));
+  }
+
+  dropIndex(index: IndexId): void {
+    if (this.#searchIndexes.delete(index)) this.#forSearch.push((store) => store.dropIndex(index));
+    else if (!this.#indexes.delete(index)) return;
+    this.#dropped.add(index);
+  }
+
+  greatestPhysicalId(): number {
+    return this.#greatestPhysicalId;
+  }
+
+  applyCommit(ts: CommitTs, writes: readonly DocumentWrite[], request: SessionRequest | null): void {
+    assert(ts > this.#appliedTs, "commitTs must increase");
+    this.#appliedTs = ts;
+    for (const write of writes) this.#apply(write);
+    const searched = writes.filter(({ tablet }) => this.#searched.has(tablet));
+    if (searched.length > 0) {
+      const plain = searched.map((write) => ({ ...write, keys: [] }));
+      this.#forSearch.push((store) => store.applyCommit(ts, plain, null));
+    }
+    if (request !== null) this.#requests.set(requestKey(request.sessionId, request.requestId), request);
+  }
+
+  backfillIndex(
+    index: IndexId,
+    entries: readonly { readonly key: IndexKey; readonly id: InternalId }[],
+  ): void {
+    const keys = this.#indexes.get(index)?.keys;
+    for (const { key } of entries) keys?.add(key);
+  }
+
+  backfillSearchIndex(
+    index: IndexId,
+    documents: readonly { readonly id: InternalId; readonly entry: SearchEntry }[],
+  ): void {
+    this.#forSearch.push((store) => store.backfillSearchIndex(index, documents));
+  }
+
+  backfillVectorIndex(
+    index: IndexId,
+    documents: readonly { readonly id: InternalId; readonly entry: VectorEntry }[],
+  ): void {
+    this.#forSearch.push((store) => store.backfillVectorIndex(index, documents));
+  }
+
+  get(tablet: TabletId, id: InternalId): StoredDocument | null {
+    const source = this.#tablets.get(tablet);
+    assert(source !== undefined, "a tablet is created before it is read");
+    return source.documents.get(id) ?? null;
+  }
+
+  lookUp(
+    index: IndexId,
+    tablet: TabletId,
+    prefix: IndexKey,
+    order: "asc" | "desc",
+    limit: number,
+  ): ScanRow[] {
+    return this.scan(index, tablet, prefix, prefixEnd(prefix), order, limit);
+  }
+
+  scan(
+    index: IndexId,
+    tablet: TabletId,
+    lower: IndexKey,
+    upper: IndexKey | null,
+    order: "asc" | "desc",
+    limit: number,
+  ): ScanRow[] {
+    const source = this.#tablets.get(tablet);
+    assert(source !== undefined, "a tablet is created before it is read");
+    const keys = source.byId === index ? source.ids : this.#indexes.get(index)?.keys;
+    return (keys?.range(lower, upper, order, limit) ?? []).map((key) => {
+      const document = source.documents.get(key.slice(-idLength));
+      assert(document !== undefined, "an index has the keys of existing documents");
+      return { key, document };
+    });
+  }
+
+  searchReader(index: IndexId): SearchReader {
+    return this.#forReading().searchReader(index);
+  }
+
+  vectorReader(index: IndexId): VectorReader | null {
+    return this.#forReading().vectorReader(index);
+  }
+
+  count(tablet: TabletId): number {
+    return this.#tablets.get(tablet)?.documents.size ?? 0;
+  }
+
+  sessionRequest(sessionId: string, requestId: number): SessionRequest | null {
+    return this.#requests.get(requestKey(sessionId, requestId)) ?? null;
+  }
+
+  expireSessionRequests(before: CommitTs): void {
+    for (const [key, { ts }] of this.#requests) if (ts < before) this.#requests.delete(key);
+  }
+
+  /** There is nothing that could survive. */
+  persist(): void {}
+
+  close(): void {
+    this.#searchStore?.close();
+    this.#searchStore = null;
+  }
+
+  #apply({ tablet: tabletId, id, after, keys, search = [] }: DocumentWrite): void {
+    const tablet = this.#tablets.get(tabletId);
+    if (tablet === undefined) {
+      assert(this.#dropped.has(tabletId), "a commit writes to tablets that exist");
+      return;
+    }
+    for (const { index } of search)
+      assert(
+        this.#searchIndexes.has(index) || this.#dropped.has(index),
+        "a commit changes indexes that exist",
+      );
+    if (after === null) {
+      tablet.documents.delete(id);
+      tablet.ids.delete(id);
+    } else {
+      if (!tablet.documents.has(id)) tablet.ids.add(id);
+      tablet.documents.set(id, after);
+    }
+    for (const change of keys) {
+      if (change.before === change.after) continue;
+      const entries = this.#indexes.get(change.index)?.keys;
+      if (change.before !== null) entries?.delete(change.before);
+      if (change.after !== null) entries?.add(change.after);
+    }
+  }
+
+  #createForSearch(index: IndexId, tablet: TabletId, create: (store: Store) => void): void {
+    if (this.#searchIndexes.has(index)) return;
+    this.#took(index);
+    this.#searchIndexes.set(index, tablet);
+    const byId = this.#tablets.get(tablet)?.byId;
+    assert(byId !== undefined, "an index is created after its tablet");
+    if (!this.#searched.has(tablet)) {
+      this.#searched.add(tablet);
+      this.#forSearch.push((store) => store.createTablet(tablet, byId));
+    }
+    this.#forSearch.push(create);
+  }
+
+  #forReading(): Store {
+    this.#searchStore ??= this.#openSearchStore();
+    const steps = this.#forSearch;
+    this.#forSearch = [];
+    for (const step of steps) step(this.#searchStore);
+    return this.#searchStore;
+  }
+
+  #took(...ids: readonly number[]): void {
+    this.#greatestPhysicalId = Math.max(this.#greatestPhysicalId, ...ids);
+  }
+}
+
+function requestKey(sessionId: string, requestId: number): string {
+  return `${sessionId}|${requestId}`;
+}

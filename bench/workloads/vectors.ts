@@ -12,7 +12,7 @@ import { isWanted } from "./transfer.ts";
 // W9, vectors: the ten nearest of many vectors of 1536 components, with and without a filter that one in a hundred
 // passes. Ours are asked through an action, as apps do.
 
-const rowsPerMutation = 50;
+const rowsPerMutation = 25;
 const unindexedRows = 4000;
 const recallMin = 0.95;
 const ours = "lenslet, action";
@@ -73,7 +73,7 @@ async function fillLenslet(bench: Bench, lenslet: Lenslet): Promise<{ section: S
   for (let from = 0; from < options.vectors; from += rowsPerMutation) {
     ids.push(...(await fill("vectors", from)));
     if (from < unindexedRows) await fill("unindexedVectors", from);
-    if (from % (rowsPerMutation * 200) === 0) say(`W9: ${from} of ${options.vectors} vectors inserted`);
+    if (from % (rowsPerMutation * 400) === 0) say(`W9: ${from} of ${options.vectors} vectors inserted`);
   }
   // Medians over the same part of both tables.
   const [indexed, unindexed] = series.map(({ system, rounds }) => ({

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { DocumentWrite } from "../store/store.ts";
-import { CommitHistory, historyAgeMaxMs, historyWritesMax } from "./history.ts";
+import { CommitHistory, historyAgeMaxMs, historyTextBytesMax, historyWritesMax } from "./history.ts";
 
 function writes(name: string, count = 1): readonly DocumentWrite[] {
   return Array.from({ length: count }, () => ({ idText: name }) as DocumentWrite);
@@ -44,6 +44,19 @@ describe("commit history", () => {
     history.add(3002n, 60_000, writes("d"));
     expect(namesBack(history, 3000n)).toBeNull();
     expect(namesBack(history, 3001n)).toEqual(["d"]);
+  });
+
+  it("forgets when its documents have too much text, before and after", () => {
+    const history = new CommitHistory(0n);
+    const document = { json: "x".repeat(historyTextBytesMax / 4) };
+    const replacing = [{ idText: "r", before: document, after: document } as unknown as DocumentWrite];
+    for (const ts of [1n, 2n]) history.add(ts, 0, replacing);
+    expect(namesBack(history, 0n)).toEqual(["r", "r"]);
+    history.add(3n, 0, replacing);
+    expect(namesBack(history, 0n)).toBeNull();
+    expect(namesBack(history, 1n)).toEqual(["r", "r"]);
+    history.add(4n, 0, writes("small"));
+    expect(namesBack(history, 1n)).toEqual(["small", "r", "r"]);
   });
 
   it("forgets on demand", () => {

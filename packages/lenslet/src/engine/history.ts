@@ -4,11 +4,14 @@ import type { DocumentWrite } from "../store/store.ts";
 /** How far back `query_at_ts` reaches. */
 export const historyAgeMaxMs = 30_000;
 export const historyWritesMax = 200_000;
+/** Of the texts of the documents before and after each write; in memory they may take a few times as much. */
+export const historyTextBytesMax = 64 * 1024 * 1024;
 
 interface PastCommit {
   readonly ts: CommitTs;
   readonly atMs: number;
   readonly writes: readonly DocumentWrite[];
+  readonly textBytes: number;
 }
 
 /** The newest commits with the versions they replaced: an older snapshot is the store with these taken back. */
@@ -17,6 +20,7 @@ export class CommitHistory {
   /** Commits before this position are forgotten, though not yet cut off. */
   #start = 0;
   #writeCount = 0;
+  #textBytes = 0;
   /** Snapshots at or after this can still be read. */
   #oldestTs: CommitTs;
 
@@ -25,8 +29,10 @@ export class CommitHistory {
   }
 
   add(ts: CommitTs, atMs: number, writes: readonly DocumentWrite[]): void {
-    this.#commits.push({ ts, atMs, writes });
+    const textBytes = textBytesOf(writes);
+    this.#commits.push({ ts, atMs, writes: writes.map(withoutVectors), textBytes });
     this.#writeCount += writes.length;
+    this.#textBytes += textBytes;
     this.#forget(atMs);
   }
 
@@ -35,6 +41,7 @@ export class CommitHistory {
     this.#commits = this.#commits.slice(this.#start).filter((commit) => commit.ts > ts);
     this.#start = 0;
     this.#writeCount = this.#commits.reduce((sum, { writes }) => sum + writes.length, 0);
+    this.#textBytes = this.#commits.reduce((sum, { textBytes }) => sum + textBytes, 0);
     this.#oldestTs = ts;
   }
 
@@ -53,9 +60,13 @@ export class CommitHistory {
   #forget(nowMs: number): void {
     for (; this.#start < this.#commits.length; this.#start++) {
       const commit = this.#commits[this.#start] as PastCommit;
-      if (nowMs - commit.atMs <= historyAgeMaxMs && this.#writeCount <= historyWritesMax) break;
+      const isTooMuch = this.#writeCount > historyWritesMax || this.#textBytes > historyTextBytesMax;
+      if (nowMs - commit.atMs <= historyAgeMaxMs && !isTooMuch) break;
       this.#writeCount -= commit.writes.length;
+      this.#textBytes -= commit.textBytes;
       this.#oldestTs = commit.ts;
+      // It may stay in the array for a while, its documents may not.
+      this.#commits[this.#start] = { ...commit, writes: [] };
     }
     // Cutting the front off an array costs its length: do it seldom.
     if (this.#start > 1024 || this.#start === this.#commits.length) {
@@ -63,4 +74,17 @@ export class CommitHistory {
       this.#start = 0;
     }
   }
+}
+
+function textBytesOf(writes: readonly DocumentWrite[]): number {
+  let bytes = 0;
+  for (const { before, after } of writes) bytes += (before?.json.length ?? 0) + (after?.json.length ?? 0);
+  return bytes;
+}
+
+/** No query looks at vectors. */
+function withoutVectors(write: DocumentWrite): DocumentWrite {
+  if (write.vectors === undefined) return write;
+  const { vectors: _vectors, ...rest } = write;
+  return rest;
 }

@@ -129,6 +129,36 @@ describe("scheduled functions, seen by the official clients", () => {
   });
 });
 
+describe("scheduled functions of a component", () => {
+  it("run its own functions and those of a handle, and are its own", async () => {
+    const before = (await http.query(api.jobs.jobs, {})).length;
+    const [own, byHandle, waiting] = (await http.mutation(api.jobs.componentLater, {})) as [
+      string,
+      string,
+      string,
+    ];
+    let state = { rings: [] as string[], states: [] as string[] };
+    const stop = live.onUpdate(api.jobs.componentState, {}, (shown) => {
+      state = shown;
+    });
+    await untilNoted("by handle");
+    await until("its own job has run", () => state.rings.includes("job")).finally(stop);
+    // The app cannot cancel what the component scheduled.
+    await http.mutation(api.jobs.cancel, { id: waiting as JobId });
+    expect((await http.query(api.jobs.componentState, {})).states.toSorted()).toEqual([
+      "jobs.js:note success",
+      "timer.js:ring pending",
+      "timer.js:ring success",
+    ]);
+    await http.mutation(api.jobs.componentCancel, { id: waiting });
+    const { rings, states } = await http.query(api.jobs.componentState, {});
+    expect(states).toContain("timer.js:ring canceled");
+    expect(rings).toEqual(["cron", "job"]);
+    expect((await http.query(api.jobs.jobs, {})).length).toBe(before);
+    expect(new Set([own, byHandle, waiting]).size).toBe(3);
+  });
+});
+
 describe("crons, pushed by the official CLI", () => {
   it("an interval runs from the push on, an action too", async () => {
     let beats = 0;

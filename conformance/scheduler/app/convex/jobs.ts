@@ -1,6 +1,8 @@
 import {
   actionGeneric as action,
   anyApi,
+  componentsGeneric,
+  createFunctionHandle,
   internalActionGeneric as internalAction,
   internalMutationGeneric as internalMutation,
   mutationGeneric as mutation,
@@ -48,6 +50,45 @@ export const cronAction = internalAction({
 export const noteLater = mutation({
   args: { text: v.string(), ms: v.number() },
   handler: (ctx, { text, ms }) => ctx.scheduler.runAfter(ms, self["note"]!, { text }),
+});
+const { timer } = componentsGeneric()["timer"]! as unknown as { timer: Record<string, never> };
+export const componentLater = mutation({
+  args: {},
+  handler: async (ctx): Promise<string[]> =>
+    ctx.runMutation(timer["later"]!, { handle: await createFunctionHandle(self["note"]!) } as never),
+});
+export const componentCancel = mutation({
+  args: { id: v.string() },
+  handler: (ctx, { id }) => ctx.runMutation(timer["cancel"]!, { id } as never),
+});
+export const componentState = query({
+  args: {},
+  handler: async (ctx): Promise<{ rings: string[]; states: string[] }> => ({
+    rings: await ctx.runQuery(timer["rings"]!, {} as never),
+    states: await ctx.runQuery(timer["states"]!, {} as never),
+  }),
+});
+
+/** For scripts/outstanding-jobs.ts: many jobs of one transaction, and a mutation that schedules none. */
+export const manyLater = mutation({
+  args: { count: v.number(), ms: v.number() },
+  handler: async (ctx, { count, ms }) => {
+    for (let i = 0; i < count; i++) await ctx.scheduler.runAfter(ms + i, self["beat"]!, { by: "many" });
+  },
+});
+export const beatNow = mutation({
+  args: {},
+  handler: async (ctx) => {
+    await ctx.db.insert("beats", { by: "now" });
+  },
+});
+/** Latest first: when each was due and when it ran, in milliseconds. */
+export const lately = query({
+  args: { count: v.number() },
+  handler: async (ctx, { count }): Promise<[number, number][]> =>
+    (await ctx.db.system.query("_scheduled_functions").order("desc").take(count)).map(
+      ({ scheduledTime, completedTime }) => [scheduledTime, completedTime ?? Infinity],
+    ),
 });
 export const actLater = mutation({
   args: { text: v.string() },

@@ -1,0 +1,5 @@
+import { defineComponent } from "convex/server";
+
+const timer = defineComponent("timer");
+
+export default timer;

@@ -1,5 +1,6 @@
 import type { CSSProperties } from "react";
 import { hueOf, initials } from "./format.ts";
+import { AssistantIcon } from "./icons.tsx";
 
 /** The first letter of a chat's title on a colour of its own. */
 export function ChatAvatar({ chatId, title }: { chatId: string; title: string }) {
@@ -28,6 +29,14 @@ export function Avatar({
       ) : (
         <img src={person.image} alt="" referrerPolicy="no-referrer" loading="lazy" />
       )}
+    </span>
+  );
+}
+
+export function AssistantAvatar() {
+  return (
+    <span className="avatar small assistant" aria-hidden="true">
+      <AssistantIcon />
     </span>
   );
 }

@@ -3,11 +3,12 @@ import { useCallback, useEffect, useRef, useState } from "react";
 import { api } from "../convex/_generated/api.js";
 import type { Id } from "../convex/_generated/dataModel.js";
 import type { Account, Message } from "../convex/model/views.ts";
-import { preview } from "../convex/model/parts.ts";
+import { flatten, type MessagePart, preview } from "../convex/model/parts.ts";
+import { type FilePart, useAttachmentDrafts } from "./attachments.tsx";
 import { ChatHeader } from "./chatHeader.tsx";
 import { untitled } from "./chatLists.tsx";
 import { Composer, type ComposerControl } from "./composer.tsx";
-import { type TextOrCode, splitFences } from "./fences.ts";
+import { splitFences } from "./fences.ts";
 import { MessageList } from "./messageList.tsx";
 import { useSendMessage, useUpdateMessage } from "./messageMutations.ts";
 import { openChat } from "./route.ts";
@@ -26,6 +27,9 @@ export function ChatPane({ chatId, account }: { chatId: Id<"chats">; account: Ac
   const updateChat = useMutation(api.functions.mutations.chats.updateChat);
   const attempt = useAttempt();
   const lastOwn = useRef<Message | null>(null);
+  const attachments = useAttachmentDrafts(chatId);
+  const askAssistant = useMutation(api.functions.mutations.assistant.askAssistant);
+  const [isAssistantOn, toggleAssistant] = useAssistantSwitch(chatId);
 
   const title = chat?.title;
   useEffect(() => {
@@ -51,8 +55,9 @@ export function ChatPane({ chatId, account }: { chatId: Id<"chats">; account: Ac
     );
   if (chat === null) return <Missing />;
 
-  const send = async (text: string) => {
-    const parts = splitFences(text);
+  const send = async (text: string, files: readonly FilePart[]) => {
+    const said = text.trim() === "" ? [] : splitFences(text);
+    const parts = [...said, ...files];
     if (editing !== null) {
       const { _id } = editing;
       setEditing(null);
@@ -64,7 +69,8 @@ export function ChatPane({ chatId, account }: { chatId: Id<"chats">; account: Ac
     await sendMessage({ chatId, parts, ...(parent === null ? {} : { parentMessageId: parent._id }) });
     // The first words are the best name a new chat can have.
     if (chat.title === undefined && chat.access.isOwner && chat.messageCount === 0)
-      attempt(() => updateChat({ chatId, title: titleFrom(parts) }));
+      attempt(() => updateChat({ chatId, title: titleFrom(said.length > 0 ? said : parts) }));
+    if (isAssistantOn) attempt(() => askAssistant({ chatId }));
   };
 
   return (
@@ -87,6 +93,8 @@ export function ChatPane({ chatId, account }: { chatId: Id<"chats">; account: Ac
           draftKey={chatId}
           editing={editing}
           replyTo={replyTo}
+          assistant={{ isOn: isAssistantOn, onToggle: toggleAssistant }}
+          attachments={attachments}
           onSend={send}
           onCancel={() => {
             setEditing(null);
@@ -117,8 +125,21 @@ function Missing() {
   );
 }
 
-function titleFrom(parts: readonly TextOrCode[]): string {
-  const line = preview(parts.map((part) => (part.type === "text" ? part.text : part.code)).join(" "));
+/** Whether the assistant answers in this chat, as this browser remembers it. */
+function useAssistantSwitch(chatId: Id<"chats">): [boolean, () => void] {
+  const key = `starter-chat:assistant:${chatId}`;
+  const [isOn, setOn] = useState(() => localStorage.getItem(key) === "on");
+  return [
+    isOn,
+    () => {
+      localStorage.setItem(key, isOn ? "off" : "on");
+      setOn(!isOn);
+    },
+  ];
+}
+
+function titleFrom(parts: readonly MessagePart[]): string {
+  const line = preview(flatten(parts));
   return line.length > titleFromMessageLength
     ? `${line.slice(0, titleFromMessageLength - 1).trimEnd()}…`
     : line;

@@ -8,12 +8,14 @@ import {
   useRef,
   useState,
 } from "react";
+import { allowedFileTypes } from "../convex/model/files.ts";
 import { limits } from "../convex/model/limits.ts";
 import { preview } from "../convex/model/parts.ts";
 import type { Message } from "../convex/model/views.ts";
+import { AttachmentDrafts, type FilePart, type useAttachmentDrafts } from "./attachments.tsx";
 import { failureText } from "./failures.ts";
 import { joinFences } from "./fences.ts";
-import { CheckIcon, CloseIcon, SendIcon } from "./icons.tsx";
+import { AssistantIcon, AttachIcon, CheckIcon, CloseIcon, SendIcon } from "./icons.tsx";
 
 export interface ComposerControl {
   focus(): void;
@@ -28,6 +30,8 @@ export function Composer({
   draftKey,
   editing,
   replyTo,
+  assistant,
+  attachments,
   onSend,
   onCancel,
   onEditLast,
@@ -36,7 +40,10 @@ export function Composer({
   draftKey: string;
   editing: Message | null;
   replyTo: Message | null;
-  onSend: (text: string) => Promise<void>;
+  /** Whether the assistant answers what is sent; null where it cannot. */
+  assistant: { readonly isOn: boolean; readonly onToggle: () => void } | null;
+  attachments: ReturnType<typeof useAttachmentDrafts>;
+  onSend: (text: string, files: readonly FilePart[]) => Promise<void>;
   onCancel: () => void;
   onEditLast: () => void;
 }) {
@@ -46,7 +53,9 @@ export function Composer({
   const fieldRef = useRef<HTMLTextAreaElement>(null);
   const hintId = useId();
   const text = editing === null ? draft : edited;
-  const canSend = text.trim() !== "";
+  const files = attachments.drafts.flatMap(({ part }) => (part === null ? [] : [part]));
+  const isUploading = attachments.drafts.some(({ part, failure }) => part === null && failure === null);
+  const canSend = !isUploading && (text.trim() !== "" || (editing === null && files.length > 0));
 
   useImperativeHandle(ref, () => ({ focus: () => fieldRef.current?.focus() }), []);
 
@@ -80,8 +89,11 @@ export function Composer({
     if (!canSend) return;
     setFailure(null);
     const wasEditing = editing !== null;
-    if (!wasEditing) type("");
-    onSend(text).catch((error: unknown) => {
+    if (!wasEditing) {
+      type("");
+      attachments.clear();
+    }
+    onSend(text, wasEditing ? [] : files).catch((error: unknown) => {
       setFailure(failureText(error));
       // What was not accepted must not be lost; what has been typed since wins.
       if (wasEditing) return;
@@ -109,6 +121,11 @@ export function Composer({
     <form
       className="composer"
       aria-label="Write a message"
+      onDragOver={(event) => event.preventDefault()}
+      onDrop={(event) => {
+        event.preventDefault();
+        if (editing === null) attachments.add(event.dataTransfer.files);
+      }}
       onSubmit={(event) => {
         event.preventDefault();
         send();
@@ -135,7 +152,36 @@ export function Composer({
             </button>
           </div>
         )}
+        <AttachmentDrafts drafts={attachments.drafts} onRemove={(key) => attachments.remove(key)} />
         <div className="composer-row">
+          {editing === null && (
+            <label className="icon-button attach">
+              <AttachIcon />
+              <span className="visually-hidden">Attach files</span>
+              <input
+                type="file"
+                multiple
+                className="visually-hidden"
+                accept={allowedFileTypes.join()}
+                onChange={(event) => {
+                  attachments.add(event.target.files ?? []);
+                  event.target.value = "";
+                }}
+              />
+            </label>
+          )}
+          {assistant !== null && editing === null && (
+            <button
+              type="button"
+              className="icon-button assistant-toggle"
+              aria-pressed={assistant.isOn}
+              aria-label="The assistant answers"
+              title={assistant.isOn ? "The assistant answers what you write" : "Let the assistant answer"}
+              onClick={assistant.onToggle}
+            >
+              <AssistantIcon />
+            </button>
+          )}
           <textarea
             ref={fieldRef}
             rows={1}
@@ -146,6 +192,11 @@ export function Composer({
             value={text}
             onChange={(event) => type(event.target.value)}
             onKeyDown={onKeyDown}
+            onPaste={(event) => {
+              if (event.clipboardData.files.length === 0 || editing !== null) return;
+              event.preventDefault();
+              attachments.add(event.clipboardData.files);
+            }}
           />
           <button
             type="submit"

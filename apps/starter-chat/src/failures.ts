@@ -20,6 +20,5 @@ export function failureText(error: unknown): string {
 
 /** Whether the server says that it cannot do this yet (text search arrives in a later version of Lenslet). */
 export function isNotAvailable(error: unknown): boolean {
-  if (failureCode(error) === "not_available") return true;
   return error instanceof Error && /not available|by_content not found/i.test(error.message);
 }

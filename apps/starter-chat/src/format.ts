@@ -58,3 +58,15 @@ function daysBetween(ms: number, nowMs: number): number {
 function firstCharacter(word: string | undefined): string {
   return word === undefined || word === "" ? "" : String.fromCodePoint(word.codePointAt(0) ?? 63);
 }
+
+/** e.g. "812 B", "3.4 MB". */
+export function fileSize(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB"];
+  let size = bytes;
+  let unit = 0;
+  while (size >= 1024 && unit < units.length - 1) {
+    size /= 1024;
+    unit += 1;
+  }
+  return `${unit === 0 || size >= 100 ? Math.round(size) : size.toFixed(1)} ${units[unit] ?? ""}`;
+}

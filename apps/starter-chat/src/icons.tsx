@@ -55,3 +55,10 @@ export const SystemIcon = icon(
     <path d="M10 3.5v13a6.5 6.5 0 0 0 0-13Z" fill="currentColor" />
   </>,
 );
+
+export const AttachIcon = icon(
+  <path d="m14.5 9-5 5a3.2 3.2 0 0 1-4.5-4.5l6-6a2.1 2.1 0 0 1 3 3l-6 6a1 1 0 0 1-1.5-1.5l5-5" />,
+);
+export const AssistantIcon = icon(
+  <path d="M10 3.5 11.6 8 16 9.6 11.6 11.2 10 15.7 8.4 11.2 4 9.6 8.4 8zM15.5 13.5l.7 1.8 1.8.7-1.8.7-.7 1.8" />,
+);

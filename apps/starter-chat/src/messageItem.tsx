@@ -1,6 +1,6 @@
 import { memo } from "react";
 import type { Chat, Message } from "../convex/model/views.ts";
-import { Avatar } from "./avatar.tsx";
+import { AssistantAvatar, Avatar } from "./avatar.tsx";
 import { clockTime } from "./format.ts";
 import { MoreIcon } from "./icons.tsx";
 import { Menu, type MenuItem } from "./menu.tsx";
@@ -13,6 +13,8 @@ export interface MessageActions {
   readonly onDelete: (message: Message) => void;
   readonly onHistory: (message: Message) => void;
   readonly onCopy: (message: Message) => void;
+  readonly onStop: (message: Message) => void;
+  readonly onRegenerate: (message: Message) => void;
 }
 
 interface Props {
@@ -30,7 +32,8 @@ export const MessageItem = memo(
   function MessageItem({ message, isOwn, isContinued, isEditing, access, actions }: Props) {
     const author = nameOf(message);
     const items = menuItems(message, isOwn, access, actions);
-    const isPending = message.status === "sending";
+    const isAnswering = message.role === "assistant" && message.status === "sending";
+    const isPending = message.status === "sending" && !isAnswering;
     const time = clockTime(message._creationTime);
     return (
       <li
@@ -44,7 +47,12 @@ export const MessageItem = memo(
         data-message={message._id}
       >
         <article aria-label={`${isOwn ? "You" : author}, ${time}`}>
-          {!isOwn && <Avatar person={message.author} size="small" />}
+          {!isOwn &&
+            (message.role === "assistant" ? (
+              <AssistantAvatar />
+            ) : (
+              <Avatar person={message.author} size="small" />
+            ))}
           <div className="message-main">
             {!isContinued && (
               <div className="message-head" aria-hidden="true">
@@ -60,7 +68,13 @@ export const MessageItem = memo(
                     <span>{message.parent.preview}</span>
                   </blockquote>
                 )}
-                <MessageParts parts={message.parts} />
+                {isAnswering && message.content === "" ? (
+                  <p className="text-part typing" role="status">
+                    Thinking…
+                  </p>
+                ) : (
+                  <MessageParts chatId={message.chatId} parts={message.parts} />
+                )}
               </div>
               {!isPending && (
                 <Menu
@@ -73,7 +87,19 @@ export const MessageItem = memo(
                 </Menu>
               )}
             </div>
-            {(isPending || message.edited || message.status === "error") && (
+            {isAnswering && access.canWrite && (
+              <div className="message-foot">
+                <button type="button" className="link" onClick={() => actions.onStop(message)}>
+                  Stop
+                </button>
+              </div>
+            )}
+            {message.answer !== undefined && !isAnswering && (
+              <div className="message-foot" title={answerText(message.answer)}>
+                {message.answer.error === undefined ? message.answer.model : message.answer.error}
+              </div>
+            )}
+            {(isPending || message.edited || (message.status === "error" && message.role === "user")) && (
               <div className="message-foot">
                 {isPending ? (
                   "Sending…"
@@ -101,6 +127,14 @@ export const MessageItem = memo(
     (before.access === after.access || JSON.stringify(before.access) === JSON.stringify(after.access)),
 );
 
+function answerText({ tokens, processingTime }: NonNullable<Message["answer"]>): string {
+  const parts = [
+    ...(tokens === undefined ? [] : [`${tokens} tokens`]),
+    ...(processingTime === undefined ? [] : [`${(processingTime / 1000).toFixed(1)} s`]),
+  ];
+  return parts.join(", ");
+}
+
 export function nameOf(message: Message): string {
   if (message.author !== null) return message.author.name;
   return message.role === "assistant"
@@ -120,6 +154,8 @@ function menuItems(
   if (access.canWrite && message.threadLevel < limits.threadLevelMax)
     items.push({ label: "Reply", onSelect: () => actions.onReply(message) });
   items.push({ label: "Copy text", onSelect: () => actions.onCopy(message) });
+  if (message.role === "assistant" && access.canWrite && message.status !== "sending")
+    items.push({ label: "Answer again", onSelect: () => actions.onRegenerate(message) });
   if (isOwn && access.canWrite) items.push({ label: "Edit", onSelect: () => actions.onEdit(message) });
   if (message.edited) items.push({ label: "Earlier versions", onSelect: () => actions.onHistory(message) });
   if (access.isOwner || (isOwn && access.canWrite))

@@ -1,4 +1,4 @@
-import { usePaginatedQuery } from "convex/react";
+import { useMutation, usePaginatedQuery } from "convex/react";
 import { Fragment, useCallback, useEffect, useMemo, useState } from "react";
 import { api } from "../convex/_generated/api.js";
 import type { Id } from "../convex/_generated/dataModel.js";
@@ -161,9 +161,19 @@ function useMessageActions(
     },
     [toast],
   );
+  const cancelAnswer = useMutation(api.functions.mutations.assistant.cancelAnswer);
+  const regenerateAnswer = useMutation(api.functions.mutations.assistant.regenerateAnswer);
+  const onStop = useCallback(
+    ({ _id: messageId }: Message) => attempt(() => cancelAnswer({ messageId })),
+    [attempt, cancelAnswer],
+  );
+  const onRegenerate = useCallback(
+    ({ _id: messageId }: Message) => attempt(() => regenerateAnswer({ messageId })),
+    [attempt, regenerateAnswer],
+  );
   return useMemo(
-    () => ({ onEdit, onReply, onHistory, onDelete, onCopy }),
-    [onEdit, onReply, onHistory, onDelete, onCopy],
+    () => ({ onEdit, onReply, onHistory, onDelete, onCopy, onStop, onRegenerate }),
+    [onEdit, onReply, onHistory, onDelete, onCopy, onStop, onRegenerate],
   );
 }
 

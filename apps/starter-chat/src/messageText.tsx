@@ -1,9 +1,11 @@
 import { type ReactNode, useState } from "react";
+import type { Id } from "../convex/_generated/dataModel.js";
 import type { MessagePart } from "../convex/model/parts.ts";
+import { FileInMessage } from "./attachments.tsx";
 import { CheckIcon, CopyIcon } from "./icons.tsx";
 
 /** The parts of a message, each in its own way. Everything is text to React: nothing said can become markup. */
-export function MessageParts({ parts }: { parts: readonly MessagePart[] }) {
+export function MessageParts({ chatId, parts }: { chatId: Id<"chats">; parts: readonly MessagePart[] }) {
   return parts.map((part, index) => {
     const key = `${index}:${part.type}`;
     switch (part.type) {
@@ -29,11 +31,7 @@ export function MessageParts({ parts }: { parts: readonly MessagePart[] }) {
           />
         );
       case "file":
-        return (
-          <p key={key} className="text-part">
-            {part.fileName}
-          </p>
-        );
+        return <FileInMessage key={key} chatId={chatId} part={part} />;
     }
   });
 }

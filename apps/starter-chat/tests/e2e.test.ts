@@ -48,6 +48,36 @@ describe.skipIf(executable === null)("the page, in Chromium", { timeout: 90_000 
     return { ...visitor, ...who };
   };
 
+  it("takes a file along, and lets the assistant answer", async () => {
+    const ada = await enter("Ada");
+    await newChat(ada.page);
+    await composer(ada.page).waitFor();
+    const png =
+      "iVBORw0KGgoAAAANSUhEUgAAAAoAAAAKCAYAAACNMs+9AAAAFUlEQVR42mNk+M9Qz0AEYBxVSF+FABJADveWkH6oAAAAAElFTkSuQmCC";
+    await ada.page.getByLabel("Attach files").setInputFiles([
+      { name: "red.png", mimeType: "image/png", buffer: Buffer.from(png, "base64") },
+      { name: "page.html", mimeType: "text/html", buffer: Buffer.from("<h1>no</h1>") },
+    ]);
+    await ada.page.getByRole("alert").filter({ hasText: "text/html" }).waitFor();
+    await ada.page.getByRole("button", { name: "Remove page.html" }).click();
+    await ada.page.getByRole("button", { name: "The assistant answers" }).click();
+    await composer(ada.page).fill("What colour is this?");
+    await ada.page.getByRole("button", { name: "Send", exact: true }).click();
+    const picture = ada.page.getByRole("img", { name: "red.png" });
+    await picture.waitFor({ timeout: waitMs });
+    await expect
+      .poll(() => picture.evaluate((image) => (image as HTMLImageElement).naturalWidth), { timeout: waitMs })
+      .toBe(10);
+    // It can be seen growing, and says that it is a stand-in.
+    await ada.page.getByRole("button", { name: "Stop" }).waitFor({ timeout: waitMs });
+    await sees(ada.page, "No language model is connected");
+    await messageOf(ada.page, "No language model")
+      .getByText("stand-in", { exact: true })
+      .waitFor({ timeout: waitMs });
+    await shoot(ada.page, "00-assistant-and-file");
+    expect(ada.errors).toEqual([]);
+  });
+
   it("lets two people chat live, through a crash of the server", async () => {
     const ada = await enter("Ada");
     const bob = await enter("Bob", { colorScheme: "dark" });

@@ -6,7 +6,7 @@ import {
   addEdit,
   checkBody,
   type Edit,
-  flatten,
+  filesOf,
   type MessagePart,
   preview,
   sameParts,
@@ -76,10 +76,11 @@ describe("what a message says", () => {
     expect(refusal({ parts: [{ type: "image", url: "javascript:alert(1)" }] }).field).toBe("parts");
   });
 
-  it("says clearly that files come later", () => {
+  it("lets files through by their name; whether they are attached is for the mutation to see", () => {
     const file = { type: "file", fileId: "f" as never, fileName: "a", fileType: "b", fileSize: 1 } as const;
-    expect(refusal({ parts: [file] }).code).toBe("not_available");
-    expect(flatten([file])).toBe("a");
+    expect(checkBody({ parts: [file] })).toEqual({ parts: [file], content: "a" });
+    expect(refusal({ parts: [{ ...file, fileName: "x".repeat(256) }] }).field).toBe("parts");
+    expect(filesOf([{ type: "text", text: "x" }, file])).toEqual([file]);
   });
 });
 

@@ -8,8 +8,7 @@ export type ErrorCode =
   | "invalid" // an argument breaks a rule; `field` names it
   | "not_found" // absent, or not visible to this person: the two look the same
   | "forbidden" // visible, but this right is missing
-  | "conflict" // something in that state or under that name exists already
-  | "not_available"; // comes with a later version of this app
+  | "conflict"; // something in that state or under that name exists already
 
 export type ErrorData = { code: ErrorCode; message: string; field?: string };
 

@@ -22,6 +22,12 @@ export const limits = {
   searchLengthMax: 200,
   searchResultsMax: 50,
   previewLength: 160,
+  /** 100 MB */
+  fileBytesMax: 104_857_600,
+  /** How far back in a chat a file is looked for. */
+  attachmentsSearchedMax: 1000,
+  /** What the assistant is told of the conversation. */
+  assistantContextMessages: 40,
   sharesPerChatMax: 50,
   membersShownMax: 10,
   pageItemsMax: 100,

@@ -35,6 +35,11 @@ export function checkBody(input: { content?: string; parts?: readonly MessagePar
   return { parts, content };
 }
 
+/** The files a message shows: whoever stores it checks that they are attached to its chat. */
+export function filesOf(parts: readonly MessagePart[]): Extract<MessagePart, { type: "file" }>[] {
+  return parts.filter((part) => part.type === "file");
+}
+
 /** The text of all parts, joined by spaces, as search and previews read it. */
 export function flatten(parts: readonly MessagePart[]): string {
   return parts
@@ -85,7 +90,9 @@ function checkPart(part: MessagePart): MessagePart {
     case "image":
       return { ...part, url: checkUrl(part.url, "parts") };
     case "file":
-      throw appError("not_available", "Attachments are not available in this version yet.", "parts");
+      if (part.fileName.length > limits.fileNameLengthMax)
+        throw appError("invalid", `A file name has at most ${limits.fileNameLengthMax} characters.`, "parts");
+      return part;
   }
 }
 

@@ -63,6 +63,15 @@ export const messageView = v.object({
   content: v.string(),
   status: v.union(v.literal("sending"), v.literal("sent"), v.literal("delivered"), v.literal("error")),
   edited: v.boolean(),
+  /** Of an answer: which model wrote it, how long it took, what went wrong. */
+  answer: v.optional(
+    v.object({
+      model: v.optional(v.string()),
+      tokens: v.optional(v.number()),
+      processingTime: v.optional(v.number()),
+      error: v.optional(v.string()),
+    }),
+  ),
   threadLevel: v.number(),
   parent: v.union(
     v.object({ _id: v.id("messages"), preview: v.string(), author: v.union(profileView, v.null()) }),
@@ -175,6 +184,7 @@ export async function toMessageView(
     content,
     status: status === undefined || status === "deleted" ? "sent" : status,
     edited: message.metadata?.edited ?? false,
+    ...(role === "assistant" ? { answer: answerOf(message) } : {}),
     threadLevel: message.threadLevel ?? 0,
     parent:
       parent === null
@@ -185,6 +195,16 @@ export async function toMessageView(
             author: await people.profile(parent.userId),
           },
     author: await people.profile(userId),
+  };
+}
+
+function answerOf({ metadata }: Doc<"messages">): NonNullable<Message["answer"]> {
+  const { model, tokens, processingTime, error } = metadata ?? {};
+  return {
+    ...(model === undefined ? {} : { model }),
+    ...(tokens === undefined ? {} : { tokens: tokens.total }),
+    ...(processingTime === undefined ? {} : { processingTime }),
+    ...(error === undefined ? {} : { error: error.message }),
   };
 }
 

@@ -73,8 +73,7 @@ export class LiveServer {
   }
 
   async push(): Promise<void> {
-    const env = fs.readFileSync(path.join(this.#folder, ".env.local"), "utf8");
-    const adminKey = /^CONVEX_SELF_HOSTED_ADMIN_KEY='?([^'\n]+)/m.exec(env)?.[1] ?? "";
+    const adminKey = this.#adminKey();
     const { CONVEX_DEPLOYMENT: _deployment, CONVEX_DEPLOY_KEY: _key, ...rest } = process.env;
     const child = spawn(
       process.execPath,
@@ -90,6 +89,22 @@ export class LiveServer {
     child.stderr.on("data", (chunk: Buffer) => (output += chunk.toString()));
     const code = await new Promise((resolve) => child.once("exit", resolve));
     if (code !== 0) throw new Error(`the push failed (${String(code)}):\n${output}\n${this.#output}`);
+  }
+
+  /** Sets the deployment's environment variables. */
+  async setEnvironment(variables: Readonly<Record<string, string>>): Promise<void> {
+    const changes = Object.entries(variables).map(([name, value]) => ({ name, value }));
+    const response = await fetch(`${this.url}/api/update_environment_variables`, {
+      method: "POST",
+      headers: { authorization: `Convex ${this.#adminKey()}`, "content-type": "application/json" },
+      body: JSON.stringify({ changes }),
+    });
+    if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
+  }
+
+  #adminKey(): string {
+    const env = fs.readFileSync(path.join(this.#folder, ".env.local"), "utf8");
+    return /^CONVEX_SELF_HOSTED_ADMIN_KEY='?([^'\n]+)/m.exec(env)?.[1] ?? "";
   }
 
   /** kill -9: nothing is tidied up. */

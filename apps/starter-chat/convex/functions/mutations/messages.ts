@@ -1,11 +1,12 @@
 import { v } from "convex/values";
-import type { Id } from "../../_generated/dataModel.js";
+import type { Doc, Id } from "../../_generated/dataModel.js";
 import { type MutationCtx, mutation } from "../../_generated/server.js";
 import { requireChat, requireMessage, requireUser } from "../../model/access.ts";
 import { Budget, deleteMessageStep, deletionResult } from "../../model/cascade.ts";
 import { appError } from "../../model/errors.ts";
 import { limits } from "../../model/limits.ts";
-import { addEdit, checkBody, sameParts } from "../../model/parts.ts";
+import { findAttachment } from "../../model/files.ts";
+import { addEdit, checkBody, filesOf, type MessagePart, sameParts } from "../../model/parts.ts";
 import { messagePart } from "../../schema.ts";
 
 /**
@@ -13,8 +14,7 @@ import { messagePart } from "../../schema.ts";
  * ten levels deep.
  *
  * @returns the id of the message.
- * @throws `unauthenticated`, `no_account`, `not_found`, `forbidden`; `invalid` (content, parts, parentMessageId);
- * `not_available` for file parts
+ * @throws `unauthenticated`, `no_account`, `not_found`, `forbidden`; `invalid` (content, parts, parentMessageId)
  */
 export const sendMessage = mutation({
   args: {
@@ -29,6 +29,7 @@ export const sendMessage = mutation({
     const { chat } = await requireChat(ctx, user, chatId, "canWrite");
     const { parts, content } = checkBody(body);
     const thread = parentMessageId === undefined ? {} : await threadUnder(ctx, chatId, parentMessageId);
+    const attachments = await requireOwnFiles(ctx, user._id, chatId, parts);
     const messageId = await ctx.db.insert("messages", {
       chatId,
       userId: user._id,
@@ -39,6 +40,7 @@ export const sendMessage = mutation({
       threadLevel: 0,
       ...thread,
     });
+    for (const { _id } of attachments) await ctx.db.patch("chat_attachments", _id, { messageId });
     await ctx.db.patch("chats", chatId, {
       messageCount: (chat.messageCount ?? 0) + 1,
       lastMessageAt: Date.now(),
@@ -67,6 +69,7 @@ export const updateMessage = mutation({
     if (message.status === "deleted") throw appError("not_found", "This message is being deleted.");
     const { parts, content } = checkBody(body);
     if (sameParts(parts, message.parts ?? [])) return null;
+    await requireOwnFiles(ctx, user._id, message.chatId, parts);
     const edit = { timestamp: Date.now(), previousContent: message.content };
     await ctx.db.patch("messages", messageId, {
       parts,
@@ -99,6 +102,23 @@ export const deleteMessage = mutation({
     return budget.result(await deleteMessageStep(ctx, message, budget));
   },
 });
+
+/** The attachments that a message's files are. Nobody shows a file that they have not attached to this chat. */
+async function requireOwnFiles(
+  ctx: MutationCtx,
+  userId: Id<"users">,
+  chatId: Id<"chats">,
+  parts: readonly MessagePart[],
+): Promise<Doc<"chat_attachments">[]> {
+  const attachments = [];
+  for (const { fileId } of filesOf(parts)) {
+    const attachment = await findAttachment(ctx, chatId, fileId);
+    if (attachment === null || attachment.userId !== userId)
+      throw appError("invalid", "Attach the file to this chat first.", "parts");
+    attachments.push(attachment);
+  }
+  return attachments;
+}
 
 async function threadUnder(
   ctx: MutationCtx,

@@ -14,6 +14,7 @@ const rooms = [
   "engine",
   "scheduler",
   "files",
+  "transfer",
   "auth",
   "sync",
   "http",

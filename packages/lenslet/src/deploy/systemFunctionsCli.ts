@@ -14,7 +14,16 @@ import {
   pageOf,
   stringArgument,
 } from "./systemFunctionArguments.ts";
-import { environmentVariableRows, rowsOf, tableRows, type CodeOwner } from "./systemRows.ts";
+import {
+  environmentVariableRows,
+  exportRows,
+  importRows,
+  rowsOf,
+  tableRows,
+  type CodeOwner,
+} from "./systemRows.ts";
+
+const importsListedMax = 20;
 
 /** All that the CLI calls under `_system/cli/` (reference cli-flows.md §1). */
 export const cliFunctions: Readonly<Record<string, SystemFunction>> = {
@@ -42,13 +51,18 @@ export const cliFunctions: Readonly<Record<string, SystemFunction>> = {
     documentsIn(tx, namespaceOfCall(tx, context), stringArgument(args, "tableName"));
     return Buffer.from(context.random.bytes(6)).readUIntBE(0, 6);
   },
-  // There are no exports and imports in this version.
-  "exports:getLatest": () => null,
-  "queryImport:default": (_tx, _context, args) => {
-    const importId = args["importId"];
-    throw badRequest("ImportNotFound", `There is no import ${typeof importId === "string" ? importId : ""}.`);
+  "exports:getLatest": (tx) => (rowsOf(tx, exportRows).at(-1)?.value ?? null) as Value,
+  "queryImport:default": (tx, _context, args) => {
+    const importId = stringArgument(args, "importId");
+    const row = rowsOf(tx, importRows).find(({ idText }) => idText === importId);
+    if (row === undefined) throw badRequest("ImportNotFound", `There is no import ${importId}.`);
+    return row.value as unknown as Value;
   },
-  "queryImport:list": () => [],
+  "queryImport:list": (tx) =>
+    rowsOf(tx, importRows)
+      .slice(-importsListedMax)
+      .toReversed()
+      .map(({ value }) => value as unknown as Value),
   "modules:apiSpec": (tx, context, args) => {
     const owner =
       args["componentId"] === undefined ? codeOwnerOfCall(tx, context) : codeOwnerOfArgument(tx, args);

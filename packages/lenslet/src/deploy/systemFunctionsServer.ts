@@ -1,5 +1,5 @@
 import type { SystemFunction } from "./systemFunction.ts";
-import { fileRemovalRows, oldestRows } from "./systemRows.ts";
+import { exportRows, fileRemovalRows, importRows, oldestRows, rowsOf } from "./systemRows.ts";
 
 const removalsPerBatch = 100;
 
@@ -11,4 +11,21 @@ export const serverFunctions: Readonly<Record<string, SystemFunction>> = {
       _id: idText,
       key: value.key,
     })),
+  "transfers:requestedExports": (tx) =>
+    rowsOf(tx, exportRows)
+      .filter(({ value }) => value.state === "requested")
+      .map(({ idText, value }) => ({ id: idText, includeStorage: value.format.include_storage })),
+  "transfers:waitingImports": (tx) =>
+    rowsOf(tx, importRows)
+      .filter(({ value }) => value.state.state === "uploaded" || value.state.state === "in_progress")
+      .map(({ idText, value }) => ({
+        id: idText,
+        state: value.state.state,
+        format: value.format.format,
+        table: value.format.table ?? null,
+        mode: value.mode,
+        componentPath: value.component_path,
+        key: value.object_key,
+        rowsWritten: value.rows_written ?? 0,
+      })),
 };

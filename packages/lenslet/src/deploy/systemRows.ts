@@ -6,8 +6,10 @@ import {
   componentDefinitionsTable,
   deploymentTable,
   environmentVariablesTable,
+  exportsTable,
   fileRemovalsTable,
   filesTable,
+  importsTable,
   indexesTable,
   modulesTable,
   schemasTable,
@@ -120,6 +122,45 @@ export interface ComponentDefinitionRow {
   /** JSON text of a DefinitionMetadata. */
   readonly definition: string;
 }
+export interface ExportRow {
+  readonly state: "requested" | "in_progress" | "completed" | "failed" | "canceled";
+  readonly requestor: "snapshotExport";
+  readonly format: { readonly format: "zip"; readonly include_storage: boolean };
+  /** These three in nanoseconds since the epoch. */
+  readonly expiration_ts: bigint;
+  /** The snapshot that it shows. */
+  readonly start_ts?: bigint;
+  readonly complete_ts?: bigint;
+  /** Name of the file that holds it. */
+  readonly zip_object_key?: string;
+}
+/** Reference http-api.md §10.2. */
+export type ImportState =
+  | { readonly state: "uploaded" }
+  | {
+      readonly state: "waiting_for_confirmation";
+      readonly message_to_confirm: string;
+      readonly require_manual_confirmation: boolean;
+    }
+  | {
+      readonly state: "in_progress";
+      readonly progress_message: string;
+      readonly checkpoint_messages: readonly string[];
+    }
+  | { readonly state: "completed"; readonly timestamp: bigint; readonly num_rows_written: bigint }
+  | { readonly state: "failed"; readonly error_message: string };
+export interface ImportRow {
+  readonly state: ImportState;
+  readonly format: { readonly format: string; readonly table?: string };
+  readonly mode: string;
+  readonly component_path: string | null;
+  /** Name of the file that holds what was uploaded. */
+  readonly object_key: string;
+  readonly checkpoints: readonly never[];
+  readonly requestor: "snapshotImport";
+  /** Into tables that existed before, so that an import that was broken off goes on after them. */
+  readonly rows_written?: number;
+}
 export interface DeploymentRow {
   readonly key: string;
   readonly value: string;
@@ -144,6 +185,8 @@ export const fileRemovalRows: SystemTable<FileRemovalRow> = { definition: fileRe
 export const componentDefinitionRows: SystemTable<ComponentDefinitionRow> = {
   definition: componentDefinitionsTable,
 };
+export const exportRows: SystemTable<ExportRow> = { definition: exportsTable };
+export const importRows: SystemTable<ImportRow> = { definition: importsTable };
 export const deploymentRows: SystemTable<DeploymentRow> = { definition: deploymentTable };
 
 function tableOf(tx: Transaction, table: SystemTable<unknown>): Table {

@@ -60,6 +60,7 @@ import { resolveFunction } from "./hostSyscalls.ts";
 import { type JobHost, runJob } from "./jobCalls.ts";
 import { type Asker, LiveQueries, type QueryRunResult, type QuerySpec } from "./liveQueries.ts";
 import type { RunningJob } from "./scheduling.ts";
+import { Snapshots } from "./snapshots.ts";
 import { runSystemOperation } from "./systemOperations.ts";
 import type { VectorSearches } from "./vectorSearches.ts";
 import type { EngineOut, EngineRequest } from "./wire.ts";
@@ -105,6 +106,7 @@ export class Calls {
   /** True until the backfiller has said that it is idle: at the start, and after every commit that may concern it. */
   #backfillPending = true;
   readonly #pendingPushes: PendingPushes;
+  readonly #snapshots: Snapshots;
   /** `beginMs` of the newest transaction that may write. */
   #beginMs = 0;
 
@@ -120,6 +122,7 @@ export class Calls {
       () => options.clock.monotonicMs(),
     );
     this.#backfiller = new Backfiller({ store: options.store });
+    this.#snapshots = new Snapshots(options.store);
     this.#pendingPushes = new PendingPushes({ random: options.random });
     this.#deployment = this.#loadDeployment(1);
   }
@@ -257,6 +260,7 @@ export class Calls {
       random: this.#options.random,
       pendingPushes: this.#pendingPushes,
       tokenSecret: this.#options.cursorSecret,
+      snapshots: this.#snapshots,
     });
     const resultJson = JSON.stringify(result ?? null);
     this.#commit(tx, null, () => this.#recordedCall(seq, resultJson, "[]"));
@@ -412,6 +416,7 @@ export class Calls {
     const writes = tx.finish(ts);
     if (writes.length === 0 && request === null) return null;
     this.#options.committer.commit(ts, writes, request, recordCall());
+    this.#snapshots.committed(writes, this.#options.committer.catalog);
     this.live.invalidate(writes);
     this.#scheduledMs = earlier(this.#scheduledMs, earliestDueMs(writes));
     if (touchesBackfills(writes)) this.#backfillPending = true;

@@ -35,6 +35,9 @@ import { parseFunctionPath } from "./functionPath.ts";
 import { handleOf } from "./hostSyscalls.ts";
 import { prepareHttpAction } from "./httpActions.ts";
 import { schedulerOperations } from "./schedulerOperations.ts";
+import { exportOperations } from "./exportOperations.ts";
+import { importOperations } from "./importOperations.ts";
+import type { Snapshots } from "./snapshots.ts";
 import { storageOperations } from "./storageOperations.ts";
 import { storageSyscall } from "./storageSyscalls.ts";
 
@@ -46,6 +49,7 @@ export interface SystemOperationScope {
   readonly random: Random;
   readonly pendingPushes: PendingPushes;
   readonly tokenSecret: Uint8Array;
+  readonly snapshots: Snapshots;
 }
 
 type Operation = (args: JsonValue, scope: SystemOperationScope) => unknown;
@@ -173,6 +177,8 @@ const operations: Readonly<Record<string, Operation>> = {
     return JSON.parse(storageSyscall(op, opArgs, scope)) as unknown;
   },
   ...storageOperations,
+  ...exportOperations,
+  ...importOperations,
   "push.configHashes": (_args, { tx }) => configHashes(tx),
   "push.prepare": (args, { tx, deployment, clock, random }) => {
     const options = { random, clock, builtInVariables: builtInVariables(deployment) };

@@ -26,6 +26,14 @@ export interface NewFile {
   readonly sha256: string | null;
 }
 
+export interface HeldContents {
+  readonly key: string;
+  readonly size: number;
+  /** Base64. */
+  readonly sha256: string;
+  readonly release: () => void;
+}
+
 /**
  * Files as a whole: contents in a FileStore, everything else in the database. The contents are there before the row that
  * names them and go after it, so a row is never without them; contents without a row are found by the sweeper.
@@ -80,6 +88,25 @@ export class FileService {
     } catch (error) {
       // Refused before anything was written. After any other failure the row may be there: the sweeper finds out.
       if (error instanceof LensletError && error.category === "BadRequest") await store.remove(key);
+      throw error;
+    }
+  }
+
+  /**
+   * Contents whose rows are still to be written, by an import: they are kept until `release` is called, and from then on
+   * if a row names them.
+   */
+  async hold(source: AsyncIterable<Uint8Array>): Promise<HeldContents> {
+    const { random, store } = this.#options;
+    const key = randomHex(random, 16);
+    this.#arriving.add(key);
+    for (const seen of this.#watchers) seen.add(key);
+    const release = () => void this.#arriving.delete(key);
+    try {
+      const { size, sha256 } = await store.write(key, source);
+      return { key, size, sha256: sha256.toString("base64"), release };
+    } catch (error) {
+      release();
       throw error;
     }
   }

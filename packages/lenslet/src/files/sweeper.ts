@@ -1,6 +1,7 @@
 import type { Timers } from "../base/clock.ts";
-import type { EngineApi, LiveQueryId, LiveQueryState } from "../engine/api.ts";
+import type { EngineApi } from "../engine/api.ts";
 import type { FileService } from "./fileService.ts";
+import { watchSystemQuery } from "./systemWatch.ts";
 
 /** Contents without a row are looked for at start and then this often. */
 export const sweepIntervalMs = 6 * 3600 * 1000;
@@ -25,7 +26,7 @@ interface Removal {
  */
 export class FileSweeper {
   readonly #options: SweeperOptions;
-  #query: LiveQueryId | null = null;
+  #holds = 0;
   #removals: readonly Removal[] = [];
   #isRemoving = false;
   #isClosed = false;
@@ -39,24 +40,16 @@ export class FileSweeper {
   }
 
   async start(): Promise<void> {
-    const { engine } = this.#options;
-    this.#unsubscribe = engine.subscribe({
-      published: (_ts, changed) => {
-        for (const { id, state } of changed) if (id === this.#query) this.#take(state);
+    const { engine, report } = this.#options;
+    this.#unsubscribe = await watchSystemQuery(
+      engine,
+      "_system/files:removals",
+      (value) => {
+        this.#removals = value as readonly Removal[];
+        this.#work();
       },
-      deploymentChanged: () => undefined,
-      executed: () => undefined,
-    });
-    const { id, state } = await engine.openQuery({
-      target: { kind: "path", path: "_system/files:removals", componentPath: "" },
-      argsJson: "[{}]",
-      identity: { kind: "admin", actingAs: null },
-      caller: "SyncWorker",
-      requestId: "0000000000000000",
-      journal: null,
-    });
-    this.#query = id;
-    this.#take(state);
+      (message) => report("error", `the list of removed files cannot be read: ${message}`),
+    );
     this.#sweep();
   }
 
@@ -68,17 +61,17 @@ export class FileSweeper {
     await this.#working;
   }
 
-  #take({ result }: LiveQueryState): void {
-    if (!result.ok) {
-      this.#options.report("error", `the list of removed files cannot be read: ${result.error.message}`);
-      return;
-    }
-    this.#removals = JSON.parse(result.valueJson) as readonly Removal[];
-    this.#work();
+  /** Removes nothing until the returned function is called: somebody reads files of an earlier state. */
+  hold(): () => void {
+    this.#holds += 1;
+    return () => {
+      this.#holds -= 1;
+      this.#work();
+    };
   }
 
   #work(): void {
-    if (this.#isRemoving || this.#isClosed || this.#removals.length === 0) return;
+    if (this.#holds > 0 || this.#isRemoving || this.#isClosed || this.#removals.length === 0) return;
     this.#isRemoving = true;
     this.#cancelRetry();
     const removals = this.#removals;

@@ -15,6 +15,7 @@ import { RequestIds } from "./requestIds.ts";
 import { Router } from "./router.ts";
 import { addScheduleRoutes } from "./scheduleRoutes.ts";
 import { addStorageRoutes } from "./storageRoutes.ts";
+import { addTransferRoutes } from "./transferRoutes.ts";
 import type { HttpHandlerOptions } from "./services.ts";
 
 export const requestTimeoutMs = 300_000;
@@ -48,6 +49,7 @@ export function createHttpHandlers(options: HttpHandlerOptions): HttpHandlers {
   addAdminRoutes(router);
   addScheduleRoutes(router);
   addStorageRoutes(router);
+  addTransferRoutes(router);
   addLaterRoutes(router);
   const state: ServerState = {
     options,

@@ -7,10 +7,6 @@ export function addLaterRoutes(router: Router): void {
     router.addPrefix("ANY", prefix, () => {
       throw notAvailable(feature);
     });
-  add("/api/export/", "Snapshot export");
-  add("/api/import", "Snapshot import");
-  add("/api/perform_import", "Snapshot import");
-  add("/api/cancel_import", "Snapshot import");
   add("/api/list_snapshot", "Streaming export");
   add("/api/document_deltas", "Streaming export");
   add("/api/json_schemas", "Streaming export");

@@ -104,6 +104,16 @@ export interface FileApi {
   read(key: string, range: { readonly start: number; readonly end: number }): Promise<Readable | null>;
 }
 
+/** Exports and imports; transfer/. */
+export interface TransferApi {
+  /** By id or start timestamp. Throws ExportNotFound, ExportNotComplete, BadSnapshotId. */
+  openExport(reference: string): Promise<{ name: string; size: number; body: Readable }>;
+  startUpload(): Promise<string>;
+  savePart(uploadToken: string, part: number, source: AsyncIterable<Uint8Array>): Promise<string>;
+  finishUpload(uploadToken: string, partTokens: readonly string[], wanted: unknown): Promise<string>;
+  importAtOnce(source: AsyncIterable<Uint8Array>, wanted: unknown): Promise<number>;
+}
+
 /** Everything the HTTP API of one deployment is made of. */
 export interface HttpHandlerOptions {
   readonly engine: EngineApi;
@@ -121,6 +131,7 @@ export interface HttpHandlerOptions {
   /** Runs an HTTP action to the end of its response. Rejects with LensletError only when nothing has been run. */
   runHttpAction(call: HttpActionCall, connection: HttpActionConnection): Promise<HttpActionEnd>;
   readonly files: FileApi;
+  readonly transfers: TransferApi;
   /** Signs upload URLs; the engine makes them. */
   readonly tokenSecret: Uint8Array;
   readonly clock: Clock;

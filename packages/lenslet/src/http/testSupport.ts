@@ -26,7 +26,7 @@ import { AppMetrics } from "./appMetrics.ts";
 import type { FoundFile } from "../engine/storageOperations.ts";
 import { LogStream } from "./functionLogs.ts";
 import { createHttpHandlers, httpServerOptions } from "./handler.ts";
-import type { FileApi, HttpHandlerOptions, JsonBody, TestQueryCall } from "./services.ts";
+import type { FileApi, HttpHandlerOptions, JsonBody, TestQueryCall, TransferApi } from "./services.ts";
 
 /** Test support: a real HTTP server on loopback over a fake engine. */
 
@@ -230,6 +230,17 @@ export class TestServer {
   readonly testQueries: TestQueryCall[] = [];
   readonly unexpected: unknown[] = [];
   readonly files = new FakeFiles();
+  readonly transfers: TransferApi = {
+    openExport: async (reference) => ({
+      name: `${reference}.zip`,
+      size: 3,
+      body: Readable.from([Buffer.from("zip")]),
+    }),
+    startUpload: async () => "token",
+    savePart: async (_token, part, source) => `${part}:${(await collect(source)).length}`,
+    finishUpload: async (_token, partTokens) => partTokens.join(),
+    importAtOnce: async (source) => (await collect(source)).length,
+  };
   readonly server: Server;
   url = "";
 
@@ -264,6 +275,7 @@ export class TestServer {
       runAction: (call) => engine.execute(call),
       runHttpAction: async () => ({ kind: "disabled" }),
       files: this.files,
+      transfers: this.transfers,
       tokenSecret,
       clock: time,
       jwksJson: '{"keys":[]}',

@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { adminKeyOf } from "../auth/adminKey.ts";
 import { LensletError } from "../base/errors.ts";
 import type { EgressMap } from "../runner/actionHost/egress.ts";
+import type { S3Credentials, S3Location } from "../files/s3FileStore.ts";
 import { dataFolderExists, openDataFolder } from "./dataFolder.ts";
 import { runDev } from "./dev.ts";
 import { parseEgress } from "./egress.ts";
@@ -19,6 +20,7 @@ interface ServerFlags {
   url?: string;
   siteUrl?: string;
   redact?: boolean;
+  filesS3?: S3Location;
   heap: number;
   egress: EgressMap;
 }
@@ -130,6 +132,12 @@ function addServerOptions(command: Command): Command {
       env["LENSLET_REDACT"] === "1" || undefined,
     )
     .option(
+      "--files-s3 <url>",
+      "keep files in S3: https://<endpoint>/<bucket>/<prefix>?region=<region> (LENSLET_FILES_S3); credentials from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY",
+      parseS3Location,
+      envOption<S3Location | undefined>("LENSLET_FILES_S3", undefined, parseS3Location),
+    )
+    .option(
       "--heap <MiB>",
       "memory of the engine thread (LENSLET_HEAP)",
       parseHeap,
@@ -152,10 +160,41 @@ function configOf(flags: ServerFlags): ServerConfig {
     cloudUrl: flags.url ?? null,
     siteUrl: flags.siteUrl ?? null,
     redactErrors: flags.redact === true,
+    files: flags.filesS3 === undefined ? null : { location: flags.filesS3, credentials: s3Credentials() },
     heapMaxMib: flags.heap,
     egress: flags.egress,
     report: (level, message) =>
       process.stderr.write(`lenslet: ${level === "info" ? "" : `${level}: `}${message}\n`),
+  };
+}
+
+/** Path style, which every S3-compatible store understands. */
+function parseS3Location(text: string): S3Location {
+  const url = URL.parse(text);
+  const [bucket = "", ...prefix] = url?.pathname.split("/").filter((part) => part !== "") ?? [];
+  if (url === null || !/^https?:$/.test(url.protocol) || bucket === "")
+    throw new InvalidArgumentError("an address like https://s3.eu-central-1.amazonaws.com/bucket is needed.");
+  return {
+    bucketUrl: `${url.origin}/${bucket}`,
+    prefix: prefix.map((part) => `${part}/`).join(""),
+    region: url.searchParams.get("region") ?? process.env["AWS_REGION"] ?? "us-east-1",
+  };
+}
+
+/** From the environment alone: what is on a command line is seen by everybody on the machine. */
+function s3Credentials(): S3Credentials {
+  const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN } = process.env;
+  if (!AWS_ACCESS_KEY_ID || !AWS_SECRET_ACCESS_KEY) {
+    throw new LensletError(
+      "BadRequest",
+      "InvalidSetting",
+      "Files in S3 need credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+    );
+  }
+  return {
+    accessKeyId: AWS_ACCESS_KEY_ID,
+    secretAccessKey: AWS_SECRET_ACCESS_KEY,
+    ...(AWS_SESSION_TOKEN ? { sessionToken: AWS_SESSION_TOKEN } : {}),
   };
 }
 

@@ -10,6 +10,7 @@ import type { ExecutionLogEntry } from "../engine/api.ts";
 import { AppMetrics } from "../http/appMetrics.ts";
 import { FileService } from "../files/fileService.ts";
 import type { FileStore } from "../files/fileStore.ts";
+import { type S3Credentials, S3FileStore, type S3Location } from "../files/s3FileStore.ts";
 import { LocalFileStore } from "../files/localFileStore.ts";
 import { FileSweeper } from "../files/sweeper.ts";
 import { jwksJson } from "../engine/jwtSigning.ts";
@@ -19,6 +20,8 @@ import { LocalLogThread } from "../log/local/logThread.ts";
 import { startScheduler } from "../scheduler/scheduler.ts";
 import { type EgressMap, installEgressForFetch } from "../runner/actionHost/egress.ts";
 import { createSyncServer } from "../sync/server.ts";
+import { Exporter } from "../transfer/exporter.ts";
+import { Importer } from "../transfer/importer.ts";
 import { createActionRunner } from "./actions.ts";
 import { derivedKey, openDataFolder } from "./dataFolder.ts";
 import { devIssuerVariables, openDevIssuer } from "./devIssuer.ts";
@@ -41,6 +44,8 @@ export interface ServerConfig {
   readonly cloudUrl: string | null;
   readonly siteUrl: string | null;
   readonly redactErrors: boolean;
+  /** Where files are kept; null: in the data folder. */
+  readonly files: { readonly location: S3Location; readonly credentials: S3Credentials } | null;
   readonly heapMaxMib: number;
   readonly devIssuer?: boolean;
   /** Requests of functions to these origins go elsewhere; see runner/actionHost/egress.ts. */
@@ -180,6 +185,26 @@ async function open(
   const sweeper = new FileSweeper({ engine, files, timers: realTimers, report: config.report });
   await sweeper.start();
   closers.push(() => sweeper.close());
+  const exporter = new Exporter({
+    engine,
+    contents: files.contents,
+    holdRemovals: () => sweeper.hold(),
+    folder: path.join(config.dataFolder, "exports"),
+    clock: realClock,
+    instanceName: instance.name,
+    report: config.report,
+  });
+  await exporter.start();
+  closers.push(() => exporter.close());
+  const importer = new Importer({
+    engine,
+    files,
+    folder: path.join(config.dataFolder, "imports"),
+    random,
+    report: config.report,
+  });
+  await importer.start();
+  closers.push(() => importer.close());
   const syncServer = createSyncServer({
     engine,
     authenticator,
@@ -205,6 +230,13 @@ async function open(
     runHttpAction: (call, connection) => actions.runHttp(call, connection),
     jwksJson: jwksJson(cursorSecret),
     files,
+    transfers: {
+      openExport: (reference) => exporter.open(reference),
+      startUpload: () => importer.startUpload(),
+      savePart: (token, part, source) => importer.savePart(token, part, source),
+      finishUpload: (token, parts, wanted) => importer.finishUpload(token, parts, wanted),
+      importAtOnce: (source, wanted) => importer.importAtOnce(source, wanted),
+    },
     tokenSecret: derivedKey(instance, "cursors"),
     clock: realClock,
     instanceName: instance.name,
@@ -239,7 +271,11 @@ async function open(
 }
 
 async function openFileStore(config: ServerConfig): Promise<FileStore> {
-  const store = await LocalFileStore.open(path.join(config.dataFolder, "files"));
+  const { files, dataFolder } = config;
+  const store =
+    files === null
+      ? await LocalFileStore.open(path.join(dataFolder, "files"))
+      : new S3FileStore(files.location, files.credentials);
   await store.removeUnfinished();
   return store;
 }

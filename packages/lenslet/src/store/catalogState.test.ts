@@ -134,6 +134,8 @@ describe("system tables", () => {
       ["_files", 537, 250],
       ["_file_removals", 538, 260],
       ["_component_definitions", 540, 280],
+      ["_exports", 545, 330],
+      ["_snapshot_imports", 546, 340],
     ]);
   });
 });

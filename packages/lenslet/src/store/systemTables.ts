@@ -100,6 +100,11 @@ export const filesTable = define(537, "_files", {
 /** `{key}`: contents that no file refers to any more and that are still to be removed. */
 export const fileRemovalsTable = define(538, "_file_removals");
 
+/** One for each export: `{state, requestor, format, expiration_ts, start_ts?, complete_ts?, zip_object_key?}`. */
+export const exportsTable = define(545, "_exports");
+/** One for each import: `{state: {state, ...}, format, mode, component_path, object_key, checkpoints, requestor}`. */
+export const importsTable = define(546, "_snapshot_imports");
+
 /** System tables that functions may read, by number. */
 export const publicSystemTables: ReadonlyMap<number, string> = new Map(
   [storageTable, scheduledFunctionsTable].map(({ number, name }) => [number, name]),
@@ -126,4 +131,6 @@ export const systemTables: readonly SystemTableDefinition[] = [
   filesTable,
   fileRemovalsTable,
   componentDefinitionsTable,
+  exportsTable,
+  importsTable,
 ];

@@ -60,7 +60,8 @@ export function buildDocument(
   return makeDocument(id, idText, stringifyValue(value), value);
 }
 
-function checkDocument(value: ValueObject): void {
+/** Throws InvalidDocumentError. */
+export function checkDocument(value: ValueObject): void {
   const violations: string[] = [];
   const nesting = nestingOf(value);
   if (nesting > documentNestingMax) {

@@ -284,6 +284,27 @@ export class Transaction {
     return idText;
   }
 
+  /** For rows that are being imported. */
+  newInternalId(): InternalId {
+    return this.#newInternalId();
+  }
+
+  /**
+   * Inserts a document of an import under an id, and with a creation time, of its own. The schema has been checked
+   * (importedDocument.ts), and `idText` is what it will be when the table is what it is going to be. Throws DuplicateId,
+   * InvalidDocumentError, ValueTooLargeError.
+   */
+  insertAs(table: Table, id: InternalId, idText: string, value: ValueObject): void {
+    this.#checkWritable();
+    if (this.#lookUp(table, id) !== null) {
+      throw badRequest("DuplicateId", `There are two documents with the _id ${idText}.`);
+    }
+    const document = buildDocument(table, id, idText, value);
+    checkDocumentSize(document);
+    this.usage.countSystemWrite(document.size);
+    this.#pending.set(table, id, idText, null, document);
+  }
+
   /** Replaces all fields but `_id` and `_creationTime`. Returns the new version. Throws as `insert`, and NonexistentDocument. */
   replace(table: Table, id: InternalId, value: ValueObject): StoredDocument {
     const before = this.#existing(table, id, "Replace");

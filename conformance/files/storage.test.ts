@@ -37,6 +37,16 @@ function sha256(bytes: Uint8Array | string): Buffer {
   return createHash("sha256").update(bytes).digest();
 }
 
+/** Sizes of the contents in the data folder. */
+function filesOnDisk(): number[] {
+  const objects = path.join(server.dataFolder, "files/objects");
+  return fs.readdirSync(objects).flatMap((shard) =>
+    fs.readdirSync(path.join(objects, shard)).map((name) => {
+      return fs.statSync(path.join(objects, shard, name), { throwIfNoEntry: false })?.size ?? 0;
+    }),
+  );
+}
+
 describe("uploading and serving", () => {
   it("goes from an upload URL to a file that everyone can fetch", async () => {
     const storageId = await upload("hello files", { "content-type": "text/plain" });
@@ -86,10 +96,7 @@ describe("uploading and serving", () => {
 });
 
 describe("deleting", () => {
-  const contents = () => {
-    const objects = path.join(server.dataFolder, "files/objects");
-    return fs.readdirSync(objects).flatMap((shard) => fs.readdirSync(path.join(objects, shard)));
-  };
+  const contents = () => filesOnDisk();
 
   it("takes the file from everyone, and its bytes from the disk", async () => {
     const before = contents().length;
@@ -218,6 +225,93 @@ describe("actions", () => {
   it("make upload URLs", async () => {
     const url = (await client.action(api.files.uploadUrlFromAction, {})) as string;
     expect((await fetch(url, { method: "POST", body: "x" })).status).toBe(200);
+  });
+});
+
+describe("mutations", () => {
+  it("store and read files, all or nothing", async () => {
+    const text = "kept with the commit ".repeat(50_000);
+    const storageId = (await client.mutation(api.files.storeInMutation, { text, type: "text/plain" })) as Id;
+    const url = (await client.query(api.files.url, { storageId })) as string;
+    const response = await fetch(url);
+    expect(response.headers.get("content-type")).toBe("text/plain");
+    expect(await response.text()).toBe(text);
+    expect(await client.query(api.files.get, { storageId })).toMatchObject({
+      size: text.length,
+      sha256: sha256(text).toString("base64"),
+    });
+    // From the database at first, from the disk in the end.
+    expect(await client.mutation(api.files.readInMutation, { storageId })).toEqual({
+      type: "text/plain",
+      text,
+    });
+    await until("it is on the disk", () => filesOnDisk().some((size) => size === text.length));
+    expect(await client.mutation(api.files.readInMutation, { storageId })).toEqual({
+      type: "text/plain",
+      text,
+    });
+    expect(await (await fetch(url, { headers: { range: "bytes=0-3" } })).text()).toBe("kept");
+    await client.mutation(api.files.remove, { storageId });
+    await until("it is gone", () => !filesOnDisk().some((size) => size === text.length));
+
+    const count = ((await client.query(api.files.list, {})) as unknown[]).length;
+    await expect(client.mutation(api.files.storeInMutation, { text: "x", fail: true })).rejects.toThrow(
+      "rolled back",
+    );
+    expect(await client.query(api.files.list, {})).toHaveLength(count);
+  });
+});
+
+describe("the dashboard's page of files", () => {
+  it("lists, shows, deletes and uploads", async () => {
+    const call = async (kind: string, path: string, args: object) => {
+      const answer = await fetch(`${server.url}/api/${kind}`, {
+        method: "POST",
+        headers: { authorization: `Convex ${server.adminKey}`, "content-type": "application/json" },
+        body: JSON.stringify({ path: `_system/frontend/${path}`, args, format: "json" }),
+      });
+      const { value } = (await answer.json()) as { value: never };
+      return value as never;
+    };
+    await upload("an older one");
+    const before = await call("query", "fileStorageV2:numFiles", {});
+    const url: string = await call("mutation", "fileStorageV2:generateUploadUrl", {});
+    const uploaded = await fetch(url, { method: "POST", body: "from the dashboard" });
+    const { storageId } = (await uploaded.json()) as { storageId: Id };
+    expect(await call("query", "fileStorageV2:numFiles", {})).toBe(before + 1);
+    const { page } = (await call("query", "fileStorageV2:fileMetadata", {
+      paginationOpts: { numItems: 2, cursor: null, id: 1 },
+    })) as { page: { _id: string; url: string; _creationTime: number }[] };
+    expect(page).toHaveLength(2);
+    expect(page[0]).toMatchObject({ _id: storageId, size: 18 });
+    expect(await (await fetch(page[0]!.url)).text()).toBe("from the dashboard");
+    const older = (await call("query", "fileStorageV2:fileMetadata", {
+      paginationOpts: { numItems: 100, cursor: null },
+      filters: { maxCreationTime: page[1]!._creationTime, order: "asc" },
+    })) as { page: { _id: string }[] };
+    expect(older.page.at(-1)?._id).toBe(page[1]!._id);
+    expect(await call("query", "fileStorageV2:getFile", { storageId })).toMatchObject({ _id: storageId });
+    expect(await call("mutation", "fileStorageV2:deleteFile", { storageId })).toBeNull();
+    expect(await call("query", "fileStorageV2:getFile", { storageId })).toBeNull();
+  });
+
+  it("empties tables", async () => {
+    for (let i = 0; i < 3; i++) await client.mutation(api.data.seed, { count: 300 });
+    expect(await server.call("_system/cli/tableSize", { tableName: "things" })).toBe(900);
+    const cleared = await fetch(`${server.url}/api/mutation`, {
+      method: "POST",
+      headers: { authorization: `Convex ${server.adminKey}`, "content-type": "application/json" },
+      body: JSON.stringify({
+        path: "_system/frontend/clearTablePage",
+        args: { tableName: "things", cursor: null },
+        format: "json",
+      }),
+    });
+    expect(await cleared.json()).toMatchObject({
+      status: "success",
+      value: { deleted: 900, hasMore: false },
+    });
+    expect(await server.call("_system/cli/tableSize", { tableName: "things" })).toBe(0);
   });
 });
 

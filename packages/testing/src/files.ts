@@ -38,6 +38,8 @@ export class Files {
           cloudUrl,
           tokenSecret,
           nowMs: Date.now(),
+          randomBytes: () => systemRandom.bytes(32),
+          readContents: (key) => this.#contents.get(key) ?? null,
         });
     }
   }

@@ -1,5 +1,5 @@
 import { actionGeneric, anyApi, mutationGeneric, queryGeneric } from "convex/server";
-import { v } from "convex/values";
+import { type GenericId, v } from "convex/values";
 
 const storageId = v.id("_storage");
 
@@ -89,3 +89,27 @@ export const storeThenFail = actionGeneric({
     throw new Error("the action fails");
   },
 });
+
+/** Mutations store and read files in their transaction (1.48). */
+export const storeInMutation = mutationGeneric({
+  args: { text: v.string(), type: v.optional(v.string()), fail: v.optional(v.boolean()) },
+  handler: async (ctx, { text, type, fail }) => {
+    const storage = ctx.storage as unknown as MutationStorage;
+    const id = await storage.store(new Blob([text], type === undefined ? {} : { type }));
+    const own = await storage.get(id);
+    if (own === null || (await own.text()) !== text) throw new Error("it is not there");
+    if (fail === true) throw new Error("rolled back");
+    return id;
+  },
+});
+export const readInMutation = mutationGeneric({
+  args: { storageId },
+  handler: async (ctx, args) => {
+    const blob = await (ctx.storage as unknown as MutationStorage).get(args.storageId);
+    return blob === null ? null : { type: blob.type, text: await blob.text() };
+  },
+});
+interface MutationStorage {
+  store(blob: Blob): Promise<GenericId<"_storage">>;
+  get(storageId: GenericId<"_storage">): Promise<Blob | null>;
+}

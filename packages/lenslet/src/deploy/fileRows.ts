@@ -6,6 +6,7 @@ import type { Transaction } from "../transaction/transaction.ts";
 import { decodeId, tryDecodeId } from "../values/id.ts";
 import {
   deleteRow,
+  fileContentsRows,
   fileRemovalRows,
   fileRows,
   insertRow,
@@ -29,6 +30,7 @@ export interface StoredFile {
   readonly row: SystemRow<FileRow>;
 }
 
+const contentsPartBytes = 512 * 1024;
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 export function isFileId(text: string): boolean {
@@ -101,6 +103,7 @@ export function deleteFile(tx: Transaction, { document, row }: StoredFile): void
   assert(table !== null, "a file belongs to a _storage table");
   tx.delete(table, document.id);
   deleteRow(tx, fileRows, row.id);
+  deleteContents(tx, row.value.key);
   insertRow(tx, fileRemovalRows, { key: row.value.key });
 }
 
@@ -116,6 +119,27 @@ export function deleteFileById(
     throw new LensletError("NotFound", "StorageIdNotFound", `storage id ${storageId} not found`);
   }
   deleteFile(tx, file);
+}
+
+/** Keeps contents in the database, with the transaction, until the file store has them. */
+export function insertContents(tx: Transaction, key: string, bytes: Uint8Array): void {
+  for (let part = 0; part === 0 || part * contentsPartBytes < bytes.length; part++) {
+    // A copy: the buffer behind a part of a Buffer is the whole.
+    const piece = new Uint8Array(bytes.subarray(part * contentsPartBytes, (part + 1) * contentsPartBytes));
+    insertRow(tx, fileContentsRows, { key, part, bytes: piece.buffer });
+  }
+}
+
+/** Null when they are not (or no more) in the database. */
+export function contentsOf(tx: Transaction, key: string): Buffer | null {
+  const parts = [...rowsMatching(tx, fileContentsRows, "by_key", [key])];
+  return parts.length === 0 ? null : Buffer.concat(parts.map(({ value }) => Buffer.from(value.bytes)));
+}
+
+/** Because they have been moved to the file store, or are not wanted. */
+export function deleteContents(tx: Transaction, key: string): void {
+  for (const { id } of rowsMatching(tx, fileContentsRows, "by_key", [key]))
+    deleteRow(tx, fileContentsRows, id);
 }
 
 export function fileUrl(cloudUrl: string, { namespace, fileId }: FileRow): string {

@@ -2,7 +2,7 @@ import { badRequest } from "../base/errors.ts";
 import type { Namespace } from "../store/store.ts";
 import { DatabaseSyscalls } from "../transaction/databaseSyscalls.ts";
 import type { Transaction } from "../transaction/transaction.ts";
-import { decodeValue } from "../values/json.ts";
+import { decodeValue, type JsonValue } from "../values/json.ts";
 import { isValueObject, type Value, type ValueObject } from "../values/value.ts";
 import { codeOwnerOfNamespace, namespaceOfId, namespaceOfPath } from "./componentRows.ts";
 import type { SystemContext } from "./systemFunction.ts";
@@ -49,6 +49,18 @@ export function pageOf(
   order: "asc" | "desc",
   paginationOpts: Value | undefined,
 ): Value {
+  const query = { source: { type: "FullTableScan", tableName: table, order }, operators: [] };
+  return pageOfQuery(tx, context, namespace, query, paginationOpts);
+}
+
+/** One page of a query (database.md §3). */
+export function pageOfQuery(
+  tx: Transaction,
+  context: SystemContext,
+  namespace: Namespace,
+  query: JsonValue,
+  paginationOpts: Value | undefined,
+): Value {
   if (paginationOpts === undefined || !isValueObject(paginationOpts)) {
     throw badRequest("InvalidArguments", 'The argument "paginationOpts" must be an object.');
   }
@@ -60,7 +72,7 @@ export function pageOf(
       typeof entry[1] === "string" || typeof entry[1] === "number",
   );
   const page = database.call("1.0/queryPage", {
-    query: { source: { type: "FullTableScan", tableName: table, order }, operators: [] },
+    query,
     pageSize: typeof numItems === "number" ? numItems : 0,
     cursor: null,
     ...Object.fromEntries(given),

@@ -35,6 +35,7 @@ function run(
       siteUrl: "http://site",
       cursorSecret: new Uint8Array(32),
       random: deployment.random,
+      nowMs: 1_700_000_000_000,
       journal,
       setJournal: (text) => {
         outgoing = text;

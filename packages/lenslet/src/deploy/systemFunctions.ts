@@ -1,4 +1,5 @@
 import type { SystemFunction } from "./systemFunction.ts";
+import { fileFunctions, fileMutations } from "./systemFunctionsFiles.ts";
 import { cliFunctions } from "./systemFunctionsCli.ts";
 import { serverFunctions } from "./systemFunctionsServer.ts";
 import { frontendFunctions } from "./systemFunctionsFrontend.ts";
@@ -10,8 +11,14 @@ import { frontendFunctions } from "./systemFunctionsFrontend.ts";
 export const systemFunctions: ReadonlyMap<string, SystemFunction> = new Map([
   ...named("_system/cli/", cliFunctions),
   ...named("_system/frontend/", frontendFunctions),
+  ...named("_system/frontend/", fileFunctions),
   ...named("_system/", serverFunctions),
 ]);
+
+/** The mutations that the dashboard calls by name, likewise. */
+export const systemMutations: ReadonlyMap<string, SystemFunction> = new Map(
+  named("_system/frontend/", fileMutations),
+);
 
 /** "tables:default" under "_system/cli/" becomes "_system/cli/tables.js:default". */
 function named(

@@ -1,7 +1,15 @@
 import type { SystemFunction } from "./systemFunction.ts";
-import { exportRows, fileRemovalRows, importRows, oldestRows, rowsOf } from "./systemRows.ts";
+import {
+  exportRows,
+  fileContentsRows,
+  fileRemovalRows,
+  importRows,
+  oldestRows,
+  rowsOf,
+} from "./systemRows.ts";
 
 const removalsPerBatch = 100;
+const contentsPerBatch = 16;
 
 /** Queries that the server itself keeps open, so that it learns of work when that is durable. */
 export const serverFunctions: Readonly<Record<string, SystemFunction>> = {
@@ -11,6 +19,10 @@ export const serverFunctions: Readonly<Record<string, SystemFunction>> = {
       _id: idText,
       key: value.key,
     })),
+  /** Keys of contents that are still in the database. */
+  "files:contents": (tx) => [
+    ...new Set(oldestRows(tx, fileContentsRows, contentsPerBatch).map(({ value }) => value.key)),
+  ],
   "transfers:requestedExports": (tx) =>
     rowsOf(tx, exportRows)
       .filter(({ value }) => value.state === "requested")

@@ -7,6 +7,7 @@ import {
   deploymentTable,
   environmentVariablesTable,
   exportsTable,
+  fileContentsTable,
   fileRemovalsTable,
   filesTable,
   importsTable,
@@ -114,6 +115,11 @@ export interface FileRow {
   /** Of the contents in the file store. */
   readonly key: string;
 }
+export interface FileContentsRow {
+  readonly key: string;
+  readonly part: number;
+  readonly bytes: ArrayBuffer;
+}
 export interface FileRemovalRow {
   readonly key: string;
 }
@@ -181,6 +187,7 @@ export const environmentVariableRows: SystemTable<EnvironmentVariableRow> = {
 export const authRows: SystemTable<AuthRow> = { definition: authTable };
 export const udfConfigRows: SystemTable<UdfConfigRow> = { definition: udfConfigTable };
 export const fileRows: SystemTable<FileRow> = { definition: filesTable };
+export const fileContentsRows: SystemTable<FileContentsRow> = { definition: fileContentsTable };
 export const fileRemovalRows: SystemTable<FileRemovalRow> = { definition: fileRemovalsTable };
 export const componentDefinitionRows: SystemTable<ComponentDefinitionRow> = {
   definition: componentDefinitionsTable,

@@ -26,6 +26,8 @@ export interface CallContext {
   readonly job: RunningJob | null;
   readonly client: { readonly ip: string | null; readonly userAgent: string | null };
   readonly nowMs: number;
+  /** See StorageScope. */
+  readonly readContents: ((key: string) => Uint8Array | null) | null;
   readonly nextSeed: () => Uint8Array;
   readonly logs: LogBuffer;
   readonly audit: AuditLog;

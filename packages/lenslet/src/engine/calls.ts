@@ -4,7 +4,7 @@ import { Backfiller } from "../deploy/backfill.ts";
 import { PendingPushes } from "../deploy/pendingPushes.ts";
 import { failPendingSchema } from "../deploy/schemaState.ts";
 import type { SystemFunction } from "../deploy/systemFunction.ts";
-import { systemFunctions } from "../deploy/systemFunctions.ts";
+import { systemFunctions, systemMutations } from "../deploy/systemFunctions.ts";
 import { type Random, randomHex } from "../base/random.ts";
 import { earlier, earliestDueMs } from "../jobs/dueTimes.ts";
 import type { CommitTs } from "../log/log.ts";
@@ -78,6 +78,8 @@ export interface CallsOptions {
   readonly cloudUrl: string;
   readonly siteUrl: string;
   readonly reportDefect: (error: unknown) => void;
+  /** Contents of files that are at hand without waiting. */
+  readonly readContents?: (key: string) => Uint8Array | null;
 }
 
 /** At least the distance of two creation times within a transaction: a double's resolution until the year 2109. */
@@ -349,6 +351,11 @@ export class Calls {
 
   #runMutation(seq: number, call: MutationCall): MutationResult {
     const tx = this.#transaction(false, null);
+    const system = this.#systemFunction(call, systemMutations);
+    if (system !== null) {
+      const { result } = this.#runSystem(call, system, tx, null);
+      return result.ok ? this.#committed(seq, call, tx, result) : { ...result, ts: null };
+    }
     const resolved = this.#resolve(call.target, call.identity, "Mutation");
     if (!resolved.ok) return { ...failedBeforeRunning(resolved.failure, tx.reads).result, ts: null };
     const ran = this.#runInTransaction(call, tx, resolved, jobOf(call));
@@ -385,6 +392,16 @@ export class Calls {
     );
     logWarnings(context);
     return { result: resultOf(run, context.logs), context, startedMs };
+  }
+
+  #committed(
+    seq: number,
+    call: MutationCall,
+    tx: Transaction,
+    ran: FunctionResult & { ok: true },
+  ): MutationResult {
+    const { result, ts } = this.#commitMutation(seq, call, tx, ran);
+    return { ...result, ts };
   }
 
   #commitMutation(
@@ -441,11 +458,14 @@ export class Calls {
   // ---- system functions ------------------------------------------------------------------------------------------
 
   /** The server's own query that an admin asks for, or null: then the name is looked up like any other. */
-  #systemFunction(call: FunctionCall): SystemFunction | null {
+  #systemFunction(
+    call: FunctionCall,
+    functions: ReadonlyMap<string, SystemFunction> = systemFunctions,
+  ): SystemFunction | null {
     const { target, identity } = call;
     if (target.kind !== "path" || !target.path.startsWith("_system/") || identity.kind !== "admin")
       return null;
-    return systemFunctions.get(canonicalPath(parseFunctionPath(target.path))) ?? null;
+    return functions.get(canonicalPath(parseFunctionPath(target.path))) ?? null;
   }
 
   #runSystem(call: FunctionCall, system: SystemFunction, tx: Transaction, journal: string | null): Outcome {
@@ -464,6 +484,7 @@ export class Calls {
           siteUrl: convexSiteUrl,
           cursorSecret: this.#options.cursorSecret,
           random: this.#options.random,
+          nowMs: context.nowMs,
           journal,
           setJournal: (text) => {
             newJournal = text;
@@ -573,6 +594,7 @@ export class Calls {
       job,
       client: call.client ?? { ip: null, userAgent: null },
       nowMs: Math.floor(clock.nowMs()),
+      readContents: this.#options.readContents ?? null,
       nextSeed: () => random.bytes(32),
       logs: new LogBuffer(),
       audit: new AuditLog(),

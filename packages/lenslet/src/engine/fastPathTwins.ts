@@ -99,6 +99,7 @@ export class FastPathTwins {
       job: null,
       client: { ip: null, userAgent: null },
       nowMs: 1_700_000_000_000,
+      readContents: null,
       nextSeed: () => new Uint8Array(32).fill(3),
       identity: { kind: "user", attributes: { tokenIdentifier: "issuer|me" }, expiresAtMs: null },
       logs: new LogBuffer(),

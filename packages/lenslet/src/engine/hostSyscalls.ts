@@ -108,21 +108,10 @@ const handlers: Readonly<Record<string, HostSyscallHandler>> = {
   },
 };
 
-const notYet: Readonly<Record<string, string>> = {
-  "1.0/storageStore": "File storage",
-  "1.0/storageGet": "File storage",
-};
-
 export function hostSyscall(op: string, args: JsonObject, scope: HostSyscallScope): string {
   const handler = Object.hasOwn(handlers, op) ? handlers[op] : undefined;
   if (handler !== undefined) return handler(args, scope);
   if (storageOps.has(op)) return storageSyscall(op, args, storageScope(scope));
-  if (Object.hasOwn(notYet, op)) {
-    throw badRequest(
-      "NotAvailableYet",
-      `${notYet[op]} is not available in this version of Lenslet. See docs/compatibility.md for what is.`,
-    );
-  }
   throw unknownOperation(op);
 }
 
@@ -131,9 +120,10 @@ function unknownOperation(op: string): LensletError {
 }
 
 function storageScope({ context, component }: HostSyscallScope): StorageScope {
-  const { tx, deployment, cursorSecret, nowMs } = context;
+  const { tx, deployment, cursorSecret, nowMs, readContents, nextSeed } = context;
   const cloudUrl = deployment.canonicalUrls.convexCloudUrl;
-  return { tx, namespace: component.namespace, cloudUrl, tokenSecret: cursorSecret, nowMs };
+  const { namespace } = component;
+  return { tx, namespace, cloudUrl, tokenSecret: cursorSecret, nowMs, randomBytes: nextSeed, readContents };
 }
 
 function runUdf(args: JsonObject, scope: HostSyscallScope): string {

@@ -1,5 +1,12 @@
 import { z } from "zod";
-import { fileByUrlId, type FileMetadata, insertFile, isFileId } from "../deploy/fileRows.ts";
+import {
+  contentsOf,
+  deleteContents,
+  fileByUrlId,
+  type FileMetadata,
+  insertFile,
+  isFileId,
+} from "../deploy/fileRows.ts";
 import { deleteRow, fileRemovalRows, fileRows, rowsMatching } from "../deploy/systemRows.ts";
 import type { Namespace } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
@@ -14,6 +21,8 @@ const storedFile = z.object({
   fileId: z.string(),
   key: z.string(),
 });
+
+const byKey = z.object({ key: z.string() });
 
 /** Answer of "files.find". */
 export interface FoundFile extends FileMetadata {
@@ -43,6 +52,10 @@ export const storageOperations: Readonly<Record<string, Operation>> = {
     const { keys } = z.object({ keys: z.array(z.string()) }).parse(args);
     return keys.filter((key) => rowsMatching(tx, fileRows, "by_key", [key]).next().done === true);
   },
+  /** Base64 of contents that are in the database, or null. */
+  "files.contents": (args, { tx }) => contentsOf(tx, byKey.parse(args).key)?.toString("base64") ?? null,
+  /** They are in the file store now. */
+  "files.moved": (args, { tx }) => deleteContents(tx, byKey.parse(args).key),
   /** The contents of these rows of `_file_removals` are gone. */
   "files.removed": (args, { tx }) => {
     const { ids } = z.object({ ids: z.array(z.string()) }).parse(args);

@@ -1,8 +1,22 @@
+import { createHash } from "node:crypto";
 import { badRequest } from "../base/errors.ts";
-import { deleteFileById, fileUrl, findFile } from "../deploy/fileRows.ts";
+import {
+  contentsOf,
+  deleteFileById,
+  fileIdOf,
+  fileUrl,
+  findFile,
+  insertContents,
+  insertFile,
+} from "../deploy/fileRows.ts";
 import { uploadToken } from "../protocol/uploadToken.ts";
 import type { Namespace } from "../store/store.ts";
-import { invalidArgument, type JsonObject, stringArgument } from "../transaction/syscallArguments.ts";
+import {
+  invalidArgument,
+  type JsonObject,
+  optionalString,
+  stringArgument,
+} from "../transaction/syscallArguments.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 
 /** What the storage syscalls of one function work with. */
@@ -12,7 +26,13 @@ export interface StorageScope {
   readonly cloudUrl: string;
   readonly tokenSecret: Uint8Array;
   readonly nowMs: number;
+  readonly randomBytes: () => Uint8Array;
+  /** The contents under a key of the file store, if they can be read without waiting; null: they cannot. */
+  readonly readContents: ((key: string) => Uint8Array | null) | null;
 }
+
+/** A mutation holds a file in memory, and its commit in the log. */
+export const mutationFileBytesMax = 16 * 1024 * 1024;
 
 type Handler = (args: JsonObject, scope: StorageScope) => string;
 
@@ -38,6 +58,50 @@ const storageSyscalls: Readonly<Record<string, Handler>> = {
   "storage/getBlob": (args, { tx, namespace, cloudUrl }) => {
     const file = findFile(tx, namespace, storageIdOf(args, "storage.get"), "storage.get");
     return JSON.stringify(file === null ? null : fileUrl(cloudUrl, file.row.value));
+  },
+  "1.0/storageStore": (args, scope) => {
+    const { tx, namespace, randomBytes } = scope;
+    checkWritable(tx);
+    const bytes = Buffer.from(stringArgument(args, "blob", "storage.store"), "base64");
+    if (bytes.length > mutationFileBytesMax) {
+      throw badRequest(
+        "FileTooLarge",
+        `A file stored in a mutation may have ${mutationFileBytesMax} bytes at most, not ${bytes.length}. Store it in an action, or through an upload URL.`,
+      );
+    }
+    const sha256 = createHash("sha256").update(bytes).digest("base64");
+    const expected = optionalString(args, "sha256", "storage.store");
+    if (expected !== null && digestOf(expected) !== sha256) {
+      throw badRequest("Sha256Mismatch", `Sha256 mismatch. Expected: ${expected} Actual: ${sha256}`);
+    }
+    const contentType = optionalString(args, "contentType", "storage.store") || null;
+    const random = Buffer.from(randomBytes());
+    const [key, fileId] = [random.toString("hex", 0, 16), fileIdOf(random.subarray(16, 32))];
+    insertContents(tx, key, bytes);
+    return JSON.stringify(
+      insertFile(tx, namespace, { sha256, size: bytes.length, contentType }, { key, fileId }),
+    );
+  },
+  "1.0/storageGet": (args, { tx, namespace, readContents }) => {
+    checkWritable(tx);
+    const file = findFile(tx, namespace, storageIdOf(args, "storage.get"), "storage.get");
+    if (file === null) return "null";
+    const { size, contentType } = file.metadata;
+    if (size > mutationFileBytesMax) {
+      throw badRequest(
+        "FileTooLarge",
+        `A file of ${size} bytes is too large to be read in a mutation (limit: ${mutationFileBytesMax}). Read it in an action.`,
+      );
+    }
+    const { key } = file.row.value;
+    const bytes = contentsOf(tx, key) ?? readContents?.(key) ?? null;
+    if (bytes === null) {
+      throw badRequest(
+        "FileNotReadable",
+        "This file is in a store that mutations cannot read from. Read it in an action.",
+      );
+    }
+    return JSON.stringify({ blob: Buffer.from(bytes).toString("base64"), contentType });
   },
   "1.0/storageDelete": (args, { tx, namespace }) => {
     checkWritable(tx);
@@ -68,4 +132,9 @@ function storageIdOf(args: JsonObject, operation: string): string {
 function checkWritable(tx: Transaction): void {
   if (!tx.readOnly) return;
   throw badRequest("WriteInQuery", "Queries cannot write to file storage. Write in a mutation instead.");
+}
+
+/** In hex or in base64. */
+function digestOf(text: string): string {
+  return /^[0-9a-f]{64}$/i.test(text) ? Buffer.from(text, "hex").toString("base64") : text;
 }

@@ -163,7 +163,7 @@ const operations: Readonly<Record<string, Operation>> = {
       throw error;
     }
   },
-  "action.storage": (args, { tx, deployment, clock, tokenSecret }) => {
+  "action.storage": (args, { tx, deployment, clock, random, tokenSecret }) => {
     const {
       componentPath,
       op,
@@ -173,7 +173,16 @@ const operations: Readonly<Record<string, Operation>> = {
       .parse(args);
     const { namespace } = componentOf(deployment, componentPath);
     const cloudUrl = deployment.canonicalUrls.convexCloudUrl;
-    const scope = { tx, namespace, cloudUrl, tokenSecret, nowMs: clock.nowMs() };
+    const scope = {
+      tx,
+      namespace,
+      cloudUrl,
+      tokenSecret,
+      nowMs: clock.nowMs(),
+      randomBytes: () => random.bytes(32),
+      // Actions fetch contents by their URL.
+      readContents: null,
+    };
     return JSON.parse(storageSyscall(op, opArgs, scope)) as unknown;
   },
   ...storageOperations,

@@ -1,4 +1,4 @@
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { assert } from "../base/assert.ts";
 import { badRequest, LensletError } from "../base/errors.ts";
 import { type Random, randomHex } from "../base/random.ts";
@@ -117,8 +117,28 @@ export class FileService {
     return JSON.parse(answer) as FoundFile | null;
   }
 
-  read(key: string, range: ByteRange): Promise<Readable | null> {
-    return this.#options.store.read(key, range);
+  /** Null when there is nothing under the key. */
+  async read(key: string, range: ByteRange): Promise<Readable | null> {
+    const stored = await this.#options.store.read(key, range);
+    if (stored !== null) return stored;
+    const bytes = await this.#contentsInDatabase(key);
+    // They may just have been moved.
+    if (bytes === null) return await this.#options.store.read(key, range);
+    return Readable.from(range.end > range.start ? [bytes.subarray(range.start, range.end)] : []);
+  }
+
+  /** Takes contents that a mutation has stored over into the file store. */
+  async takeOver(key: string): Promise<void> {
+    const bytes = await this.#contentsInDatabase(key);
+    if (bytes === null) return;
+    await this.#options.store.write(key, Readable.from([bytes]));
+    await this.#options.engine.system("files.moved", JSON.stringify({ key }));
+  }
+
+  async #contentsInDatabase(key: string): Promise<Buffer | null> {
+    const answer = await this.#options.engine.system("files.contents", JSON.stringify({ key }));
+    const text = JSON.parse(answer) as string | null;
+    return text === null ? null : Buffer.from(text, "base64");
   }
 
   get contents(): FileStore {

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import fs from "node:fs/promises";
 import path from "node:path";
 import { Readable } from "node:stream";
@@ -90,6 +91,17 @@ export class LocalFileStore implements FileStore {
     await fs.rename(unfinished, target);
     await syncFolder(shard);
     if (isNew) await syncFolder(this.#objects);
+  }
+}
+
+/** Small contents, read at once by the engine thread; null: there are none here. */
+export function readLocalContents(folder: string, key: string): Uint8Array | null {
+  assert(isFileKey(key), "a file key is 32 hex digits");
+  try {
+    return readFileSync(path.join(folder, "objects", key.slice(0, 2), key));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
   }
 }
 

@@ -28,6 +28,10 @@ export class FileSweeper {
   readonly #options: SweeperOptions;
   #holds = 0;
   #removals: readonly Removal[] = [];
+  /** Keys of contents that are still in the database. */
+  #contents: readonly string[] = [];
+  #isTakingOver = false;
+  #unsubscribeContents: () => void = () => undefined;
   #isRemoving = false;
   #isClosed = false;
   #cancelRetry: () => void = () => undefined;
@@ -50,6 +54,15 @@ export class FileSweeper {
       },
       (message) => report("error", `the list of removed files cannot be read: ${message}`),
     );
+    this.#unsubscribeContents = await watchSystemQuery(
+      engine,
+      "_system/files:contents",
+      (value) => {
+        this.#contents = value as readonly string[];
+        this.#takeOver();
+      },
+      (message) => report("error", `the list of stored contents cannot be read: ${message}`),
+    );
     this.#sweep();
   }
 
@@ -58,6 +71,7 @@ export class FileSweeper {
     this.#cancelRetry();
     this.#cancelSweep();
     this.#unsubscribe();
+    this.#unsubscribeContents();
     await this.#working;
   }
 
@@ -97,6 +111,30 @@ export class FileSweeper {
     for (const { key } of removals) await files.contents.remove(key);
     const ids = removals.map(({ _id }) => _id);
     await engine.system("files.removed", JSON.stringify({ ids }));
+  }
+
+  /** In one chain with removals: what was deleted before is not there any more, what is deleted later goes then. */
+  #takeOver(): void {
+    if (this.#isTakingOver || this.#isClosed || this.#contents.length === 0) return;
+    this.#isTakingOver = true;
+    const keys = this.#contents;
+    this.#contents = [];
+    this.#working = this.#working
+      .then(async () => {
+        for (const key of keys) await this.#options.files.takeOver(key);
+      })
+      .then(
+        () => {
+          this.#isTakingOver = false;
+          this.#takeOver();
+        },
+        (error: unknown) => {
+          this.#isTakingOver = false;
+          this.#failed("storing the files of mutations", error);
+          if (this.#contents.length === 0) this.#contents = keys;
+          this.#options.timers.setTimeout(() => this.#takeOver(), retryMs);
+        },
+      );
   }
 
   /** Runs in the background; it may take long when there are many files. */

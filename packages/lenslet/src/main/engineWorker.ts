@@ -1,6 +1,7 @@
 import path from "node:path";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { LensletError } from "../base/errors.ts";
+import { readLocalContents } from "../files/localFileStore.ts";
 import { Committer } from "../engine/committer.ts";
 import { Engine } from "../engine/engine.ts";
 import { Heartbeat } from "../engine/heartbeat.ts";
@@ -60,6 +61,7 @@ async function main(init: EngineWorkerInit): Promise<void> {
     boot: init.boot,
     cloudUrl: init.cloudUrl,
     siteUrl: init.siteUrl,
+    readContents: (key) => readLocalContents(path.join(init.dataFolder, "files"), key),
     reportDefect: (error) =>
       process.stderr.write(`lenslet: defect: ${(error as Error)?.stack ?? String(error)}\n`),
     post: (batch) => {

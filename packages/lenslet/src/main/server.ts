@@ -187,7 +187,7 @@ async function open(
   closers.push(() => sweeper.close());
   const exporter = new Exporter({
     engine,
-    contents: files.contents,
+    contents: files,
     holdRemovals: () => sweeper.hold(),
     folder: path.join(config.dataFolder, "exports"),
     clock: realClock,

@@ -133,6 +133,7 @@ describe("system tables", () => {
       ["_scheduled_jobs", 534, 220],
       ["_files", 537, 250],
       ["_file_removals", 538, 260],
+      ["_file_contents", 539, 270],
       ["_component_definitions", 540, 280],
       ["_exports", 545, 330],
       ["_snapshot_imports", 546, 340],

@@ -100,6 +100,9 @@ export const filesTable = define(537, "_files", {
 /** `{key}`: contents that no file refers to any more and that are still to be removed. */
 export const fileRemovalsTable = define(538, "_file_removals");
 
+/** `{key, part, bytes}`: contents that a mutation has stored, until they are in the file store. */
+export const fileContentsTable = define(539, "_file_contents", { by_key: ["key", "part"] });
+
 /** One for each export: `{state, requestor, format, expiration_ts, start_ts?, complete_ts?, zip_object_key?}`. */
 export const exportsTable = define(545, "_exports");
 /** One for each import: `{state: {state, ...}, format, mode, component_path, object_key, checkpoints, requestor}`. */
@@ -130,6 +133,7 @@ export const systemTables: readonly SystemTableDefinition[] = [
   jobQueueTable,
   filesTable,
   fileRemovalsTable,
+  fileContentsTable,
   componentDefinitionsTable,
   exportsTable,
   importsTable,

@@ -9,7 +9,7 @@ import type { Clock } from "../base/clock.ts";
 import { LensletError } from "../base/errors.ts";
 import type { EngineApi } from "../engine/api.ts";
 import type { ExportPlan, ExportTable, FoundExport } from "../engine/exportOperations.ts";
-import type { FileStore } from "../files/fileStore.ts";
+import type { FileService } from "../files/fileService.ts";
 import { watchSystemQuery } from "../files/systemWatch.ts";
 import { decodeValue, formatExportJson } from "../values/json.ts";
 import { isValueObject, type ValueObject } from "../values/value.ts";
@@ -21,7 +21,7 @@ const attemptsMax = 3;
 
 export interface ExporterOptions {
   readonly engine: EngineApi;
-  readonly contents: FileStore;
+  readonly contents: Pick<FileService, "read">;
   /** Keeps the contents of deleted files until the returned function is called. */
   readonly holdRemovals: () => () => void;
   /** Where finished exports are kept. */

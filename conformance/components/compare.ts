@@ -20,9 +20,12 @@ export function compare(suite: SuitePackage, mock: SuiteRun, ours: SuiteRun): Ro
   for (const [test, { passed }] of mock.tests) {
     const outcome = ours.tests.get(test);
     if (!passed || outcome?.passed === true) continue;
-    const known = suite.differences?.find((difference) => difference.test.test(test));
+    const message = outcome?.message ?? "did not run";
+    const known = suite.differences?.find(
+      (difference) => difference.test.test(test) && (difference.message?.test(message) ?? true),
+    );
     if (known !== undefined) explained.push({ test, rule: known.rule });
-    else regressions.push({ test, message: outcome?.message ?? "did not run" });
+    else regressions.push({ test, message });
   }
   return {
     name: suite.name,

@@ -30,11 +30,15 @@ export class TestProject {
     this.#home = tempFolder("home");
   }
 
-  /** Copies `sample` (an absolute path; without it the folder stays empty) and gives it a package.json if it has none. */
-  static create(sample?: string): TestProject {
+  /**
+   * Copies `sample` (an absolute path; without it the folder stays empty) and gives it a package.json if it has none.
+   * `nodeModules`: other packages than this repository's.
+   */
+  static create(sample?: string, options: { readonly nodeModules?: string } = {}): TestProject {
     const project = new TestProject(tempFolder("project"));
-    if (sample !== undefined) fs.cpSync(sample, project.folder, { recursive: true });
-    fs.symlinkSync(nodeModules, path.join(project.folder, "node_modules"));
+    const isSource = (file: string) => path.basename(file) !== "node_modules";
+    if (sample !== undefined) fs.cpSync(sample, project.folder, { recursive: true, filter: isSource });
+    fs.symlinkSync(options.nodeModules ?? nodeModules, path.join(project.folder, "node_modules"));
     if (!project.has("package.json")) {
       const manifest = { name: "sample", private: true, dependencies: { convex: "1.48.0" } };
       project.write("package.json", `${JSON.stringify(manifest, null, 2)}\n`);

@@ -4,6 +4,11 @@
  */
 export const userTimeMsMax = 1_000;
 export const systemTimeMsMax = 15_000;
+/**
+ * To compile and import the modules of a function that runs for the first time since a start or a push; not counted as
+ * the function's own time. Large packages take some hundred milliseconds, on a busy machine a multiple of that.
+ */
+export const importTimeMsMax = 15_000;
 export const analysisTimeMsMax = 4_000;
 /** Above this share of the time limit a run logs a warning. */
 export const slowRunShare = 0.8;

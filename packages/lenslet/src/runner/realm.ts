@@ -194,6 +194,7 @@ export class Realm {
     this.#seed = request.seed;
     this.#seedStream = 0;
     this.#random = null;
+    request.host.begun?.();
     this.#startedMs = this.#clock.monotonicMs();
     const namespace = this.namespace(modulePath)!;
     const started = this.#controls.start(namespace, exportName, request.kind, request.argsJson);

@@ -33,6 +33,8 @@ export interface LogLine {
  * (`isDeveloperError`) are thrown inside user code; any other error aborts the run and is rethrown by `Runner.run`.
  */
 export interface RunHost {
+  /** The modules are compiled and imported, the function itself begins: its time counts from here. */
+  begun?(): void;
   syscall(op: string, argsJson: string): string;
   asyncSyscall(op: string, argsJson: string): string;
   /**

@@ -135,7 +135,8 @@ describe("work packages", () => {
     await until("the workflow has ended", async () => (await events("killed")).includes("end"));
     const steps = await events("killed");
     expect(steps.slice(0, 1)).toEqual([1]);
-    expect(steps.slice(1, 3).toSorted()).toEqual([2, 3]);
+    // The two run beside each other.
+    expect(new Set(steps.slice(1, 3))).toEqual(new Set([2, 3]));
     expect(await call("work:flowStatus", { id })).toMatchObject({ type: "completed", result: 60 });
   });
 });

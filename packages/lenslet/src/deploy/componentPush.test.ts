@@ -196,7 +196,7 @@ describe("mounting components", () => {
       deployment.commit((tx) =>
         systemFunctions.get(`_system/frontend/${name}`)?.(
           tx,
-          { ...context, random: deployment.random, journal: null },
+          { ...context, random: deployment.random, nowMs: 0, journal: null },
           args,
         ),
       );

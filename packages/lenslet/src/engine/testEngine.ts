@@ -311,7 +311,17 @@ export class TestEngine {
   }
 
   async startPush(files: Readonly<Record<string, string>>): Promise<{ startPush: StartedPush }> {
-    const body = pushBody(await bundled(files));
+    return this.#startPush(pushBody(await bundled(files)));
+  }
+
+  /** Pushes what the CLI would send as the body of start_push. */
+  async pushBody(body: Readonly<Record<string, unknown>>): Promise<void> {
+    const { startPush } = await this.#startPush(body);
+    await this.settle();
+    await this.finishPush(startPush);
+  }
+
+  async #startPush(body: Readonly<Record<string, unknown>>): Promise<{ startPush: StartedPush }> {
     const input = (await this.system("push.prepare", body)) as AnalysisRequestJson;
     const result = await analyze(fromJson(input), { clock: this.clock, onModule: () => {} });
     if (!result.ok) throw new Error(result.message);

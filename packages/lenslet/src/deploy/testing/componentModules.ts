@@ -1,3 +1,5 @@
+import type { BundledModule } from "./testBundle.ts";
+
 /** For tests: hand-written modules of apps with components, as the CLI would bundle them, without a bundler's time. */
 
 interface ModuleJson {
@@ -11,8 +13,8 @@ export interface DefinitionFiles {
   readonly config: object | string;
   /** Definition paths that the config imports. */
   readonly uses?: readonly string[];
-  /** Path to source. */
-  readonly modules?: Readonly<Record<string, string>>;
+  /** Path to source, or as bundled. */
+  readonly modules?: Readonly<Record<string, string>> | readonly BundledModule[];
   /** SchemaJson. */
   readonly schema?: object;
 }
@@ -24,8 +26,14 @@ function parts({ config, modules = {}, schema }: DefinitionFiles) {
   return {
     definition: moduleOf("convex.config.js", text),
     schema: schema === undefined ? null : moduleOf("schema.js", exporting(JSON.stringify(schema))),
-    modules: Object.entries(modules).map(([path, source]) => moduleOf(path, source)),
+    modules: isBundled(modules)
+      ? modules
+      : Object.entries(modules).map(([path, source]) => moduleOf(path, source)),
   };
+}
+
+function isBundled(modules: NonNullable<DefinitionFiles["modules"]>): modules is readonly BundledModule[] {
+  return Array.isArray(modules);
 }
 
 function exporting(value: unknown): string {

@@ -1,4 +1,4 @@
-import { badRequest, internalErrorMessage, isDeveloperError, LensletError } from "../base/errors.ts";
+import { badRequest, internalErrorMessage, LensletError } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
 import { Backfiller } from "../deploy/backfill.ts";
 import { PendingPushes } from "../deploy/pendingPushes.ts";
@@ -42,7 +42,7 @@ import { type CalledFunction, CallLog, logWarnings } from "./callLog.ts";
 import { AuditLog } from "./auditLog.ts";
 import type { Committer } from "./committer.ts";
 import { recordedAnswer, type RecordedCall } from "./commitRecord.ts";
-import { functionOf, type LoadedDeployment, pausedMessage } from "./deployment.ts";
+import type { LoadedDeployment } from "./deployment.ts";
 import {
   dropsOrChangesIndexes,
   loadDeployment,
@@ -50,13 +50,13 @@ import {
   touchesDeployment,
 } from "./deploymentLoader.ts";
 import { attributesOf, type CallContext, jobOf } from "./callContext.ts";
-import { callInto, printReference } from "./componentBorders.ts";
+import { callInto } from "./componentBorders.ts";
 import { resultOf, runFunction } from "./execution.ts";
 import type { Execution } from "./executionLog.ts";
-import { canonicalPath, inComponent, parseFunctionPath, strippedPath } from "./functionPath.ts";
+import { findTarget, resolveTarget } from "./functionLookup.ts";
+import { canonicalPath, parseFunctionPath } from "./functionPath.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import { inlineFunction } from "./inlineQuery.ts";
-import { resolveFunction } from "./hostSyscalls.ts";
 import { type JobHost, runJob } from "./jobCalls.ts";
 import { type Asker, LiveQueries, type QueryRunResult, type QuerySpec } from "./liveQueries.ts";
 import type { RunningJob } from "./scheduling.ts";
@@ -84,9 +84,6 @@ export interface CallsOptions {
 
 /** At least the distance of two creation times within a transaction: a double's resolution until the year 2109. */
 const creationStepMs = 2 ** -11;
-
-type Resolved =
-  ({ readonly ok: true } & CalledFunction) | { readonly ok: false; readonly failure: RunFailure };
 
 interface Outcome {
   readonly result: FunctionResult;
@@ -224,7 +221,7 @@ export class Calls {
   }
 
   prepareAction(call: FunctionCall): PreparedAction {
-    const resolved = this.#resolve(call.target, call.identity, "Action");
+    const resolved = resolveTarget(this.#deployment, call.target, call.identity, "Action");
     if (!resolved.ok) return { ok: false, error: { message: formatFailure(resolved.failure) } };
     const { component, info } = resolved;
     const tx = this.#transaction(true, null);
@@ -245,7 +242,7 @@ export class Calls {
   }
 
   lookup(target: FunctionTarget, identity: Identity): UdfType | null {
-    const found = this.#find(target, identity);
+    const found = findTarget(this.#deployment, target, identity);
     return found.ok ? found.info.udfType : null;
   }
 
@@ -324,7 +321,7 @@ export class Calls {
     const system = this.#systemFunction(call);
     if (system !== null) return this.#runSystem(call, system, tx, journal);
     const inline = inlineFunction(this.#deployment, call);
-    const resolved = inline ?? this.#resolve(call.target, call.identity, "Query");
+    const resolved = inline ?? resolveTarget(this.#deployment, call.target, call.identity, "Query");
     if (!resolved.ok) return failedBeforeRunning(resolved.failure, tx.reads);
     const { component, info } = resolved;
     const context = this.#context(callInto(component.componentPath, call), tx);
@@ -356,7 +353,7 @@ export class Calls {
       const { result } = this.#runSystem(call, system, tx, null);
       return result.ok ? this.#committed(seq, call, tx, result) : { ...result, ts: null };
     }
-    const resolved = this.#resolve(call.target, call.identity, "Mutation");
+    const resolved = resolveTarget(this.#deployment, call.target, call.identity, "Mutation");
     if (!resolved.ok) return { ...failedBeforeRunning(resolved.failure, tx.reads).result, ts: null };
     const ran = this.#runInTransaction(call, tx, resolved, jobOf(call));
     let { result } = ran;
@@ -500,57 +497,6 @@ export class Calls {
 
   // ---- shared ------------------------------------------------------------------------------------------------------
 
-  /** Finds the function and checks that it may be called now, by this caller, as the wanted kind. */
-  #resolve(target: FunctionTarget, identity: Identity, wanted: UdfType): Resolved {
-    const found = this.#find(target, identity);
-    if (!found.ok) return found;
-    if (this.#deployment.paused) return refused(pausedMessage);
-    const { component, info } = found;
-    if (info.udfType === wanted) return found;
-    const where = inComponent(component.componentPath);
-    return refused(
-      `Trying to execute ${canonicalPath(info.path)}${where} as ${wanted}, but it is defined as ${info.udfType}.`,
-    );
-  }
-
-  #find(target: FunctionTarget, identity: Identity): Resolved {
-    const privileged = identity.kind === "admin" || identity.kind === "system";
-    if (target.kind === "reference") return this.#findReference(target);
-    const path = parseFunctionPath(target.path);
-    const where = inComponent(target.componentPath);
-    const component = this.#deployment.components.get(target.componentPath);
-    if (component === undefined && privileged) {
-      throw badRequest("ComponentPathNotFound", `Component ${target.componentPath} not found`);
-    }
-    const info = component === undefined ? null : functionOf(component, path);
-    const visible =
-      info !== null && (privileged || (info.visibility === "public" && target.componentPath === ""));
-    if (component === undefined || info === null || !visible || info.udfType === "HttpAction") {
-      return refused(`Could not find public function for '${strippedPath(path)}'${where}.`);
-    }
-    return { ok: true, component, info };
-  }
-
-  #findReference(target: FunctionTarget & { kind: "reference" }): Resolved {
-    const from = this.#deployment.components.get(target.fromComponentPath);
-    if (from === undefined)
-      throw badRequest("ComponentPathNotFound", `Component ${target.fromComponentPath} not found`);
-    try {
-      const { name, reference, functionHandle } = target;
-      const address = {
-        name: name ?? null,
-        reference: reference ?? null,
-        functionHandle: functionHandle ?? null,
-      };
-      return { ok: true, ...resolveFunction(address, from, { deployment: this.#deployment }) };
-    } catch (error) {
-      if (!isDeveloperError(error)) throw error;
-      const { reference } = target;
-      const isUnresolved = error.code === "InvalidReference" && reference !== undefined;
-      return refused(isUnresolved ? `Couldn't resolve ${printReference(reference)}` : error.message);
-    }
-  }
-
   #transaction(readOnly: boolean, undo: TransactionUndo, usage?: TransactionUsage): Transaction {
     const { store, committer, clock, random } = this.#options;
     const nowMs = clock.nowMs();
@@ -617,7 +563,7 @@ export class Calls {
   }
 
   #recordCached(call: FunctionCall, result: FunctionResult): void {
-    const found = this.#find(call.target, call.identity);
+    const found = findTarget(this.#deployment, call.target, call.identity);
     if (found.ok) this.#log.recordCached(call, found, result);
   }
 
@@ -642,10 +588,6 @@ export class Calls {
 
 type TransactionUndo = readonly (readonly DocumentWrite[])[] | null;
 type FunctionRunOutcome = ReturnType<typeof runFunction>;
-
-function refused(message: string): Resolved {
-  return { ok: false, failure: { message, frames: [] } };
-}
 
 function failedBeforeRunning(failure: RunFailure, reads: ReadSet): Outcome {
   const result: FunctionResult = { ok: false, error: { message: formatFailure(failure) }, logLines: [] };

@@ -120,8 +120,10 @@ export class Committer {
     call: RecordedCall | null,
   ): void {
     assert(ts > this.#lastTs, "commitTs must increase");
-    this.#unsent.push(encodeCommitRecord(ts, writes, request, call));
+    const record = encodeCommitRecord(ts, writes, request, call);
+    // First: what cannot be applied must not get into the log, where every start would meet it again.
     this.#apply(ts, writes, request);
+    this.#unsent.push(record);
   }
 
   /** Hands the commits of this tick to the log, as one batch. */

@@ -1,9 +1,11 @@
 import { spawn } from "node:child_process";
+import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startResend } from "../../packages/stand-ins/src/resend.ts";
 import { TestProject } from "../support/project.ts";
 import { TestServer } from "../support/server.ts";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -18,10 +20,12 @@ const pushTimeoutMs = 300_000;
 
 let server: TestServer;
 let project: TestProject;
+let mail: Awaited<ReturnType<typeof startResend>>;
 
 beforeAll(async () => {
   await installPackages();
-  server = await TestServer.start();
+  mail = await startResend();
+  server = await TestServer.start({ args: ["--egress", `https://api.resend.com=${mail.url}`] });
   project = TestProject.create(app, { nodeModules: path.join(app, "node_modules") }).connect(server);
   const { code, stderr } = await project.convex(["dev", "--once", "--typecheck", "disable"], {
     timeoutMs: pushTimeoutMs,
@@ -29,7 +33,10 @@ beforeAll(async () => {
   expect({ code, stderr }).toMatchObject({ code: 0, stderr: expect.stringContaining("functions ready!") });
   expect(stderr).toContain("Installed component resend/emailWorkpool/batchWorker.");
 }, pushTimeoutMs + 240_000);
-afterAll(() => server?.dispose());
+afterAll(async () => {
+  await server?.dispose();
+  await mail?.close();
+});
 
 async function installPackages(): Promise<void> {
   const lock = path.join(app, "package-lock.json");
@@ -176,6 +183,130 @@ describe("people packages", () => {
     expect(await steps("a")).toEqual({ status: "synced" });
     expect(await steps("b")).toEqual({ status: "needs-rebase", clientIds: ["a"], steps: ["{}"] });
     expect(await call("people:latestVersion", { id: "doc" })).toBe(2);
+  });
+});
+
+describe("packages that talk to services", () => {
+  it("agent: calls a tool, keeps the thread, streams deltas", async () => {
+    const { threadId, text } = (await call("ai:ask", { prompt: "What is tea?" })) as Record<string, string>;
+    expect(text).toBe("Tea it is.");
+    await call("ai:recite", { threadId });
+    const { messages } = (await call("ai:thread", { threadId })) as { messages: { role: string }[] };
+    expect(messages.map(({ role }) => role)).toEqual([
+      "assistant",
+      "user",
+      "assistant",
+      "tool",
+      "assistant",
+      "user",
+    ]);
+    expect(messages[0]).toMatchObject({ text: "Roses are red" });
+    const { streams } = (await call("ai:thread", { threadId })) as {
+      streams: { streamId: string; status: string }[];
+    };
+    const [stream] = streams;
+    expect(stream).toMatchObject({ status: "finished", agentName: "poet" });
+    const cursors = [{ streamId: stream?.streamId, cursor: 0 }];
+    const deltas = await call("ai:deltas", { threadId, streamArgs: { kind: "deltas", cursors } });
+    expect(JSON.stringify(deltas)).toContain("Roses");
+  });
+
+  it("rag: finds what is nearest", async () => {
+    expect(await call("ai:remember", { key: "a", text: "zebras gallop" })).toBe("ready");
+    expect(await call("ai:remember", { key: "b", text: "moon soil" })).toBe("ready");
+    expect(await call("ai:find", { query: "zebra" })).toEqual(["zebras gallop"]);
+    expect(await call("ai:find", { query: "moons" })).toEqual(["moon soil"]);
+  });
+
+  it("resend: sends in batches and learns from its webhook what became of a mail", async () => {
+    const id = await call("mail:send", { to: "you@example.com", subject: "Hi" });
+    await until("the mail is out", () => Promise.resolve(mail.outbox.length > 0));
+    expect(mail.outbox).toMatchObject([{ to: ["you@example.com"], subject: "Hi", text: "Hello" }]);
+    const status = async () => ((await call("mail:status", { id })) as { status: string }).status;
+    await until("the mail counts as sent", async () => (await status()) === "sent");
+    const created_at = new Date().toISOString();
+    const data = {
+      email_id: mail.outbox[0]?.id,
+      created_at,
+      from: "us@example.com",
+      to: ["you@example.com"],
+    };
+    const event = JSON.stringify({
+      type: "email.delivered",
+      created_at,
+      data: { ...data, subject: "Hi" },
+    });
+    const seconds = String(Math.floor(Date.now() / 1000));
+    const key = Buffer.from("the secret of the webhook");
+    const signature = createHmac("sha256", key).update(`msg_1.${seconds}.${event}`).digest("base64");
+    const headers = { "svix-id": "msg_1", "svix-timestamp": seconds };
+    const post = (signed: string) =>
+      fetch(`${server.siteUrl}/resend`, {
+        method: "POST",
+        headers: { ...headers, "svix-signature": `v1,${signed}` },
+        body: event,
+      });
+    expect((await post("d3Jvbmc=")).status).toBe(500);
+    expect((await post(signature)).status).toBe(201);
+    await until("the mail counts as delivered", async () => (await status()) === "delivered");
+    await until("the app is told", async () => (await events("mail")).includes("email.delivered"));
+  });
+
+  it("stripe: takes signed webhooks only", async () => {
+    const customer = { id: "cus_1", object: "customer", email: "a@example.com", name: "A", metadata: {} };
+    const event = JSON.stringify({
+      id: "evt_1",
+      object: "event",
+      type: "customer.created",
+      data: { object: customer },
+    });
+    const seconds = Math.floor(Date.now() / 1000);
+    const signature = createHmac("sha256", "whsec_of_stripe").update(`${seconds}.${event}`).digest("hex");
+    const post = (signed: string) =>
+      fetch(`${server.siteUrl}/stripe/webhook`, {
+        method: "POST",
+        headers: { "stripe-signature": `t=${seconds},v1=${signed}` },
+        body: event,
+      });
+    expect((await post("00")).status).toBe(400);
+    expect(await call("payments:customer", { id: "cus_1" })).toBeNull();
+    expect((await post(signature)).status).toBe(200);
+    expect(await call("payments:customer", { id: "cus_1" })).toMatchObject({
+      email: "a@example.com",
+      stripeCustomerId: "cus_1",
+    });
+  });
+
+  it("better-auth: signs up, in and out; its tokens are checked with the JWKS of our own site", async () => {
+    const person = { email: "me@example.com", password: "correct horse battery", name: "Me" };
+    const post = (path: string, body: object, cookie = "") =>
+      fetch(`${server.siteUrl}/api/auth${path}`, {
+        method: "POST",
+        headers: { "content-type": "application/json", origin: server.siteUrl, cookie },
+        body: JSON.stringify(body),
+      });
+    expect((await post("/sign-up/email", person)).status).toBe(200);
+    const wrong = await post("/sign-in/email", { ...person, password: "wrong horse battery" });
+    expect(wrong.status).toBe(401);
+    const signedIn = await post("/sign-in/email", person);
+    expect(signedIn.status).toBe(200);
+    const cookies = signedIn.headers.getSetCookie().map((cookie) => cookie.split(";")[0] ?? "");
+    const cookie = cookies.join("; ");
+    const token = /better-auth\.convex_jwt=([^;]+)/.exec(cookie)?.[1] ?? "";
+    const answer = await fetch(`${server.url}/api/query`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+      body: JSON.stringify({ path: "auth:me", args: {}, format: "json" }),
+    });
+    expect(await answer.json()).toMatchObject({
+      status: "success",
+      value: { email: "me@example.com", name: "Me" },
+    });
+    const session = async () =>
+      (await fetch(`${server.siteUrl}/api/auth/get-session`, { headers: { cookie } })).json();
+    expect(await session()).toMatchObject({ user: { email: "me@example.com" } });
+    expect((await post("/sign-out", {}, cookie)).status).toBe(200);
+    expect(await session()).toBeNull();
   });
 });
 

@@ -33,6 +33,11 @@ export interface ComponentSources {
   readonly schema: ModuleSource | null;
   readonly modules: readonly ModuleSource[];
   readonly serverVersion: string;
+  /**
+   * What the analysis of these very modules said at the last push, so that it is not made again: components see no
+   * variables while they are imported, so equal code means equal functions. Null: they are new or have changed.
+   */
+  readonly known: Readonly<Record<string, AnalyzedModule>> | null;
 }
 
 export type AnalysisResult =

@@ -129,6 +129,7 @@ interface Part {
   readonly schema: ModuleSource | null;
   readonly modules: readonly ModuleSource[];
   readonly variables: Readonly<Record<string, string>>;
+  readonly known: ComponentSources["known"];
 }
 
 /** The steps of one analysis. Each throws BadRequest. */
@@ -144,7 +145,7 @@ class AnalysisRun {
     this.#environment = environment;
     const { definition, schema, modules, environmentVariables, builtInVariables } = request;
     const variables = { ...environmentVariables, ...builtInVariables };
-    this.app = { definitionPath: "", definition, schema, modules, variables };
+    this.app = { definitionPath: "", definition, schema, modules, variables, known: null };
   }
 
   auth(): readonly AuthInfo[] {
@@ -202,7 +203,8 @@ class AnalysisRun {
   ): Promise<DefinitionAnalysis> {
     const definition = definitions.get(part.definitionPath);
     assert(definition !== undefined, "every definition of the push was evaluated");
-    return { definition, schema: this.#schema(part), modules: await this.#modules(part) };
+    const schema = this.#schema(part);
+    return { definition, schema, modules: part.known ?? (await this.#modules(part)) };
   }
 
   #schema(part: Part): SchemaJson | null {

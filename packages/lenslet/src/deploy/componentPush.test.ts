@@ -3,6 +3,8 @@ import { deleteComponent } from "./componentMount.ts";
 import { namespaceOfPath, visibleComponents } from "./componentRows.ts";
 import { updateEnvironmentVariables } from "./configuration.ts";
 import { loadDeployment } from "./loadDeployment.ts";
+import { prepareAnalysis } from "./push.ts";
+import { parsePushRequest } from "./pushRequest.ts";
 import { activeSchema } from "./schemaState.ts";
 import { systemFunctions } from "./systemFunctions.ts";
 import { builtInVariables, finishApp, pushApp, startApp } from "./testing/appPush.ts";
@@ -120,6 +122,30 @@ describe("mounting components", () => {
     const [a, b] = ["a", "b"].map((path) => after.find(({ componentPath }) => componentPath === path));
     expect(a?.code.id).toBe(b?.code.id);
     expect(a?.namespace).not.toBe(b?.namespace);
+  });
+
+  it("does not analyse the modules of a component again that has not changed", async () => {
+    const deployment = new TestDeployment();
+    await pushApp(deployment, appWith(["a"]));
+    const { random, clock } = deployment;
+    const known = (body: Record<string, unknown>) =>
+      deployment
+        .commit((tx) => prepareAnalysis(tx, parsePushRequest(body), { random, clock, builtInVariables }))
+        .components.map(({ definitionPath, known: modules }) => [
+          definitionPath,
+          modules && Object.keys(modules),
+        ]);
+    expect(known(appWith(["a"]))).toEqual([
+      [notes, ["lib/items.js"]],
+      [inner, null],
+    ]);
+    const changed = appWith(["a"]);
+    const [component] = changed["componentDefinitions"] as { functions: { source: string }[] }[];
+    component!.functions = component!.functions.map((module) => ({ ...module, source: `${module.source} ` }));
+    expect(known(changed)).toEqual([
+      [notes, null],
+      [inner, null],
+    ]);
   });
 
   it("builds indexes and checks documents in each namespace", async () => {

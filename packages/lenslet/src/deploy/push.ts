@@ -3,10 +3,17 @@ import type { Random } from "../base/random.ts";
 import type { ModuleSource } from "../runner/types.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { encodeValue } from "../values/json.ts";
-import type { Analysis, AnalysisRequest, DefinitionAnalysis } from "./analysisTypes.ts";
+import type {
+  Analysis,
+  AnalysisRequest,
+  AnalyzedModule,
+  ComponentSources,
+  DefinitionAnalysis,
+} from "./analysisTypes.ts";
 import { allocateNamespaces, existingNamespaces } from "./componentMount.ts";
 import { checkedComponent, componentTree, definitionOf, instancesOf } from "./componentTree.ts";
 import {
+  analysisOf,
   readEnvironmentVariables,
   readFunctionsDirectory,
   readGeneration,
@@ -25,7 +32,7 @@ import {
   type ComponentSchemaStatus,
   type SchemaStatus,
 } from "./schemaState.ts";
-import { rootNamespace } from "./systemRows.ts";
+import { codeOwnerOf, rootNamespace } from "./systemRows.ts";
 
 /** The answer of get_config_hashes (reference http-api.md §6.1). */
 export interface ConfigHashes {
@@ -90,7 +97,10 @@ export function prepareAnalysis(
     definition: request.definition,
     schema: request.schema,
     modules,
-    components: request.components,
+    components: request.components.map((component) => ({
+      ...component,
+      known: analysisOfSameCode(tx, component),
+    })),
     environmentVariables: readEnvironmentVariables(tx),
     builtInVariables: options.builtInVariables,
     importSeed:
@@ -98,6 +108,23 @@ export function prepareAnalysis(
     importTimestampMs:
       isSameCode && config !== undefined ? config.importTimestampMs : Math.floor(options.clock.nowMs()),
   };
+}
+
+function analysisOfSameCode(
+  tx: Transaction,
+  { definitionPath, modules }: ComponentSources,
+): ComponentSources["known"] {
+  const rows = new Map(
+    readModules(tx, codeOwnerOf(definitionPath)).map((row) => [row.value.path, row] as const),
+  );
+  if (modules.length === 0 || modules.length !== rows.size) return null;
+  const known: Record<string, AnalyzedModule> = {};
+  for (const module of modules.toSorted((a, b) => (a.path < b.path ? -1 : 1))) {
+    const row = rows.get(module.path);
+    if (row?.value.sha256 !== hashModule(module) || row.value.environment !== module.environment) return null;
+    if (!module.path.startsWith("_deps/")) known[module.path] = analysisOf(row);
+  }
+  return known;
 }
 
 export interface SchemaChange {

@@ -104,6 +104,7 @@ export function parsePushRequest(json: unknown): PushRequest {
       schema: component.schema ?? null,
       modules: component.functions,
       serverVersion: component.udfServerVersion,
+      known: null,
     })),
     udfServerVersion: app.udfServerVersion,
     nodeDependencies: data.nodeDependencies ?? [],

@@ -51,12 +51,13 @@ export interface Visitor {
 export async function openWindow(
   browser: Browser,
   url: string,
-  options: { width?: number; height?: number; colorScheme?: "light" | "dark" } = {},
+  options: { width?: number; height?: number; colorScheme?: "light" | "dark"; isTouch?: boolean } = {},
 ): Promise<Visitor> {
-  const { width = 1200, height = 800, colorScheme = "light" } = options;
+  const { width = 1200, height = 800, colorScheme = "light", isTouch = false } = options;
   const context = await browser.newContext({
     viewport: { width, height },
     colorScheme,
+    hasTouch: isTouch,
     reducedMotion: "reduce",
   });
   const page = await context.newPage();

@@ -20,6 +20,39 @@ export interface ConvexOptions {
   readonly timeoutMs?: number;
 }
 
+/**
+ * Runs the official CLI, or another command, to its end in an app's own folder, with this server as its deployment.
+ * Throws with everything that was printed when it fails.
+ */
+export async function runFor(server: TestServer, folder: string, command: readonly string[]): Promise<Exit> {
+  const [program, ...args] = command as [string, ...string[]];
+  const exit = await runToEnd(program, args, {
+    cwd: folder,
+    timeoutMs: 90_000,
+    env: {
+      HOME: tempFolder("home"),
+      CONVEX_SELF_HOSTED_URL: server.url,
+      CONVEX_SELF_HOSTED_ADMIN_KEY: server.adminKey,
+    },
+  });
+  if (exit.code !== 0) throw new Error(`${command.join(" ")} failed:\n${exit.output}\n${server.logs}`);
+  return exit;
+}
+
+/** `runFor` with the official CLI; what it printed to stdout. */
+export async function runConvex(
+  server: TestServer,
+  folder: string,
+  ...args: readonly string[]
+): Promise<string> {
+  return (await runFor(server, folder, [process.execPath, convexBin, ...args])).stdout;
+}
+
+/** Pushes an app without touching a file of it. */
+export async function pushApp(server: TestServer, folder: string): Promise<void> {
+  await runConvex(server, folder, "deploy", "--yes", "--typecheck", "disable", "--codegen", "disable");
+}
+
 /** A copy of a sample project in a folder of its own, with this repository's node_modules. */
 export class TestProject {
   readonly folder: string;

@@ -6,17 +6,25 @@ import { tempFolder } from "./tempFolder.ts";
 export const lensletBin = fileURLToPath(new URL("../../packages/lenslet/bin/lenslet.js", import.meta.url));
 
 export interface TestServerOptions {
+  /** "start" (the default), or "dev": that has a development issuer too, which signs anybody in. Nothing is pushed. */
+  readonly command?: "start" | "dev";
   /** Default: a new temporary folder. */
   readonly dataFolder?: string;
-  /** Added to `lenslet start`. */
+  /** Added to the command. */
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /** Node flags of the server's process, e.g. `--inspect`. */
   readonly nodeArgs?: readonly string[];
 }
 
+/** The flag with which a command runs the server in its own process and nothing else, and what it prints at last. */
+const commands = {
+  start: ["--no-supervise", "Lenslet is running"],
+  dev: ["--no-push", "Run `npx convex dev`"],
+} as const;
+
 /**
- * A real server: `lenslet start` as a child process. It can be stopped, killed and started again; folder, ports, URL
+ * A real server: `lenslet start` (or `dev`) as a child process. It can be stopped, killed and started again; folder, ports, URL
  * and admin key stay the same for the lifetime of this object.
  */
 export class TestServer {
@@ -94,14 +102,15 @@ export class TestServer {
   /** Starts it (again) on the same folder and ports; resolves when it answers. */
   async start(extra: Pick<TestServerOptions, "env"> = {}): Promise<void> {
     if (this.#run !== null) throw new Error("the server is running already");
-    const { nodeArgs = [], args = [], env = {} } = this.#options;
+    const { command = "start", nodeArgs = [], args = [], env = {} } = this.#options;
+    const [alone, ready] = commands[command];
     const run = ChildRun.start(
       process.execPath,
-      [...nodeArgs, lensletBin, "start", "--no-supervise", ...this.#flags(), ...args],
+      [...nodeArgs, lensletBin, command, alone, ...this.#flags(), ...args],
       { cwd: this.dataFolder, env: { ...env, ...extra.env } },
     );
     this.#run = run;
-    await run.until("Lenslet is running", 60_000);
+    await run.until(ready, 60_000);
   }
 
   /** SIGTERM: the server answers what it has been asked, persists and ends. */

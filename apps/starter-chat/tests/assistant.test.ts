@@ -73,7 +73,7 @@ describe("without a model", () => {
 describe("with a model", () => {
   beforeAll(async () => {
     reply = usual;
-    await server.setEnvironment({ OPENAI_BASE_URL: `${openAi.url}/v1`, OPENAI_API_KEY: "sk-test" });
+    await server.server.updateEnvironment({ OPENAI_BASE_URL: `${openAi.url}/v1`, OPENAI_API_KEY: "sk-test" });
   });
 
   it("an answer grows while it is written, with the chat's prompt and settings behind it", async () => {

@@ -1,10 +1,16 @@
 import type { Browser, Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { api } from "../convex/_generated/api.js";
-import { LiveServer } from "./support/liveServer.ts";
-import { findChromium, launchChromium, openWindow, servePage, shoot, signIn } from "./support/page.ts";
+import {
+  chromiumPath as executable,
+  launchChromium,
+  openWindow,
+  servePages,
+  shoot as shootOf,
+} from "../../../conformance/support/browser.ts";
+import { appFolder, LiveServer } from "./support/liveServer.ts";
+import { signIn } from "./support/page.ts";
 
-const executable = findChromium();
 if (executable === null)
   process.stderr.write(
     "\n*** starter-chat: NO CHROMIUM FOUND, the browser tests are SKIPPED. Set LENSLET_CHROMIUM to one. ***\n\n",
@@ -13,15 +19,16 @@ if (executable === null)
 const { queries, mutations } = api.functions;
 const waitMs = 15_000;
 let count = 0;
+const shoot = (page: Page, name: string) => shootOf(page, appFolder, name);
 
 describe.skipIf(executable === null)("the page, in Chromium", { timeout: 90_000 }, () => {
   let server: LiveServer;
-  let site: Awaited<ReturnType<typeof servePage>>;
+  let site: Awaited<ReturnType<typeof servePages>>;
   let browser: Browser;
 
   beforeAll(async () => {
     server = await LiveServer.startWithApp();
-    site = await servePage(server.url);
+    site = await servePages(appFolder, server.url);
     browser = await launchChromium(executable ?? "");
   }, 90_000);
   afterAll(async () => {
@@ -115,13 +122,13 @@ describe.skipIf(executable === null)("the page, in Chromium", { timeout: 90_000 
     await sees(bob.page, "I like it.");
 
     // kill -9, and back on the same folder and port.
-    await server.kill();
+    await server.server.kill9();
     await ada.page.getByText("Reconnecting…").waitFor({ timeout: waitMs });
     await bob.page.getByText("Reconnecting…").waitFor({ timeout: waitMs });
     await say(ada.page, "Sent while the server was away");
     await messageOf(ada.page, "Sent while the server was away").getByText("Sending…").waitFor();
     await shoot(ada.page, "03-reconnecting-light");
-    await server.start();
+    await server.server.start();
     await sees(bob.page, "Sent while the server was away");
     await ada.page.getByText("Reconnecting…").waitFor({ state: "hidden", timeout: waitMs });
     await messageOf(ada.page, "Sent while the server was away")

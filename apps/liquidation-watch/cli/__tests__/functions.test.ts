@@ -7,20 +7,22 @@ import { api } from "../../convex/_generated/api.js";
 import { COMMENT_GAP_MIN_MS, LIQUIDATIONS_KEPT_MS } from "../../convex/model/limits.ts";
 import type { ErrorData } from "../../convex/model/errors.ts";
 import schema from "../../convex/schema.ts";
-import { WatchServer, feedKey } from "./support/watchServer.ts";
+import { runConvex } from "../../../../conformance/support/project.ts";
+import type { TestServer } from "../../../../conformance/support/server.ts";
+import { appFolder, clientOf, feedKey, startWatchServer } from "./support/watchServer.ts";
 
 // Every function, called through the official client on a real server. The market is empty at first; each describe that
 // needs one of its own works with symbols of its own.
 
-let server: WatchServer;
+let server: TestServer;
 let client: ConvexHttpClient;
 
 beforeAll(async () => {
-  server = await WatchServer.start();
-  client = server.client();
+  server = await startWatchServer();
+  client = clientOf(server);
 });
 afterAll(async () => {
-  await server?.close();
+  await server?.dispose();
 });
 
 type Batch = Omit<FunctionArgs<typeof api.feed.ingest>, "key">;
@@ -59,10 +61,9 @@ async function refusal(call: Promise<unknown>): Promise<ErrorData> {
 
 /** A number from the CLI's table, for what no query shows. */
 const tableRows = async (table: string) =>
-  JSON.parse(await server.convex("data", table, "--limit", "8000", "--format", "json")) as Record<
-    string,
-    unknown
-  >[];
+  JSON.parse(
+    await runConvex(server, appFolder, "data", table, "--limit", "8000", "--format", "json"),
+  ) as Record<string, unknown>[];
 
 describe("the schema", () => {
   const exported = JSON.parse((schema as unknown as { export(): string }).export()) as {
@@ -382,7 +383,7 @@ describe("agents", () => {
     const comments = async () =>
       (await client.query(api.messages.list, { limit: 100 })).filter((message) => message.is_agent);
     // The cron asks as well; what the CLI asks for comes on top.
-    const ask = () => server.convex("run", "agents:comment", "{}");
+    const ask = () => runConvex(server, appFolder, "run", "agents:comment", "{}");
     while (!(await comments()).some((comment) => comment.created_at > configured)) await ask();
     for (let asked = 0; asked < 4; asked++) await ask();
     const said = await comments();
@@ -411,7 +412,7 @@ describe("agents", () => {
   });
 
   it("forget old comments, and nothing that people said", async () => {
-    expect(JSON.parse(await server.convex("run", "agents:deleteOldComments", "{}"))).toBe(0);
+    expect(JSON.parse(await runConvex(server, appFolder, "run", "agents:deleteOldComments", "{}"))).toBe(0);
     expect((await client.query(api.messages.list, { limit: 100 })).length).toBeGreaterThan(5);
   });
 });

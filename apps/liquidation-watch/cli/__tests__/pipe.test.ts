@@ -6,20 +6,21 @@ import { api } from "../../convex/_generated/api.js";
 import { batchOf } from "../feeder/feeder.ts";
 import { SyntheticMarket } from "../feeder/syntheticMarket.ts";
 import { Program, eventually } from "./support/programs.ts";
-import { WatchServer, feedKey } from "./support/watchServer.ts";
+import type { TestServer } from "../../../../conformance/support/server.ts";
+import { clientOf, feedKey, startWatchServer } from "./support/watchServer.ts";
 
 // The program without a terminal: lines of text and of JSON, one per event; and the feeder's program.
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "watch-pipe-"));
-let server: WatchServer;
+let server: TestServer;
 const programs: Program[] = [];
 
 beforeAll(async () => {
-  server = await WatchServer.start();
+  server = await startWatchServer();
 });
 afterAll(async () => {
   for (const program of programs) program.child.kill("SIGKILL");
-  await server?.close();
+  await server?.dispose();
   fs.rmSync(folder, { recursive: true, force: true });
 });
 
@@ -36,7 +37,7 @@ async function ingest(market: SyntheticMarket, count: number): Promise<string[]>
     Array.from({ length: count }, () => market.next()),
     Date.now(),
   );
-  await server.client().mutation(api.feed.ingest, { key: feedKey, ...batch });
+  await clientOf(server).mutation(api.feed.ingest, { key: feedKey, ...batch });
   return batch.liquidations.map((one) => one.tx_hash);
 }
 
@@ -80,7 +81,7 @@ describe("lines", () => {
   it("prints text for people: liquidations, prices, chat", async () => {
     const program = start("cli/main.ts", "--last", "0", "--prices", "1");
     await eventually(() => / PRICE BTC +\$[\d,.]+ +[+-][\d.]+%/.test(program.stdout));
-    const client = server.client();
+    const client = clientOf(server);
     const user_id = await client.mutation(api.users.signIn, { wallet_address: "0xpipe", username: "Pipe" });
     await client.mutation(api.messages.send, { user_id, content: "hello lines" });
     await ingest(new SyntheticMarket(3), 300);
@@ -157,11 +158,11 @@ describe("the feeder's program", () => {
     await recorder.end("SIGINT");
     const file = path.join(folder, "recording.jsonl");
     fs.writeFileSync(file, recorder.stdout);
-    const start_ = await server.client().query(api.liquidations.newest, {});
+    const start_ = await clientOf(server).query(api.liquidations.newest, {});
     const feeder = start("cli/feed.ts", "--rate", "500", "--file", file);
-    await eventually(async () => (await server.client().query(api.liquidations.newest, {})) > start_);
+    await eventually(async () => (await clientOf(server).query(api.liquidations.newest, {})) > start_);
     await eventually(async () =>
-      (await server.client().query(api.messages.list, { limit: 50 })).some((message) => message.is_agent),
+      (await clientOf(server).query(api.messages.list, { limit: 50 })).some((message) => message.is_agent),
     );
     expect(await feeder.end("SIGINT")).toBe(0);
     const counts = /feed: (\d+) of (\d+) events taken .* 0 in flight/.exec(
@@ -169,7 +170,7 @@ describe("the feeder's program", () => {
     );
     // Everything it has taken has been delivered when it ends.
     expect(counts?.[1]).toBe(counts?.[2]);
-    const replayed = await server.client().query(api.liquidations.since, { after: start_, limit: 500 });
+    const replayed = await clientOf(server).query(api.liquidations.since, { after: start_, limit: 500 });
     const recorded = new Set(hashesOf(recorder));
     expect(replayed.length).toBeGreaterThan(0);
     for (const one of replayed) expect(recorded).toContain(one.tx_hash);

@@ -7,19 +7,21 @@ import { SyntheticMarket } from "../feeder/syntheticMarket.ts";
 import { FRAME_MS } from "../state/frames.ts";
 import { Subscriptions } from "../state/subscriptions.ts";
 import { WatchStore } from "../state/watchStore.ts";
-import { WatchServer, feedKey } from "./support/watchServer.ts";
+import { runConvex } from "../../../../conformance/support/project.ts";
+import type { TestServer } from "../../../../conformance/support/server.ts";
+import { appFolder, clientOf, feedKey, startWatchServer } from "./support/watchServer.ts";
 import { eventually } from "./support/programs.ts";
 
 // 1,000 events per second through everything but the drawing: feeder, server, live queries, the terminal's state. The
 // feeder runs on a clock of the test's own, so nothing here depends on how fast this machine is: what is counted is.
 
-let server: WatchServer;
+let server: TestServer;
 
 beforeAll(async () => {
-  server = await WatchServer.start();
+  server = await startWatchServer();
 });
 afterAll(async () => {
-  await server?.close();
+  await server?.dispose();
 });
 
 const RATE = 1_000;
@@ -71,7 +73,7 @@ describe("1,000 events per second", () => {
 
     // What was stored is what was sent: counted by the sums, and read one by one.
     const seconds = JSON.parse(
-      await server.convex("data", "market_seconds", "--limit", "1000", "--format", "json"),
+      await runConvex(server, appFolder, "data", "market_seconds", "--limit", "1000", "--format", "json"),
     ) as { ticks: number; liquidations: number }[];
     const ticks = seconds.reduce((sum, one) => sum + one.ticks, 0);
     const liquidations = seconds.reduce((sum, one) => sum + one.liquidations, 0);
@@ -105,7 +107,7 @@ describe("1,000 events per second", () => {
   }, 180_000);
 
   it("leave the live answers as small as a quiet market does", async () => {
-    const client = server.client();
+    const client = clientOf(server);
     const size = (value: unknown) => JSON.stringify(value).length;
     expect(await client.query(api.liquidations.recent, { limit: 1e9 })).toHaveLength(LIQUIDATIONS_SHOWN_MAX);
     expect(size(await client.query(api.prices.list, {}))).toBeLessThan(2_000);

@@ -8,7 +8,8 @@ import stringWidth from "string-width";
 import { ensureTmux } from "../../../../scripts/tmux.ts";
 import { api } from "../../convex/_generated/api.js";
 import { Terminal } from "./support/terminal.ts";
-import { WatchServer, appFolder, feedKey } from "./support/watchServer.ts";
+import type { TestServer } from "../../../../conformance/support/server.ts";
+import { appFolder, clientOf, feedKey, startWatchServer } from "./support/watchServer.ts";
 
 // The program in a real terminal (tmux), on a real server with a real feeder. What the screen shows is read from it.
 
@@ -20,13 +21,13 @@ if (!hasTmux)
 
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "watch-home-"));
 const pidFile = path.join(home, "pid");
-let server: WatchServer;
+let server: TestServer;
 let feeder: ChildProcess;
 let terminal: Terminal | null = null;
 
 beforeAll(async () => {
   if (!hasTmux) return;
-  server = await WatchServer.start();
+  server = await startWatchServer();
   feeder = spawn(
     process.execPath,
     ["--disable-warning=ExperimentalWarning", "cli/feed.ts", "--rate", "1000", "--seed", "5", "--quiet"],
@@ -42,7 +43,7 @@ afterAll(async () => {
     feeder.kill("SIGINT");
     await once(feeder, "exit");
   }
-  await server?.close();
+  await server?.dispose();
   fs.rmSync(home, { recursive: true, force: true });
 });
 
@@ -198,7 +199,7 @@ describe.skipIf(!hasTmux)("the liquidation watch in a terminal", () => {
     await until(/^ say: quite a fall\? *$/m);
     press("Enter");
     await until(/Ada: quite a fall\?/);
-    const messages = await server.client().query(api.messages.list, { limit: 50 });
+    const messages = await clientOf(server).query(api.messages.list, { limit: 50 });
     expect(messages).toContainEqual(
       expect.objectContaining({
         author: "Ada",
@@ -207,7 +208,7 @@ describe.skipIf(!hasTmux)("the liquidation watch in a terminal", () => {
         message_type: "chat",
       }),
     );
-    const client = server.client();
+    const client = clientOf(server);
     const user_id = await client.mutation(api.users.signIn, { wallet_address: "0xbob", username: "Bob" });
     await client.mutation(api.messages.send, { user_id, content: "清算 bought the dip" });
     await until(/Bob: 清算 bought the dip/);
@@ -269,7 +270,7 @@ describe.skipIf(!hasTmux)("the liquidation watch in a terminal", () => {
 
   it("shows that the server is away, tries again and goes on; what was said meanwhile arrives", async () => {
     const { until, press, type } = bound(await open(120, 30));
-    await server.kill();
+    await server.kill9();
     await until(/○ reconnecting \d+ s/);
     press("Enter");
     type("anybody there");
@@ -281,7 +282,7 @@ describe.skipIf(!hasTmux)("the liquidation watch in a terminal", () => {
     await until((now) => /Ada: anybody there/.test(now) && !now.includes("(sending)"), 60_000);
     // The feeder has come back as well.
     await until(/lag [\d,]+ ms/, 60_000);
-    const said = await server.client().query(api.messages.list, { limit: 100 });
+    const said = await clientOf(server).query(api.messages.list, { limit: 100 });
     expect(said.filter((message) => message.content === "anybody there")).toHaveLength(1);
   }, 240_000);
 

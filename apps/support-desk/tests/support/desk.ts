@@ -2,10 +2,8 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { ConvexHttpClient } from "convex/browser";
 import { ConvexError } from "convex/values";
-import { runToEnd } from "../../../../conformance/support/childRun.ts";
-import { convexBin } from "../../../../conformance/support/project.ts";
+import { pushApp, runConvex } from "../../../../conformance/support/project.ts";
 import { TestServer } from "../../../../conformance/support/server.ts";
-import { tempFolder } from "../../../../conformance/support/tempFolder.ts";
 import {
   type ChatReply,
   type ChatRequest,
@@ -19,6 +17,7 @@ import type { Id } from "../../packages/convex/_generated/dataModel.js";
 import type { ErrorData } from "../../packages/convex/model/errors.ts";
 
 export const appFolder = fileURLToPath(new URL("../..", import.meta.url));
+const convexFolder = path.join(appFolder, "packages/convex");
 export const twilioAccount = { accountSid: `AC${"1".repeat(32)}`, authToken: "token of the tests" };
 
 /** A signed-in person with a client. */
@@ -74,24 +73,14 @@ export class DeskServer {
       TWILIO_FROM: "+15005550006",
       TWILIO_BASE_URL: twilio.url,
     });
-    await desk.convex("deploy", "--yes", "--typecheck", "disable", "--codegen", "disable");
+    await pushApp(server, convexFolder);
     await server.call("seed/demo:fill");
     return desk;
   }
 
   /** Runs the official CLI on the desk's package. */
   async convex(...args: string[]): Promise<string> {
-    const { code, stdout, output } = await runToEnd(process.execPath, [convexBin, ...args], {
-      cwd: path.join(appFolder, "packages/convex"),
-      timeoutMs: 90_000,
-      env: {
-        HOME: tempFolder("home"),
-        CONVEX_SELF_HOSTED_URL: this.server.url,
-        CONVEX_SELF_HOSTED_ADMIN_KEY: this.server.adminKey,
-      },
-    });
-    if (code !== 0) throw new Error(`convex ${args.join(" ")} failed:\n${output}\n${this.server.logs}`);
-    return stdout;
+    return await runConvex(this.server, convexFolder, ...args);
   }
 
   client(): ConvexHttpClient {

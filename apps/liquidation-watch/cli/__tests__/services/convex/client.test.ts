@@ -7,7 +7,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { api } from "../../../../convex/_generated/api.js";
 import { closeConvexClient, getConvexClient } from "../../../services/convex/index.ts";
 import * as client from "../../../services/convex/client.ts";
-import { WatchServer, appFolder, convexBin, repositoryFolder } from "../../support/watchServer.ts";
+import { convexBin, runFor } from "../../../../../../conformance/support/project.ts";
+import { appFolder, repositoryFolder, startWatchServer } from "../../support/watchServer.ts";
 
 let before: string | undefined;
 
@@ -50,7 +51,7 @@ describe("getConvexClient", () => {
   });
 
   it("connects without errors when CONVEX_URL is set, and hears of changes", async () => {
-    const server = await WatchServer.start();
+    const server = await startWatchServer();
     try {
       process.env["CONVEX_URL"] = server.url;
       const convex = getConvexClient();
@@ -66,7 +67,7 @@ describe("getConvexClient", () => {
       expect(await heard.promise).toBe("Ada: hello");
     } finally {
       await closeConvexClient();
-      await server.close();
+      await server.dispose();
     }
   });
 });
@@ -82,14 +83,14 @@ describe("the installation", () => {
       process.stderr.write("\n*** BUN NOT FOUND: `bunx convex dev` itself is not tested. ***\n");
       return;
     }
-    const server = await WatchServer.start();
+    const server = await startWatchServer();
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "watch-project-"));
     try {
       for (const part of ["convex", "package.json"])
         fs.cpSync(path.join(appFolder, part), path.join(folder, part), { recursive: true });
       fs.rmSync(path.join(folder, "convex/_generated"), { recursive: true });
       fs.symlinkSync(path.join(repositoryFolder, "node_modules"), path.join(folder, "node_modules"));
-      const { stderr } = await server.runCli([...command, "dev", "--once"], folder);
+      const { stderr } = await runFor(server, folder, [...command, "dev", "--once"]);
       expect(stderr).toContain("Convex functions ready!");
       expect(fs.readFileSync(path.join(folder, ".env.local"), "utf8")).toContain(`CONVEX_URL=${server.url}`);
       // What is checked in is what `convex dev` generates.
@@ -98,7 +99,7 @@ describe("the installation", () => {
           fs.readFileSync(path.join(appFolder, "convex/_generated", file), "utf8"),
         );
     } finally {
-      await server.close();
+      await server.dispose();
       fs.rmSync(folder, { recursive: true, force: true });
     }
   });

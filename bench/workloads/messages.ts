@@ -12,7 +12,7 @@ import {
 import type { MessagesLoad, MessagesResult, MessagesTarget } from "../load/messages.ts";
 import type { Bench } from "../systems/context.ts";
 import type { MessageServer, MessageSystem } from "../systems/messageSystems.ts";
-import { type Section, seriesFailures, seriesNotes } from "./report.ts";
+import { costColumns, type Section, seriesFailures, seriesNotes } from "./report.ts";
 import { isWanted } from "./transfer.ts";
 
 /** One way of writing, measured in every system with the same subscribers. */
@@ -171,16 +171,7 @@ export class MessagesRun {
         align: "right",
         cell: (row) => (row === limit ? "-" : formatShare(medianRatio(limit, row, p50))),
       },
-      {
-        title: "CPU µs each",
-        align: "right",
-        cell: (row) => formatRate(medianOf(row, ({ cpuUsEach }) => cpuUsEach)),
-      },
-      {
-        title: "load CPU",
-        align: "right",
-        cell: (row) => formatShare(medianOf(row, ({ loadCpu }) => loadCpu)),
-      },
+      ...costColumns,
     ];
     return renderTable(columns, series);
   }

@@ -1,4 +1,5 @@
-import type { Series } from "../harness/statistics.ts";
+import { medianOf, type Series } from "../harness/statistics.ts";
+import { type Column, formatRate, formatShare } from "../harness/table.ts";
 
 /** One configuration of a workload with the measurements of all systems in it. */
 export interface Section {
@@ -16,6 +17,20 @@ export interface WorkloadReport {
   /** Everything that was wrong, with the name of the system. */
   readonly failures: readonly string[];
 }
+
+/** The last columns of every table: what the figures cost. */
+export const costColumns: readonly Column<Series>[] = [
+  {
+    title: "CPU µs each",
+    align: "right",
+    cell: (row) => formatRate(medianOf(row, ({ cpuUsEach }) => cpuUsEach)),
+  },
+  {
+    title: "load CPU",
+    align: "right",
+    cell: (row) => formatShare(medianOf(row, ({ loadCpu }) => loadCpu)),
+  },
+];
 
 /** Above this share of its core, the load generator may be what limits the figure. */
 const busyLoadCpu = 0.9;

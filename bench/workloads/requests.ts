@@ -12,7 +12,7 @@ import {
 import type { RequestLoad } from "../load/requests.ts";
 import type { Bench } from "../systems/context.ts";
 import { channels, type EventServer, eventSystems, type EventSystem } from "../systems/eventSystems.ts";
-import { type Section, seriesFailures, seriesNotes, type WorkloadReport } from "./report.ts";
+import { costColumns, type Section, seriesFailures, seriesNotes, type WorkloadReport } from "./report.ts";
 import { isWanted } from "./transfer.ts";
 
 // W2 and W3: clients that ask one thing after the other.
@@ -157,16 +157,7 @@ function requestTable(started: readonly Started[], series: readonly Series[]): s
       align: "right",
       cell: (row) => (row === limit ? "-" : formatShare(medianRatio(row, limit, rate))),
     },
-    {
-      title: "CPU µs each",
-      align: "right",
-      cell: (row) => formatRate(medianOf(row, ({ cpuUsEach }) => cpuUsEach)),
-    },
-    {
-      title: "load CPU",
-      align: "right",
-      cell: (row) => formatShare(medianOf(row, ({ loadCpu }) => loadCpu)),
-    },
+    ...costColumns,
   ];
   return renderTable(columns, series);
 }

@@ -11,7 +11,7 @@ import {
 import type { TransferLoad, TransferResult } from "../load/transfer.ts";
 import type { Bench } from "../systems/context.ts";
 import { durable, type TransferStore, transferSystems } from "../systems/transferSystems.ts";
-import { type Section, seriesFailures, seriesNotes, type WorkloadReport } from "./report.ts";
+import { costColumns, type Section, seriesFailures, seriesNotes, type WorkloadReport } from "./report.ts";
 
 // W1: transfers between accounts, in a closed loop.
 
@@ -207,16 +207,7 @@ function transferTable(rows: readonly Row[], series: readonly Series[]): string 
       align: "right",
       cell: ({ system }) => formatShare(ratio(system, sqliteLimit)),
     },
-    {
-      title: "CPU µs each",
-      align: "right",
-      cell: (row) => formatRate(medianOf(row, ({ cpuUsEach }) => cpuUsEach)),
-    },
-    {
-      title: "load CPU",
-      align: "right",
-      cell: (row) => formatShare(medianOf(row, ({ loadCpu }) => loadCpu)),
-    },
+    ...costColumns,
   ];
   return renderTable(columns, series);
 }

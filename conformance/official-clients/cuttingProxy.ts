@@ -1,5 +1,5 @@
 import net from "node:net";
-import { seededRandom } from "./seededRandom.ts";
+import { seededRandom } from "../support/seededRandom.ts";
 
 /**
  * A TCP proxy that cuts every connection after a random number of bytes in either direction, in the middle of whatever

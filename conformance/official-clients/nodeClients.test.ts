@@ -6,7 +6,7 @@ import { type Backend, startBackend } from "./backend.ts";
 import { ChannelModel } from "./channelModel.ts";
 import { CuttingProxy } from "./cuttingProxy.ts";
 import { Issuer } from "./issuer.ts";
-import { seededRandom } from "./seededRandom.ts";
+import { seededRandom } from "../support/seededRandom.ts";
 import { until } from "./until.ts";
 
 const seed = Number(process.env["LENSLET_CLIENTS_SEED"] ?? 1);

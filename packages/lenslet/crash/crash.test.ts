@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { seededRandom } from "../../../conformance/support/seededRandom.ts";
 import type { TestServer } from "../../../conformance/support/server.ts";
 import { checkDataFolder } from "./dataFolderCheck.ts";
 import { checkHistory, History } from "./history.ts";
@@ -10,7 +11,6 @@ import {
   addBySession,
   queryHttp,
   readLedger,
-  seededRandom,
   startLedger,
   until,
   watchingClient,

@@ -3,9 +3,10 @@ import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
+import { seededRandom } from "../../../conformance/support/seededRandom.ts";
 import { TestProject } from "../../../conformance/support/project.ts";
 import { TestServer } from "../../../conformance/support/server.ts";
-import { callHttp, push, queryHttp, seededRandom, until } from "./rig.ts";
+import { callHttp, push, queryHttp, until } from "./rig.ts";
 
 /** Files under kill -9: what was acknowledged is there, what is listed can be read, and nothing else is on the disk. */
 

@@ -159,14 +159,3 @@ export async function until(what: string, condition: () => boolean, timeoutMs = 
     await sleep(3);
   }
 }
-
-/** Small seeded generator (mulberry32): the same seed gives the same kills. */
-export function seededRandom(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}

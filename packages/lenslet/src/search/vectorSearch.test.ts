@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
+import { normals } from "../store/vector/testNumbers.ts";
 import { openSqliteStore, type SqliteStore } from "../store/sqliteStore.ts";
 import type { DocumentWrite } from "../store/store.ts";
 import type { VectorCondition, VectorEntry } from "../store/vectorReader.ts";
@@ -287,16 +288,4 @@ function rebuild(target: Fixture, model: Model): void {
     byVector,
     documents.slice(half).map(({ id }) => ({ id, entry: model.entries.get(id) as VectorEntry })),
   );
-}
-
-/** The same numbers for ever, normally distributed. */
-function normals(seed: number): () => number {
-  let state = seed | 1;
-  const next = () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return ((state >>> 0) + 1) / 4_294_967_297;
-  };
-  return () => Math.sqrt(-2 * Math.log(next())) * Math.cos(2 * Math.PI * next());
 }

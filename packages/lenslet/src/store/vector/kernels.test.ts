@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { normals } from "./testNumbers.ts";
 import { encodingOf, exactDimensionsMax } from "./encoding.ts";
 import { createKernels } from "./kernels.ts";
 import { Rotation } from "./rotation.ts";
@@ -10,18 +11,6 @@ const bytes = new Uint8Array(memory.buffer);
 const signedBytes = new Int8Array(memory.buffer);
 const words = new Uint32Array(memory.buffer);
 const [queryAt, listAt, outAt, codesAt] = [0, 16_384, 32_768, 65_536];
-
-/** A generator of the same numbers for ever, normally distributed. */
-function normals(seed: number): () => number {
-  let state = seed | 1;
-  const next = () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return ((state >>> 0) + 1) / 4_294_967_297;
-  };
-  return () => Math.sqrt(-2 * Math.log(next())) * Math.cos(2 * Math.PI * next());
-}
 
 describe("kernels", () => {
   it("multiply vectors of four-bit numbers with a query of bytes", () => {

@@ -110,8 +110,7 @@ function runScheduledFunction(host: JobHost, idText: string, condemned: Function
   tx.usage.withoutCountingReads(() => markInProgress(tx, job));
   const result = host.runMutation(call, tx, callee, { idText: jobIdText(id), completesHere: true });
   if (result.ok) return end(tx, { kind: "success" });
-  if (isInternal(result.error))
-    throw new LensletError("Internal", "InternalServerError", internalErrorMessage);
+  if (isInternal(result.error)) throw tryAgain();
   // Its writes go with its transaction; that it failed is written in another one.
   return end(host.transaction(), { kind: "failed", error: result.error.message });
 }

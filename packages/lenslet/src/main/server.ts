@@ -237,7 +237,7 @@ async function open(
       finishUpload: (token, parts, wanted) => importer.finishUpload(token, parts, wanted),
       importAtOnce: (source, wanted) => importer.importAtOnce(source, wanted),
     },
-    tokenSecret: derivedKey(instance, "cursors"),
+    tokenSecret: cursorSecret,
     clock: realClock,
     instanceName: instance.name,
     version: packageVersion(),

@@ -7,6 +7,7 @@ import { SyntheticMarket } from "./feeder/syntheticMarket.ts";
 import { loadConfig } from "./services/config/config.ts";
 import { closeConvexClient, getConvexClient } from "./services/convex/index.ts";
 import { UserError, describeError } from "./shared/errors.ts";
+import { numberFlag } from "./shared/flags.ts";
 
 // Feeds market events to the deployment: a synthetic market, or a recording, at a given rate.
 
@@ -113,11 +114,4 @@ function parseFlags() {
   } catch (error) {
     throw new UserError(`${(error as Error).message}\n\n${help}`, 2);
   }
-}
-
-function numberFlag(name: string, text: string, min: number, max: number): number {
-  const value = Number(text);
-  if (text.trim() === "" || !(value >= min && value <= max))
-    throw new UserError(`--${name}: a number from ${min} to ${max} is needed, not "${text}".`, 2);
-  return value;
 }

@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { runPipe } from "./pipe/runPipe.ts";
 import { loadConfig } from "./services/config/config.ts";
 import { UserError, describeError } from "./shared/errors.ts";
+import { numberFlag } from "./shared/flags.ts";
 import { registerTsx } from "./shared/tsxLoader.ts";
 
 // The liquidation watch. On a terminal: the whole screen, live. Into a pipe: lines.
@@ -78,11 +79,4 @@ function parseFlags() {
   } catch (error) {
     throw new UserError(`${(error as Error).message}\n\n${help}`, 2);
   }
-}
-
-function numberFlag(name: string, text: string, min: number, max: number): number {
-  const value = Number(text);
-  if (text.trim() === "" || !(value >= min && value <= max))
-    throw new UserError(`--${name}: a number from ${min} to ${max} is needed, not "${text}".`, 2);
-  return value;
 }

@@ -7,21 +7,12 @@ import { limits } from "./model/limits.ts";
 import { requireAdmin, requireAgent, requireStaff } from "./model/sessions.ts";
 import { requireUserById } from "./model/users.ts";
 import { checkSkills, checkText, checkWhole } from "./model/validation.ts";
-import { agentKind, agentMetrics, agentStatus } from "./schema.ts";
+import { agentFields, agentKind, agentMetrics, agentStatus } from "./schema.ts";
 
 export const agentView = v.object({
   _id: v.id("agents"),
   _creationTime: v.number(),
-  name: v.string(),
-  kind: agentKind,
-  userId: v.optional(v.id("users")),
-  model: v.optional(v.string()),
-  instructions: v.optional(v.string()),
-  skills: v.array(v.string()),
-  status: agentStatus,
-  load: v.number(),
-  loadMax: v.number(),
-  metrics: agentMetrics,
+  ...agentFields,
 });
 
 /**
@@ -182,16 +173,7 @@ export const listMessagesOfAgent = query({
 export const updateAgentMetrics = internalMutation({
   args: {
     agentId: v.id("agents"),
-    change: v.object({
-      conversations: v.optional(v.number()),
-      messages: v.optional(v.number()),
-      resolved: v.optional(v.number()),
-      firstResponseMs: v.optional(v.number()),
-      firstResponses: v.optional(v.number()),
-      resolutionMs: v.optional(v.number()),
-      stars: v.optional(v.number()),
-      ratings: v.optional(v.number()),
-    }),
+    change: agentMetrics.partial(),
   },
   returns: agentMetrics,
   handler: async (ctx, { agentId, change }) => {

@@ -9,6 +9,7 @@ import {
   assign,
   escalate,
   fillFromQueue,
+  nextInQueue,
   rankOf,
   receive,
   release,
@@ -245,10 +246,7 @@ export const takeConversation = mutation({
       await assign(ctx, conversationId, agent);
       return conversationId;
     }
-    const next = await ctx.db
-      .query("conversations")
-      .withIndex("by_queue", (q) => q.eq("status", "queued"))
-      .first();
+    const next = await nextInQueue(ctx);
     if (next === null) return null;
     await assign(ctx, next._id, agent);
     return next._id;

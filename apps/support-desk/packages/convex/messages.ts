@@ -11,7 +11,7 @@ import { limits } from "./model/limits.ts";
 import { callerAddress, takeToken } from "./model/rateLimit.ts";
 import { requireStaff, requireUser } from "./model/sessions.ts";
 import { checkText } from "./model/validation.ts";
-import { citation } from "./schema.ts";
+import { answerMetadata, citation, messageState } from "./schema.ts";
 
 /**
  * Says something in a conversation. A customer's message is answered by the bot, or reaches the person who has the
@@ -123,18 +123,10 @@ export const sendAgentMessage = internalMutation({
     conversationId: v.id("conversations"),
     messageId: v.optional(v.id("messages")),
     content: v.string(),
-    state: v.union(v.literal("pending"), v.literal("sent"), v.literal("failed")),
+    state: messageState,
     error: v.optional(v.string()),
     citations: v.optional(v.array(citation)),
-    metadata: v.optional(
-      v.object({
-        model: v.optional(v.string()),
-        promptTokens: v.optional(v.number()),
-        completionTokens: v.optional(v.number()),
-        durationMs: v.optional(v.number()),
-        confidence: v.optional(v.number()),
-      }),
-    ),
+    metadata: v.optional(answerMetadata),
   },
   returns: v.union(v.id("messages"), v.null()),
   handler: async (ctx, { conversationId, messageId, ...content }) => {

@@ -67,6 +67,33 @@ export const agentMetrics = v.object({
   ratings: v.number(),
 });
 
+/** What an answer of the bot cost, and how sure it was. */
+export const answerMetadata = v.object({
+  model: v.optional(v.string()),
+  promptTokens: v.optional(v.number()),
+  completionTokens: v.optional(v.number()),
+  durationMs: v.optional(v.number()),
+  /** The score of the best passage. */
+  confidence: v.optional(v.number()),
+});
+export const messageState = v.union(v.literal("pending"), v.literal("sent"), v.literal("failed"));
+
+export const agentFields = {
+  name: v.string(),
+  kind: agentKind,
+  /** Of a person. */
+  userId: v.optional(v.id("users")),
+  /** Of a bot. */
+  model: v.optional(v.string()),
+  instructions: v.optional(v.string()),
+  skills: v.array(v.string()),
+  status: agentStatus,
+  /** Conversations at this moment, and how many there may be. */
+  load: v.number(),
+  loadMax: v.number(),
+  metrics: agentMetrics,
+};
+
 export default defineSchema({
   /** Everybody: customers who write, agents who answer, admins who look after both. */
   users: defineTable({
@@ -121,19 +148,10 @@ export default defineSchema({
     agentId: v.optional(v.id("agents")),
     content: v.string(),
     /** "pending" while an answer is being written, "failed" with the reason in `error`. */
-    state: v.union(v.literal("pending"), v.literal("sent"), v.literal("failed")),
+    state: messageState,
     error: v.optional(v.string()),
     citations: v.optional(v.array(citation)),
-    metadata: v.optional(
-      v.object({
-        model: v.optional(v.string()),
-        promptTokens: v.optional(v.number()),
-        completionTokens: v.optional(v.number()),
-        durationMs: v.optional(v.number()),
-        /** How sure the bot was: the score of the best passage. */
-        confidence: v.optional(v.number()),
-      }),
-    ),
+    metadata: v.optional(answerMetadata),
     /** Of the provider that delivered it (Twilio's MessageSid): each is taken once. */
     externalId: v.optional(v.string()),
   })
@@ -143,21 +161,7 @@ export default defineSchema({
     .index("by_user", ["userId"])
     .searchIndex("search_content", { searchField: "content", filterFields: ["conversationId", "author"] }),
 
-  agents: defineTable({
-    name: v.string(),
-    kind: agentKind,
-    /** Of a person. */
-    userId: v.optional(v.id("users")),
-    /** Of a bot. */
-    model: v.optional(v.string()),
-    instructions: v.optional(v.string()),
-    skills: v.array(v.string()),
-    status: agentStatus,
-    /** Conversations at this moment, and how many there may be. */
-    load: v.number(),
-    loadMax: v.number(),
-    metrics: agentMetrics,
-  })
+  agents: defineTable(agentFields)
     .index("by_name", ["name"])
     .index("by_user", ["userId"])
     .index("by_kind_status", ["kind", "status", "load"]),

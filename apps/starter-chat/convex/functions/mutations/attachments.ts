@@ -1,5 +1,6 @@
 import { v } from "convex/values";
-import { mutation } from "../../_generated/server.js";
+import type { Id } from "../../_generated/dataModel.js";
+import { mutation, type QueryCtx } from "../../_generated/server.js";
 import { requireChat, requireUser } from "../../model/access.ts";
 import { appError } from "../../model/errors.ts";
 import { checkFileName, checkFileSize, checkFileType } from "../../model/files.ts";
@@ -70,10 +71,7 @@ export const recordDownload = mutation({
   args: { attachmentId: v.id("chat_attachments") },
   returns: v.null(),
   handler: async (ctx, { attachmentId }) => {
-    const user = await requireUser(ctx);
-    const attachment = await ctx.db.get("chat_attachments", attachmentId);
-    if (attachment === null) throw appError("not_found", "This file does not exist any more.");
-    await requireChat(ctx, user, attachment.chatId, "canRead");
+    const { attachment } = await requireAttachment(ctx, attachmentId);
     await ctx.db.patch("chat_attachments", attachmentId, {
       downloadCount: (attachment.downloadCount ?? 0) + 1,
     });
@@ -90,10 +88,7 @@ export const deleteAttachment = mutation({
   args: { attachmentId: v.id("chat_attachments") },
   returns: v.null(),
   handler: async (ctx, { attachmentId }) => {
-    const user = await requireUser(ctx);
-    const attachment = await ctx.db.get("chat_attachments", attachmentId);
-    if (attachment === null) throw appError("not_found", "This file does not exist any more.");
-    const { access } = await requireChat(ctx, user, attachment.chatId, "canRead");
+    const { user, attachment, access } = await requireAttachment(ctx, attachmentId);
     if (!access.isOwner && !(access.canWrite && attachment.userId === user._id))
       throw appError("forbidden", "You may delete only your own files.");
     await ctx.storage.delete(attachment.fileId);
@@ -101,3 +96,12 @@ export const deleteAttachment = mutation({
     return null;
   },
 });
+
+/** An attachment of a chat that the caller may read. */
+async function requireAttachment(ctx: QueryCtx, attachmentId: Id<"chat_attachments">) {
+  const user = await requireUser(ctx);
+  const attachment = await ctx.db.get("chat_attachments", attachmentId);
+  if (attachment === null) throw appError("not_found", "This file does not exist any more.");
+  const { access } = await requireChat(ctx, user, attachment.chatId, "canRead");
+  return { user, attachment, access };
+}

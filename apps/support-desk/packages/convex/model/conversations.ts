@@ -132,16 +132,21 @@ export async function assign(
   });
 }
 
+/** The most urgent conversation that waits; of several the one that has waited longest. */
+export function nextInQueue(ctx: QueryCtx): Promise<Conversation | null> {
+  return ctx.db
+    .query("conversations")
+    .withIndex("by_queue", (q) => q.eq("status", "queued"))
+    .first();
+}
+
 /** Gives waiting conversations to an agent until there is no room: the most urgent first, then the longest waiting. */
 export async function fillFromQueue(ctx: MutationCtx, agentId: Id<"agents">): Promise<number> {
   let taken = 0;
   for (;;) {
     const agent = await ctx.db.get("agents", agentId);
     if (agent === null || agent.status !== "online" || agent.load >= agent.loadMax) return taken;
-    const next = await ctx.db
-      .query("conversations")
-      .withIndex("by_queue", (q) => q.eq("status", "queued"))
-      .first();
+    const next = await nextInQueue(ctx);
     if (next === null) return taken;
     await assign(ctx, next._id, agent);
     taken += 1;

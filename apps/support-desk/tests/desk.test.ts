@@ -494,6 +494,27 @@ describe("people", () => {
     expect(loads.map(({ load }) => load)).toEqual([0, 0]);
   });
 
+  it("who give a conversation back do not get it again at once", async () => {
+    const ben = await desk.customer("Ben");
+    const conversationId = await ben.client.mutation(api.conversations.createConversation, {
+      token: ben.token,
+      content: "When are you open on Saturday?",
+    });
+    await sam.client.mutation(api.agents.setStatus, { token: sam.token, status: "online" });
+    const about = { token: sam.token, conversationId };
+    expect(await sam.client.mutation(api.conversations.escalateConversation, about)).toBe("human");
+    await sam.client.mutation(api.conversations.handOver, about);
+    expect(await sam.client.query(api.conversations.getConversation, about)).toMatchObject({
+      status: "queued",
+    });
+    expect(await sam.client.query(api.agents.getMe, { token: sam.token })).toMatchObject({ load: 0 });
+    expect(await sam.client.mutation(api.conversations.takeConversation, { token: sam.token })).toBe(
+      conversationId,
+    );
+    await sam.client.mutation(api.conversations.updateConversation, { ...about, status: "resolved" });
+    await sam.client.mutation(api.agents.setStatus, { token: sam.token, status: "offline" });
+  });
+
   it("do not see into each other's conversations as customers", async () => {
     const [ben, eve] = [await desk.customer("Ben"), await desk.customer("Eve")];
     const conversationId = await ben.client.mutation(api.conversations.createConversation, {

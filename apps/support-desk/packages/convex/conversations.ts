@@ -279,8 +279,9 @@ export const handOver = mutation({
       if (other.kind !== "human" || other.status !== "online" || other.load >= other.loadMax)
         throw appError("conflict", `${other.name} cannot take another conversation now.`);
       await assign(ctx, conversationId, other);
+      // Only then: out of the queue it would come straight back.
+      await fillFromQueue(ctx, agent._id);
     }
-    await fillFromQueue(ctx, agent._id);
     return null;
   },
 });

@@ -1,12 +1,11 @@
 import type { Timers } from "../base/clock.ts";
 import type { EngineApi } from "../engine/api.ts";
 import type { FileService } from "./fileService.ts";
+import { RetriedWork } from "./retriedWork.ts";
 import { watchSystemQuery } from "./systemWatch.ts";
 
 /** Contents without a row are looked for at start and then this often. */
 export const sweepIntervalMs = 6 * 3600 * 1000;
-/** After a failure of the file store. */
-const retryMs = 10_000;
 
 export interface SweeperOptions {
   readonly engine: EngineApi;
@@ -26,84 +25,77 @@ interface Removal {
  */
 export class FileSweeper {
   readonly #options: SweeperOptions;
-  #holds = 0;
-  #removals: readonly Removal[] = [];
+  readonly #removals: RetriedWork<Removal>;
   /** Keys of contents that are still in the database. */
-  #contents: readonly string[] = [];
-  #isTakingOver = false;
-  #unsubscribeContents: () => void = () => undefined;
-  #isRemoving = false;
+  readonly #contents: RetriedWork<string>;
+  #holds = 0;
   #isClosed = false;
-  #cancelRetry: () => void = () => undefined;
   #cancelSweep: () => void = () => undefined;
+  /**
+   * All that is under way. Removals and take-overs are in one chain: what was deleted before is not there any more, what
+   * is deleted later goes then.
+   */
   #working: Promise<void> = Promise.resolve();
-  #unsubscribe: () => void = () => undefined;
+  readonly #unsubscribe: (() => void)[] = [];
 
   constructor(options: SweeperOptions) {
     this.#options = options;
+    const { timers } = options;
+    const inOrder = (work: () => Promise<void>) => {
+      const done = this.#working.then(work);
+      this.#working = done.catch(() => undefined);
+      return done;
+    };
+    this.#removals = new RetriedWork({
+      timers,
+      inOrder,
+      run: (removals) => this.#remove(removals),
+      failed: (error) => this.#failed("removing contents of deleted files", error),
+    });
+    this.#contents = new RetriedWork({
+      timers,
+      inOrder,
+      run: async (keys) => {
+        for (const key of keys) await options.files.takeOver(key);
+      },
+      failed: (error) => this.#failed("storing the files of mutations", error),
+    });
   }
 
   async start(): Promise<void> {
-    const { engine, report } = this.#options;
-    this.#unsubscribe = await watchSystemQuery(
-      engine,
-      "_system/files:removals",
-      (value) => {
-        this.#removals = value as readonly Removal[];
-        this.#work();
-      },
-      (message) => report("error", `the list of removed files cannot be read: ${message}`),
-    );
-    this.#unsubscribeContents = await watchSystemQuery(
-      engine,
-      "_system/files:contents",
-      (value) => {
-        this.#contents = value as readonly string[];
-        this.#takeOver();
-      },
-      (message) => report("error", `the list of stored contents cannot be read: ${message}`),
-    );
+    await this.#follow("removals", "removed files", this.#removals);
+    await this.#follow("contents", "stored contents", this.#contents);
     this.#sweep();
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#cancelRetry();
+    this.#removals.close();
+    this.#contents.close();
     this.#cancelSweep();
-    this.#unsubscribe();
-    this.#unsubscribeContents();
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
     await this.#working;
   }
 
   /** Removes nothing until the returned function is called: somebody reads files of an earlier state. */
   hold(): () => void {
     this.#holds += 1;
+    this.#removals.pause();
     return () => {
       this.#holds -= 1;
-      this.#work();
+      if (this.#holds === 0) this.#removals.resume();
     };
   }
 
-  #work(): void {
-    if (this.#holds > 0 || this.#isRemoving || this.#isClosed || this.#removals.length === 0) return;
-    this.#isRemoving = true;
-    this.#cancelRetry();
-    const removals = this.#removals;
-    this.#removals = [];
-    this.#working = this.#working
-      .then(() => this.#remove(removals))
-      .then(
-        () => {
-          this.#isRemoving = false;
-          this.#work();
-        },
-        (error: unknown) => {
-          this.#isRemoving = false;
-          this.#failed("removing contents of deleted files", error);
-          if (this.#removals.length === 0) this.#removals = removals;
-          this.#cancelRetry = this.#options.timers.setTimeout(() => this.#work(), retryMs);
-        },
-      );
+  async #follow<T>(query: string, what: string, work: RetriedWork<T>): Promise<void> {
+    const { engine, report } = this.#options;
+    const unsubscribe = await watchSystemQuery(
+      engine,
+      `_system/files:${query}`,
+      (value) => work.replace(value as readonly T[]),
+      (message) => report("error", `the list of ${what} cannot be read: ${message}`),
+    );
+    this.#unsubscribe.push(unsubscribe);
   }
 
   async #remove(removals: readonly Removal[]): Promise<void> {
@@ -111,30 +103,6 @@ export class FileSweeper {
     for (const { key } of removals) await files.contents.remove(key);
     const ids = removals.map(({ _id }) => _id);
     await engine.system("files.removed", JSON.stringify({ ids }));
-  }
-
-  /** In one chain with removals: what was deleted before is not there any more, what is deleted later goes then. */
-  #takeOver(): void {
-    if (this.#isTakingOver || this.#isClosed || this.#contents.length === 0) return;
-    this.#isTakingOver = true;
-    const keys = this.#contents;
-    this.#contents = [];
-    this.#working = this.#working
-      .then(async () => {
-        for (const key of keys) await this.#options.files.takeOver(key);
-      })
-      .then(
-        () => {
-          this.#isTakingOver = false;
-          this.#takeOver();
-        },
-        (error: unknown) => {
-          this.#isTakingOver = false;
-          this.#failed("storing the files of mutations", error);
-          if (this.#contents.length === 0) this.#contents = keys;
-          this.#options.timers.setTimeout(() => this.#takeOver(), retryMs);
-        },
-      );
   }
 
   /** Runs in the background; it may take long when there are many files. */

@@ -1,28 +1,18 @@
 import { randomBytes } from "node:crypto";
 import fs from "node:fs";
-import { createRequire } from "node:module";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { startOpenAi } from "../packages/stand-ins/src/openAi.ts";
 import { startResend } from "../packages/stand-ins/src/resend.ts";
 import { startTwilio } from "../packages/stand-ins/src/twilio.ts";
-import { chooseListenPort, Programs, succeeded, until } from "./programs.ts";
+import { binOf, chooseListenPort, Programs, repositoryFolder, succeeded } from "./programs.ts";
 
 // `npm run demo:support`: the support desk on a server of its own, with local stand-ins for the language model, mail
 // and SMS. A key in the environment (OPENROUTER_API_KEY, RESEND_API_KEY, TWILIO_AUTH_TOKEN) means the real service.
 
-const repositoryFolder = fileURLToPath(new URL("..", import.meta.url));
 const appFolder = path.join(repositoryFolder, "apps/support-desk");
 const convexFolder = path.join(appFolder, "packages/convex");
-const lensletBin = path.join(repositoryFolder, "packages/lenslet/bin/lenslet.js");
-const binOf = (name: string, bin: string) =>
-  path.join(
-    path.dirname(createRequire(path.join(appFolder, "package.json")).resolve(`${name}/package.json`)),
-    bin,
-  );
-const convexBin = binOf("convex", "bin/main.js");
-const viteBin = binOf("vite", "bin/vite.js");
+const convexBin = binOf(appFolder, "convex", "bin/main.js");
 
 const { values: flags } = parseArgs({
   options: {
@@ -49,26 +39,14 @@ async function start(): Promise<void> {
   const pagePort = await chooseListenPort(flags["page-port"], taken);
   const serverUrl = `http://127.0.0.1:${port}`;
   process.stdout.write("Starting the server, pushing the functions, building the pages ...\n");
-  const server = programs.run(
-    "server",
-    [lensletBin, "dev", "--data", ".lenslet", "--port", String(port), "--site-port", String(sitePort)],
-    {},
-  );
-  await until(server, /Lenslet is running/);
-  const build = programs.run("build of the pages", [viteBin, "build", appFolder, "--logLevel", "warn"], {
-    VITE_CONVEX_URL: serverUrl,
+  const server = programs.runServer(port, sitePort, ".lenslet");
+  const said: string[] = [];
+  const viteBin = binOf(appFolder, "vite", "bin/vite.js");
+  const page = await programs.runPages(viteBin, appFolder, server, { serverUrl, pagePort }, async () => {
+    for (const [name, value] of Object.entries(await services(said)))
+      await succeeded(programs.run(`setting of ${name}`, [convexBin, "env", "set", name, value], {}));
+    await succeeded(programs.run("seed data", [convexBin, "run", "seed/demo:fill", "{}"], {}));
   });
-  await Promise.all([until(server, /functions ready/i), succeeded(build)]);
-  const { variables, said } = await services();
-  for (const [name, value] of Object.entries(variables))
-    await succeeded(programs.run(`setting of ${name}`, [convexBin, "env", "set", name, value], {}));
-  await succeeded(programs.run("seed data", [convexBin, "run", "seed/demo:fill", "{}"], {}));
-  const page = programs.run(
-    "pages",
-    [viteBin, "preview", appFolder, "--host", "127.0.0.1", "--port", String(pagePort), "--strictPort"],
-    {},
-  );
-  await until(page, /127\.0\.0\.1/);
   process.stdout.write(`
   The shop's page   http://127.0.0.1:${pagePort}               (the chat is the button in the corner)
   The console       http://127.0.0.1:${pagePort}/console.html   (sign in as sam@example.com, or admin@example.com)
@@ -77,25 +55,19 @@ async function start(): Promise<void> {
 ${said.map((line) => `${line}\n`).join("")}Ctrl-C ends everything.
 
 `);
-  for (const { child, name } of [server, page]) {
-    child.stdout?.pipe(process.stdout);
-    child.stderr?.pipe(process.stderr);
-    child.once("exit", () => {
-      if (programs.isEnding) return;
-      process.stderr.write(`The ${name} has ended unexpectedly.\n`);
-      void end(1);
-    });
-  }
+  programs.show([server, page], () => void end(1));
 }
 
-/** The deployment's environment variables: what this process was given, and stand-ins for the rest. */
-async function services(): Promise<{ variables: Record<string, string>; said: string[] }> {
+/**
+ * The deployment's environment variables: what this process was given, and stand-ins for the rest. What there is to know
+ * of them is added to `said`.
+ */
+async function services(said: string[]): Promise<Record<string, string>> {
   const { env } = process;
   const variables: Record<string, string> = {
     JWT_SECRET: keptSecret(),
     ADMIN_EMAILS: env["ADMIN_EMAILS"] ?? "admin@example.com",
   };
-  const said: string[] = [];
   const given = (...names: string[]) => {
     for (const name of names) if (env[name] !== undefined) variables[name] = env[name];
   };
@@ -126,7 +98,7 @@ async function services(): Promise<{ variables: Record<string, string>; said: st
     });
     said.push(`No TWILIO_AUTH_TOKEN is set: SMS are not sent; see ${twilio.url}/outbox.`);
   } else given("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM", "TWILIO_WEBHOOK_URL");
-  return { variables, said };
+  return variables;
 }
 
 /** Sessions outlive a restart of the demo. */

@@ -1,7 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { createRequire } from "node:module";
 import { createServer } from "node:net";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
 
-// What `npm start` and `npm run watch-demo` share: Node programs that are started, waited for and ended together.
+// What `npm start` and the demos share: Node programs that are started, waited for and ended together.
+
+export const repositoryFolder = fileURLToPath(new URL("..", import.meta.url));
+const lensletBin = path.join(repositoryFolder, "packages/lenslet/bin/lenslet.js");
 
 const startTimeoutMs = 120_000;
 const endTimeoutMs = 10_000;
@@ -10,6 +16,12 @@ export interface Run {
   readonly name: string;
   readonly child: ChildProcess;
   readonly output: () => string;
+}
+
+/** A program of a package as an app finds it. */
+export function binOf(appFolder: string, name: string, bin: string): string {
+  const manifest = createRequire(path.join(appFolder, "package.json")).resolve(`${name}/package.json`);
+  return path.join(path.dirname(manifest), bin);
 }
 
 /** The Node programs of one script. */
@@ -46,6 +58,49 @@ export class Programs {
     child.stdout.on("data", keep);
     child.stderr.on("data", keep);
     return { name, child, output: () => output };
+  }
+
+  /** The server of the app in this folder; it pushes the functions, and goes on pushing when they change. */
+  runServer(port: number, sitePort: number, data: string): Run {
+    const ports = ["--port", String(port), "--site-port", String(sitePort)];
+    return this.run("server", [lensletBin, "dev", "--data", data, ...ports], {});
+  }
+
+  /**
+   * Builds the pages of the app in a folder for a server, while that gets ready, then serves them. `before`: what has
+   * to be done in between.
+   */
+  async runPages(
+    viteBin: string,
+    folder: string,
+    server: Run,
+    { serverUrl, pagePort }: { readonly serverUrl: string; readonly pagePort: number },
+    before: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<Run> {
+    // Not before the server has its data folder: a second start must not build over the pages of the first.
+    await until(server, /Lenslet is running/);
+    const build = this.run("build of the pages", [viteBin, "build", folder, "--logLevel", "warn"], {
+      VITE_CONVEX_URL: serverUrl,
+    });
+    await Promise.all([until(server, /functions ready/i), succeeded(build)]);
+    await before();
+    const address = ["--host", "127.0.0.1", "--port", String(pagePort), "--strictPort"];
+    const pages = this.run("pages", [viteBin, "preview", folder, ...address], {});
+    await until(pages, /127\.0\.0\.1/);
+    return pages;
+  }
+
+  /** From here on what they say matters to whoever works on the app: errors of a push, logs of functions. */
+  show(runs: readonly Run[], ended: () => void): void {
+    for (const { child, name } of runs) {
+      child.stdout?.pipe(process.stdout);
+      child.stderr?.pipe(process.stderr);
+      child.once("exit", () => {
+        if (this.#isEnding) return;
+        process.stderr.write(`The ${name} has ended unexpectedly.\n`);
+        ended();
+      });
+    }
   }
 
   /** Ends them (they finish what they have begun). False: somebody else is already at it. */

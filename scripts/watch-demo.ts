@@ -1,22 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import fs from "node:fs";
-import { createRequire } from "node:module";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { Programs, chooseListenPort, succeeded, until } from "./programs.ts";
+import { binOf, chooseListenPort, Programs, repositoryFolder, succeeded, until } from "./programs.ts";
 
 // `npm run watch-demo`: the liquidation watch on a server of its own, with a feeder that makes up a market. Everything
 // runs on this machine. What it has to say goes to stderr: stdout belongs to the terminal app, which may be in a pipe.
 
-const repositoryFolder = fileURLToPath(new URL("..", import.meta.url));
 const appFolder = path.join(repositoryFolder, "apps/liquidation-watch");
-const lensletBin = path.join(repositoryFolder, "packages/lenslet/bin/lenslet.js");
-const convexBin = path.join(
-  path.dirname(createRequire(path.join(appFolder, "package.json")).resolve("convex/package.json")),
-  "bin/main.js",
-);
+const convexBin = binOf(appFolder, "convex", "bin/main.js");
 
 const help = `The liquidation watch on a server of its own, fed with a made-up market.
 
@@ -73,11 +66,7 @@ async function start(): Promise<number> {
   const port = await chooseListenPort(flags.port, taken);
   const sitePort = await chooseListenPort(flags["site-port"], taken);
   process.stderr.write("Starting a server and pushing the functions ...\n");
-  const server = programs.run(
-    "server",
-    [lensletBin, "dev", "--data", flags.data, "--port", String(port), "--site-port", String(sitePort)],
-    {},
-  );
+  const server = programs.runServer(port, sitePort, flags.data);
   await until(server, /functions ready/i);
   const key = feedKey();
   await succeeded(programs.run("setting of FEED_KEY", [convexBin, "env", "set", "FEED_KEY", key], {}));

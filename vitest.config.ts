@@ -19,7 +19,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "rooms",
-          include: ["packages/lenslet/{src,sim}/**/*.test.ts"],
+          include: ["packages/lenslet/{src,sim}/**/*.test.ts", "packages/stand-ins/src/**/*.test.ts"],
           exclude: servers,
           sequence: { groupOrder: 0 },
         },

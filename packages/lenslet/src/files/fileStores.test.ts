@@ -1,9 +1,8 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import S3rver from "s3rver";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startS3, type S3 } from "../../../stand-ins/src/s3.ts";
 import { fileStoreContract } from "./fileStoreContract.ts";
 import { LocalFileStore } from "./localFileStore.ts";
 import { S3FileStore } from "./s3FileStore.ts";
@@ -24,22 +23,14 @@ describe("on disk", () => {
 
 describe("in S3", () => {
   const bucket = "lenslet-test";
-  const server = new S3rver({
-    port: 0,
-    address: "127.0.0.1",
-    silent: true,
-    directory: path.join(folder, "s3"),
-    configureBuckets: [{ name: bucket, configs: [] }],
-  });
-  let endpoint = "";
+  let server: S3;
   beforeAll(async () => {
-    const { port } = (await server.run()) as AddressInfo;
-    endpoint = `http://127.0.0.1:${port}`;
+    server = await startS3({ bucket });
   });
   afterAll(() => server.close());
   const credentials = { accessKeyId: "S3RVER", secretAccessKey: "S3RVER" };
   const location = (name: string) => ({
-    bucketUrl: `${endpoint}/${name}`,
+    bucketUrl: `${server.url}/${name}`,
     prefix: "some/prefix/",
     region: "us-east-1",
   });

@@ -5,7 +5,8 @@ import { parseArgs } from "node:util";
 import { startOpenAi } from "../packages/stand-ins/src/openAi.ts";
 import { startResend } from "../packages/stand-ins/src/resend.ts";
 import { startTwilio } from "../packages/stand-ins/src/twilio.ts";
-import { binOf, chooseListenPort, Programs, repositoryFolder, succeeded } from "./programs.ts";
+import { binOf } from "./pages.ts";
+import { chooseListenPort, Programs, repositoryFolder, succeeded } from "./programs.ts";
 
 // `npm run demo:support`: the support desk on a server of its own, with local stand-ins for the language model, mail
 // and SMS. A key in the environment (OPENROUTER_API_KEY, RESEND_API_KEY, TWILIO_AUTH_TOKEN) means the real service.
@@ -41,8 +42,7 @@ async function start(): Promise<void> {
   process.stdout.write("Starting the server, pushing the functions, building the pages ...\n");
   const server = programs.runServer(port, sitePort, ".lenslet");
   const said: string[] = [];
-  const viteBin = binOf(appFolder, "vite", "bin/vite.js");
-  const page = await programs.runPages(viteBin, appFolder, server, { serverUrl, pagePort }, async () => {
+  const page = await programs.runPages(appFolder, server, { serverUrl, pagePort }, async () => {
     for (const [name, value] of Object.entries(await services(said)))
       await succeeded(programs.run(`setting of ${name}`, [convexBin, "env", "set", name, value], {}));
     await succeeded(programs.run("seed data", [convexBin, "run", "seed/demo:fill", "{}"], {}));

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { buildArgs, offline, previewArgs } from "./pages.ts";
 
 // What `npm start` and the demos share: Node programs that are started, waited for and ended together.
 
@@ -16,12 +16,6 @@ export interface Run {
   readonly name: string;
   readonly child: ChildProcess;
   readonly output: () => string;
-}
-
-/** A program of a package as an app finds it. */
-export function binOf(appFolder: string, name: string, bin: string): string {
-  const manifest = createRequire(path.join(appFolder, "package.json")).resolve(`${name}/package.json`);
-  return path.join(path.dirname(manifest), bin);
 }
 
 /** The Node programs of one script. */
@@ -71,7 +65,6 @@ export class Programs {
    * to be done in between.
    */
   async runPages(
-    viteBin: string,
     folder: string,
     server: Run,
     { serverUrl, pagePort }: { readonly serverUrl: string; readonly pagePort: number },
@@ -79,13 +72,13 @@ export class Programs {
   ): Promise<Run> {
     // Not before the server has its data folder: a second start must not build over the pages of the first.
     await until(server, /Lenslet is running/);
-    const build = this.run("build of the pages", [viteBin, "build", folder, "--logLevel", "warn"], {
+    const build = this.run("build of the pages", buildArgs(folder), {
       VITE_CONVEX_URL: serverUrl,
+      ...offline,
     });
     await Promise.all([until(server, /functions ready/i), succeeded(build)]);
     await before();
-    const address = ["--host", "127.0.0.1", "--port", String(pagePort), "--strictPort"];
-    const pages = this.run("pages", [viteBin, "preview", folder, ...address], {});
+    const pages = this.run("pages", previewArgs(folder, pagePort), offline);
     await until(pages, /127\.0\.0\.1/);
     return pages;
   }

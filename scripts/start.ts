@@ -1,6 +1,6 @@
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { binOf, chooseListenPort, Programs, repositoryFolder } from "./programs.ts";
+import { chooseListenPort, Programs, repositoryFolder } from "./programs.ts";
 
 // `npm start`: the starter chat on a server of its own. Starts `lenslet dev` for the app, which pushes its functions
 // and goes on pushing when they change, builds the page meanwhile, serves it on loopback and prints the addresses.
@@ -34,8 +34,7 @@ async function start(): Promise<void> {
   process.stdout.write("Starting the server, pushing the functions, building the page ...\n");
 
   const server = programs.runServer(port, sitePort, ".lenslet");
-  const viteBin = binOf(appFolder, "vite", "bin/vite.js");
-  const page = await programs.runPages(viteBin, appFolder, server, { serverUrl, pagePort });
+  const page = await programs.runPages(appFolder, server, { serverUrl, pagePort });
   process.stdout.write(`
   Starter chat   http://127.0.0.1:${pagePort}
   Server         ${serverUrl}   (data in apps/starter-chat/.lenslet)

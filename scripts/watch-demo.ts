@@ -3,7 +3,8 @@ import { randomBytes } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { binOf, chooseListenPort, Programs, repositoryFolder, succeeded, until } from "./programs.ts";
+import { binOf } from "./pages.ts";
+import { chooseListenPort, Programs, repositoryFolder, succeeded, until } from "./programs.ts";
 
 // `npm run watch-demo`: the liquidation watch on a server of its own, with a feeder that makes up a market. Everything
 // runs on this machine. What it has to say goes to stderr: stdout belongs to the terminal app, which may be in a pipe.

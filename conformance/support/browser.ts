@@ -1,9 +1,12 @@
+import { execFile } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { promisify } from "node:util";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
-import { build, preview } from "vite";
+import { preview } from "vite";
 import { findChromium } from "../../scripts/chromium.ts";
+import { buildArgs, offline } from "../../scripts/pages.ts";
 import { freePorts } from "./ports.ts";
 
 /** What browser tests run in; `npm test` has installed one where it could. Null: skip, and say so. */
@@ -22,12 +25,16 @@ export async function servePages(
   convexUrl: string,
 ): Promise<{ url: string; close: () => Promise<void> }> {
   const outDir = fs.mkdtempSync(path.join(os.tmpdir(), "lenslet-pages-"));
-  const common = { root: appFolder, logLevel: "error" as const };
-  process.env["VITE_CONVEX_URL"] = convexUrl;
-  await build({ ...common, build: { outDir, emptyOutDir: true, sourcemap: false } });
+  await promisify(execFile)(process.execPath, buildArgs(appFolder, outDir), {
+    cwd: appFolder,
+    env: { ...process.env, ...offline, NODE_ENV: "production", VITE_CONVEX_URL: convexUrl },
+  });
   const [port] = (await freePorts(1)) as [number];
   const server = await preview({
-    ...common,
+    root: appFolder,
+    configFile: false,
+    appType: "mpa",
+    logLevel: "error",
     build: { outDir },
     preview: { port, strictPort: true, host: "127.0.0.1" },
   });

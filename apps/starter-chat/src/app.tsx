@@ -5,6 +5,7 @@ import { signOut, usePerson } from "./auth.ts";
 import { Brand } from "./brand.tsx";
 import { DeletingAccount } from "./deletingAccount.tsx";
 import { failureCode, failureText } from "./failures.ts";
+import { Landing } from "./landing.tsx";
 import { Shell } from "./shell.tsx";
 import { SignIn } from "./signIn.tsx";
 import { setTheme, storedTheme } from "./theme.ts";
@@ -13,7 +14,12 @@ import { setTheme, storedTheme } from "./theme.ts";
 export function App() {
   const person = usePerson();
   const { isAuthenticated } = useConvexAuth();
-  if (person === null) return <SignIn />;
+  if (person === null)
+    return (
+      <Landing>
+        <SignIn />
+      </Landing>
+    );
   if (!isAuthenticated) return <Splash text="Signing in…" />;
   return <SignedIn key={person.email} />;
 }

@@ -7,6 +7,7 @@ import { Avatar, ChatAvatar } from "./avatar.tsx";
 import { listTime } from "./format.ts";
 import { chatHref } from "./route.ts";
 import { useNow } from "./now.ts";
+import { Skeleton } from "./skeleton.tsx";
 
 const pageItems = 20;
 
@@ -70,7 +71,9 @@ function Section({
     <section aria-labelledby={headingId} className="chat-section">
       <h2 id={headingId}>{title}</h2>
       {status === "LoadingFirstPage" ? (
-        <Skeleton />
+        <div role="status" aria-label="Loading chats">
+          <Skeleton rows={3} />
+        </div>
       ) : results.length === 0 && status === "Exhausted" ? (
         <p className="muted section-empty">{empty}</p>
       ) : (
@@ -144,21 +147,5 @@ function MoreButton({ isLoading, loadMore }: { isLoading: boolean; loadMore: () 
     <button ref={ref} type="button" className="quiet more" disabled={isLoading} onClick={loadMore}>
       {isLoading ? "Loading…" : "Load more"}
     </button>
-  );
-}
-
-function Skeleton() {
-  return (
-    <div className="skeleton" role="status" aria-label="Loading chats">
-      {[0, 1, 2].map((row) => (
-        <div key={row} className="skeleton-row" aria-hidden="true">
-          <span className="skeleton-dot" />
-          <span className="skeleton-lines">
-            <span />
-            <span />
-          </span>
-        </div>
-      ))}
-    </div>
   );
 }

@@ -62,3 +62,6 @@ export const AttachIcon = icon(
 export const AssistantIcon = icon(
   <path d="M10 3.5 11.6 8 16 9.6 11.6 11.2 10 15.7 8.4 11.2 4 9.6 8.4 8zM15.5 13.5l.7 1.8 1.8.7-1.8.7-.7 1.8" />,
 );
+export const SyncIcon = icon(
+  <path d="M16.5 8A7 7 0 0 0 4.2 6M3.5 3v3.5H7M3.5 12a7 7 0 0 0 12.3 2M16.5 17v-3.5H13" />,
+);

@@ -75,12 +75,19 @@ export class TestServer {
   /**
    * Calls a function of any kind and visibility as admin, or a system query, over HTTP: quicker than the CLI where the
    * call is not what a test is about. Returns the value in its JSON form; throws the error message of the function.
+   * `identity`: as whom the admin acts; without it the function sees nobody.
    */
-  async call(path: string, args: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
+  async call(
+    path: string,
+    args: Readonly<Record<string, unknown>> = {},
+    identity?: { readonly subject: string; readonly issuer: string; readonly name?: string },
+  ): Promise<unknown> {
+    const actingAs =
+      identity === undefined ? "" : `:${Buffer.from(JSON.stringify(identity)).toString("base64")}`;
     const route = path.startsWith("_system/") ? "query" : "function";
     const response = await fetch(`${this.url}/api/${route}`, {
       method: "POST",
-      headers: { authorization: `Convex ${this.adminKey}`, "content-type": "application/json" },
+      headers: { authorization: `Convex ${this.adminKey}${actingAs}`, "content-type": "application/json" },
       body: JSON.stringify({ path, args, format: "convex_encoded_json" }),
     });
     const answer = (await response.json()) as { status?: string; value?: unknown; errorMessage?: string };

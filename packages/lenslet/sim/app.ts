@@ -1,4 +1,5 @@
 import { type BundledApp, bundleApp } from "../src/deploy/testing/testBundle.ts";
+import { cronsModule, cronsOfVariant, jobFunctions } from "./jobsApp.ts";
 
 /** Variants of the simulated app: same functions, other code and indexes behind some of them. */
 export type Variant = "A" | "B";
@@ -94,6 +95,8 @@ function filesOf(variant: Variant): Record<string, string> {
   const byAmount = variant === "B" ? `.index("by_amount", ["amount"])` : "";
   return {
     "m.ts": functions,
+    "j.ts": jobFunctions,
+    "crons.ts": cronsModule(cronsOfVariant[variant]),
     "v.ts": `
 import { query } from "./_generated/server";
 export const code = query(() => "variant-${variant}");
@@ -106,6 +109,7 @@ export default defineSchema({
   accounts: defineTable({ name: v.string(), balance: v.number() }).index("by_name", ["name"]),
   entries: defineTable({ account: v.string(), amount: v.number(), op: v.number(), at: v.commitTs() })
     .index("by_account", ["account", "amount"])${byAmount},
+  plans: defineTable({ op: v.number(), job: v.id("_scheduled_functions") }).index("by_op", ["op"]),
 }, { strictTableNameTypes: false });
 `,
   };

@@ -11,13 +11,15 @@ import { decodeValue, stringifyValue } from "../src/values/json.ts";
 import { indexKeyOf } from "../src/values/key.ts";
 import type { Value } from "../src/values/value.ts";
 import type { History, Observation } from "./history.ts";
+import { JobModel } from "./jobModel.ts";
 import { Model, type Outcome } from "./model.ts";
 import { lossMessage } from "./process.ts";
 import { SimClock } from "./simClock.ts";
 
 /** Compares the log, and what clients saw, with a serial run of the same mutations on the model. */
 export function checkAgainstModel(log: readonly LogRecord[], history: History): void {
-  const model = new Model();
+  const jobs = new JobModel(history);
+  const model = new Model(jobs);
   const observations = history.observations.toSorted((a, b) => (a.ts < b.ts ? -1 : a.ts > b.ts ? 1 : 0));
   const applied = new Map<number, CommitRecord>();
   let next = 0;
@@ -35,6 +37,7 @@ export function checkAgainstModel(log: readonly LogRecord[], history: History): 
     const op = (value as { readonly op?: unknown } | null)?.op;
     if (typeof op !== "number") {
       model.configure(record);
+      jobs.apply(record);
       continue;
     }
     if (applied.has(op)) history.violate(`mutation ${op} was applied twice`);
@@ -44,8 +47,10 @@ export function checkAgainstModel(log: readonly LogRecord[], history: History): 
     const expected = stringifyValue(model.commit(op, operation.mutation, record.ts));
     const actual = stringifyValue(value as Value);
     if (actual !== expected) history.violate(`mutation ${op} answered ${actual} instead of ${expected}`);
+    jobs.apply(record);
   }
   lookUntil(null);
+  jobs.end();
   checkOutcomes(applied, history);
 }
 

@@ -4,7 +4,7 @@ import { anonymous, callOf, user as userNamed } from "../src/engine/testEngine.t
 import type { CommitTs } from "../src/log/log.ts";
 import type { Chance } from "./chance.ts";
 import type { History, Operation } from "./history.ts";
-import { accountNames, extraTables, type Mutation, type Query } from "./model.ts";
+import { accountNames, extraTables, jobKinds, type Mutation, type Query } from "./model.ts";
 import { lossMessage, type SimProcess } from "./process.ts";
 
 /** A page of entries is watched too; what it shows depends on its journal, so only the checks at the end look at it. */
@@ -115,7 +115,8 @@ export class SimClient {
 
   #callOf({ op, mutation }: Operation) {
     const { name, ...args } = mutation;
-    return callOf(`m:${name}`, { op, ...args }, this.#identity);
+    const module = jobMutations.has(name) ? "j" : "m";
+    return callOf(`${module}:${name}`, { op, ...args }, this.#identity);
   }
 
   #answered(operation: Operation, listens: () => boolean, promise: Promise<MutationResult>): void {
@@ -125,8 +126,13 @@ export class SimClient {
         // Otherwise it is an answer to somebody who is gone.
         if (this.#process === process && listens()) this.#conclude(operation, result);
       },
-      (error: LensletError) => this.#history.violate(`a mutation was refused: ${error.message}`),
+      (error: LensletError) => this.#refused("a mutation", process, error),
     );
+  }
+
+  /** Only a server whose disk has failed refuses anything; what it was asked may have been done. */
+  #refused(what: string, process: SimProcess, error: LensletError): void {
+    if (!process.hasFailed) this.#history.violate(`${what} was refused: ${error.message}`);
   }
 
   #conclude(operation: Operation, result: MutationResult): void {
@@ -135,7 +141,8 @@ export class SimClient {
     if (!result.ok) {
       operation.outcome = "failed";
       operation.failure = result.error.message;
-      const expected = result.error.message === lossMessage || operation.mutation.name === "transfer";
+      const { name } = operation.mutation;
+      const expected = result.error.message === lossMessage || name === "transfer" || name === "doomed";
       if (!expected) this.#history.violate(`mutation ${op} failed: ${result.error.message}`);
       return;
     }
@@ -171,7 +178,7 @@ export class SimClient {
         watch.state = news !== undefined && news.version > state.version ? news : state;
         this.#observe(watch, process.client.latestTs());
       },
-      (error: LensletError) => this.#history.violate(`a query was not opened: ${error.message}`),
+      (error: LensletError) => this.#refused("an opened query", process, error),
     );
   }
 
@@ -209,9 +216,10 @@ export class SimClient {
 
   #askOnce(): void {
     const query = this.#anyQuery();
-    this.#process.client.query(this.#queryCall(query)).then(
+    const process = this.#process;
+    process.client.query(this.#queryCall(query)).then(
       (result) => this.#history.observe({ ts: result.ts, query, user: this.#user, result, how: "one-shot" }),
-      (error: LensletError) => this.#history.violate(`a query was refused: ${error.message}`),
+      (error: LensletError) => this.#refused("a query", process, error),
     );
   }
 
@@ -221,10 +229,11 @@ export class SimClient {
     const atTs = this.#chance.pick(this.#seenTs.slice(-8));
     // Code and environment are those of now, whatever the timestamp.
     if (query.name === "m:epoch" || query.name === "v:code") return;
-    this.#process.client.query({ ...this.#queryCall(query), atTs }).then(
+    const process = this.#process;
+    process.client.query({ ...this.#queryCall(query), atTs }).then(
       (result) => this.#history.observe({ ts: atTs, query, user: this.#user, result, how: "at ts" }),
       (error: LensletError) => {
-        if (error.code !== "OutOfRetention") this.#history.violate(`a query was refused: ${error.message}`);
+        if (error.code !== "OutOfRetention") this.#refused("a query", process, error);
       },
     );
   }
@@ -255,7 +264,24 @@ export class SimClient {
       [1, () => ({ name: "look" })],
       [2, () => ({ name: "grow", table: pick(extraTables) })],
       [2, () => ({ name: "setFlag", on: below(2) === 1 })],
+      [
+        6,
+        () => ({
+          name: "plan",
+          kind: pick(jobKinds),
+          delayMs: pick([0, 0, 100, 1500, 6000]),
+          hops: below(3),
+        }),
+      ],
+      [1, () => ({ name: "doomed" })],
+      [3, () => ({ name: "cancel", of: this.#anyPlan() })],
     ])();
+  }
+
+  /** One of the latest, whether it was made or not. */
+  #anyPlan(): number {
+    const plans = this.#history.operations.filter(({ mutation }) => mutation.name === "plan").slice(-12);
+    return plans.length === 0 ? 0 : this.#chance.pick(plans).op;
   }
 
   #anyQuery(): Query {
@@ -271,9 +297,12 @@ export class SimClient {
       [1, () => ({ name: "m:epoch" })],
       [1, () => ({ name: "v:code" })],
       [2, () => ({ name: "v:ranked", limit: 1 + below(5) })],
+      [3, () => ({ name: "j:runs", limit: 1 + below(4) })],
     ])();
   }
 }
+
+const jobMutations: ReadonlySet<string> = new Set(["plan", "doomed", "cancel"]);
 
 function bound(chance: Chance) {
   return {

@@ -2,6 +2,7 @@ import { type CommitRecord } from "../src/engine/commitRecord.ts";
 import type { CommitTs } from "../src/log/log.ts";
 import { decodeValue } from "../src/values/json.ts";
 import type { Value } from "../src/values/value.ts";
+import type { JobModel } from "./jobModel.ts";
 
 export const accountNames = ["a", "b", "c"] as const;
 export const extraTables = [0, 1, 2] as const;
@@ -17,7 +18,20 @@ export type Mutation =
   | { readonly name: "prune"; readonly account: string; readonly keep: number }
   | { readonly name: "look" }
   | { readonly name: "grow"; readonly table: number }
-  | { readonly name: "setFlag"; readonly on: boolean };
+  | { readonly name: "setFlag"; readonly on: boolean }
+  | {
+      readonly name: "plan";
+      readonly kind: JobKind;
+      readonly delayMs: number;
+      /** Jobs that a hop leads to, one after the other. */
+      readonly hops: number;
+    }
+  | { readonly name: "doomed" }
+  /** `of`: the op of a plan, or of something else. */
+  | { readonly name: "cancel"; readonly of: number };
+
+export const jobKinds = ["hop", "broken", "act"] as const;
+export type JobKind = (typeof jobKinds)[number];
 
 export type Query =
   | { readonly name: "m:balance"; readonly account: string }
@@ -29,7 +43,8 @@ export type Query =
   | { readonly name: "m:flagged" }
   | { readonly name: "m:epoch" }
   | { readonly name: "v:code" }
-  | { readonly name: "v:ranked"; readonly limit: number };
+  | { readonly name: "v:ranked"; readonly limit: number }
+  | { readonly name: "j:runs"; readonly limit: number };
 
 /** `{ error }`: the query fails with this data. */
 export type Outcome = { readonly value: Value } | { readonly error: Value };
@@ -52,6 +67,11 @@ export class Model {
   epoch: string | null = null;
   code = "";
   #created = 0;
+  readonly #jobs: JobModel;
+
+  constructor(jobs: JobModel) {
+    this.#jobs = jobs;
+  }
 
   /** Applies a mutation that was committed at `ts`; what it must have answered. */
   commit(op: number, mutation: Mutation, ts: CommitTs): Value {
@@ -85,6 +105,15 @@ export class Model {
       case "setFlag":
         this.flag = mutation.on;
         return { op };
+      case "plan":
+        return { op };
+      case "doomed":
+        return "must have failed";
+      case "cancel": {
+        const was = this.#jobs.stateOfPlan(mutation.of);
+        const isOpen = was === "pending" || was === "inProgress";
+        return was === null ? { op, was } : { op, was, is: isOpen ? "canceled" : was };
+      }
     }
   }
 
@@ -134,6 +163,8 @@ export class Model {
         const ranked = this.entries.toSorted((a, b) => b.amount - a.amount || b.created - a.created);
         return { value: ranked.slice(0, query.limit).map(({ op }) => op) };
       }
+      case "j:runs":
+        return { value: this.#jobs.newestRuns(query.limit).map(({ key, at }) => [key, at]) };
     }
   }
 

@@ -1,9 +1,12 @@
 import type { CommitTs, Log, LogRecord } from "../src/log/log.ts";
-import type { Store } from "../src/store/store.ts";
+import type { DocumentWrite, Store } from "../src/store/store.ts";
+import { cronJobsTable, jobQueueTable, scheduledFunctionsTable } from "../src/store/systemTables.ts";
 import { LiveQueries } from "../src/engine/liveQueries.ts";
-import type { Committer } from "../src/engine/committer.ts";
+import { Committer } from "../src/engine/committer.ts";
+import type { JobEngine } from "../src/engine/api.ts";
 import type { EngineHandover, EngineOut, EngineOutBatch } from "../src/engine/wire.ts";
 import { Transaction } from "../src/transaction/transaction.ts";
+import type { History } from "./history.ts";
 
 /** Mistakes that the simulation must find. Each is made around the real code, which knows nothing of them. */
 export const plantedBugs = [
@@ -19,6 +22,13 @@ export const plantedBugs = [
   "give ids out again",
   "deliver what a dead engine said",
   "read history too late",
+  "mark a job as done in another commit",
+  "forget that a job was canceled",
+  "leave a started action in line",
+  "start interrupted actions again",
+  "lose a job at a restart",
+  "run a cron for the same time again",
+  "leave out what a mutation scheduled",
 ] as const;
 export type PlantedBug = (typeof plantedBugs)[number];
 
@@ -45,13 +55,48 @@ export class Bugs {
     if (this.has("skip a record at replay")) {
       overrides.readAfter = (after: CommitTs) => this.#withGaps(log.readAfter(after));
     }
+    if (this.has("lose a job at a restart")) {
+      overrides.readAfter = (after: CommitTs) => this.#withoutJobs(log.readAfter(after));
+    }
     return overlay(log, overrides);
+  }
+
+  async *#withoutJobs(records: AsyncIterable<readonly LogRecord[]>): AsyncGenerator<readonly LogRecord[]> {
+    for await (const batch of records) {
+      yield batch.map((record) => {
+        const payload = JSON.parse(record.payload) as { w: [number, string, unknown][] };
+        const w = payload.w.filter(([tablet]) => tablet !== jobQueueTable.tablet || !this.#everyTimes(10));
+        const isWhole = w.length === payload.w.length;
+        return isWhole ? record : { ts: record.ts, payload: JSON.stringify({ ...payload, w }) };
+      });
+    }
   }
 
   async *#withGaps(records: AsyncIterable<readonly LogRecord[]>): AsyncGenerator<readonly LogRecord[]> {
     // Not the last one: the committer knows how the log ends.
     for await (const batch of records)
       yield batch.filter((_, i) => i === batch.length - 1 || !this.#everyTimes(40));
+  }
+
+  /** The engine as the scheduler sees it. */
+  jobEngine(engine: JobEngine, history: History): JobEngine {
+    if (!this.has("start interrupted actions again")) return engine;
+    const again = async (): Promise<string> => {
+      const interrupted = [...history.actionRuns].filter(([, runs]) => runs.at(-1)?.end === null);
+      for (const [id] of interrupted.filter(([key]) => !key.includes(":"))) {
+        const end = {
+          job: { kind: "function", id },
+          startedMs: 0,
+          logLines: [],
+          outcome: { kind: "notRun" },
+        };
+        await engine.system("scheduler.actionEnded", JSON.stringify(end));
+      }
+      return engine.system("scheduler.recover", "{}");
+    };
+    const system: JobEngine["system"] = (operation, argsJson) =>
+      operation === "scheduler.recover" ? again() : engine.system(operation, argsJson);
+    return overlay(engine, { system });
   }
 
   store(store: Store): Store {
@@ -100,7 +145,44 @@ export class Bugs {
     if (this.has("keep the writes of a rolled back call")) {
       return replaceMethod(Transaction.prototype, "rollback", () => () => {});
     }
+    if (this.has("mark a job as done in another commit")) {
+      return replaceMethod(Committer.prototype, "commit", (original) => (ts, writes, request, call) => {
+        const isMark = ({ tablet }: DocumentWrite) =>
+          tablet === scheduledFunctionsTable.tablet || tablet === jobQueueTable.tablet;
+        const [marks, others] = [writes.filter(isMark), writes.filter((write) => !isMark(write))];
+        const isSplit = marks.every(({ before }) => before !== null) && marks.length * others.length > 0;
+        original(ts, isSplit ? others : writes, request, isSplit ? null : call);
+        if (isSplit) original((ts + 1n) as CommitTs, marks, null, call);
+      });
+    }
+    const isForgotten = this.#forgottenWrite();
+    if (isForgotten !== null) {
+      return replaceMethod(Committer.prototype, "commit", (original) => (ts, writes, request, call) => {
+        const kept = writes.filter((write) => !isForgotten(write, writes));
+        original(ts, kept, request, call);
+      });
+    }
     return () => {};
+  }
+
+  /** Writes that a commit leaves out, for the mistakes that come to that. */
+  #forgottenWrite(): ((write: DocumentWrite, all: readonly DocumentWrite[]) => boolean) | null {
+    const inLine = ({ tablet, before }: DocumentWrite) => tablet === jobQueueTable.tablet && before !== null;
+    if (this.has("forget that a job was canceled")) {
+      return (write, all) => inLine(write) && all.some(({ after }) => after?.json.includes('"canceled"'));
+    }
+    if (this.has("leave a started action in line")) {
+      return (write) => inLine(write) && write.after?.value["lane"] === "running";
+    }
+    if (this.has("run a cron for the same time again")) {
+      return ({ tablet, before }) =>
+        tablet === cronJobsTable.tablet && before !== null && this.#everyTimes(5);
+    }
+    if (this.has("leave out what a mutation scheduled")) {
+      return ({ tablet, before }) =>
+        tablet === jobQueueTable.tablet && before === null && this.#everyTimes(10);
+    }
+    return null;
   }
 }
 

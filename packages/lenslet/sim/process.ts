@@ -10,7 +10,10 @@ import type { Runner } from "../src/runner/runner.ts";
 import type { MemoryLog } from "../src/log/memory.ts";
 import { openSqliteStore, type SqliteStore } from "../src/store/sqliteStore.ts";
 import type { Random } from "../src/base/random.ts";
+import { type Scheduler, startScheduler } from "../src/scheduler/scheduler.ts";
+import { SimActions } from "./actions.ts";
 import type { Chance } from "./chance.ts";
+import type { History } from "./history.ts";
 import { type Bugs, overlay } from "./plantedBugs.ts";
 import type { SimClock } from "./simClock.ts";
 
@@ -23,6 +26,7 @@ export interface ProcessOptions {
   readonly runner: Runner;
   readonly chance: Chance;
   readonly bugs: Bugs;
+  readonly history: History;
   readonly watch: ProcessWatch;
 }
 
@@ -47,9 +51,13 @@ type Channel = "net" | "to engine" | "to net" | "engine";
 export class SimProcess {
   readonly boot: string;
   readonly client: EngineClient;
+  readonly actions: SimActions;
+  /** The disk takes nothing any more: main/ ends a process that learns of it. */
+  hasFailed = false;
   /** What each id was given for: it names that query and no other for as long as the process lives. */
   readonly queriesById = new Map<LiveQueryId, string>();
   readonly #options: ProcessOptions;
+  readonly #scheduler: Scheduler;
   readonly #queues: Readonly<Record<Channel, Task[]>> = {
     net: [],
     "to engine": [],
@@ -70,7 +78,7 @@ export class SimProcess {
   constructor(options: ProcessOptions) {
     this.#options = options;
     this.boot = options.boot;
-    const { log, bugs } = options;
+    const { log, bugs, boot, chance, history } = options;
     this.client = new EngineClient({
       durability: {
         durableTs: () => (bugs.has("acknowledge before durable") ? log.lastTs() : log.durableTs()),
@@ -80,6 +88,21 @@ export class SimProcess {
       soon: (task) => this.#queues.net.push(task),
     });
     this.#handover = this.client.handover();
+    log.onFailure((error) => {
+      this.hasFailed = true;
+      this.client.fail(error);
+    });
+    const durableTs = () => log.durableTs();
+    this.actions = new SimActions({ boot, client: this.client, durableTs, chance, history });
+    this.#scheduler = startScheduler({
+      engine: bugs.jobEngine(this.client, history),
+      runAction: (call) => this.actions.run(call),
+      clock: options.clock,
+      timers: options.clock,
+      random: options.random,
+      // Refused actions are reported, as they are meant to be.
+      report: () => {},
+    });
   }
 
   get committer(): Committer | null {
@@ -196,6 +219,8 @@ export class SimProcess {
 
   /** The process is gone, in the middle of whatever it did. */
   kill(): void {
+    this.#scheduler.close();
+    this.actions.kill();
     this.#generation += 1;
     for (const queue of Object.values(this.#queues)) queue.length = 0;
     this.#engine?.store.close();

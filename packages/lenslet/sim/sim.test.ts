@@ -7,7 +7,30 @@ const seedsOfGroup = 4;
 /** Seeds within which a planted bug must be found. */
 const seedsMax = 50;
 
+/** What became of scheduled functions and crons, in all the simulations of this file together. */
+const fates = [
+  "mutation pending -> success",
+  "mutation pending -> failed",
+  "mutation pending -> canceled",
+  "action pending -> inProgress",
+  "action pending -> canceled",
+  "action inProgress -> success",
+  "action inProgress -> failed",
+  "action inProgress -> interrupted",
+  "action inProgress -> canceled",
+  "action inProgress -> pending",
+  "scheduled by a canceled action",
+  "cron run of a mutation: success",
+  "cron run of a mutation: err",
+  "cron run of an action: success",
+  "cron run of an action: err",
+  "cron runs skipped",
+  "disk full",
+] as const;
+
 describe("the engine under faults", () => {
+  const seen: Record<string, number> = {};
+
   it("does the same again with the same seed", async () => {
     const [first, second] = [await simulate({ seed: 1 }), await simulate({ seed: 2 })];
     expect(await simulate({ seed: 1 })).toEqual(first);
@@ -21,9 +44,14 @@ describe("the engine under faults", () => {
         const { violations, counts } = await simulate({ seed });
         expect({ seed, violations }).toEqual({ seed, violations: [] });
         expect(counts["commit"]).toBeGreaterThan(10);
+        for (const [what, count] of Object.entries(counts)) seen[what] = (seen[what] ?? 0) + count;
       }
     },
   );
+
+  it("has led to every fate of a job and of a cron", () => {
+    expect(fates.filter((fate) => !(fate in seen))).toEqual([]);
+  });
 });
 
 describe("a planted bug is found", () => {

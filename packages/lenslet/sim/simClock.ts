@@ -12,10 +12,17 @@ interface Timer {
 export class SimClock implements Clock, Timers {
   #monotonicMs = 1000;
   #wallOffsetMs = 1_700_000_000_000;
+  #latestWallMs = 0;
   #timers: Timer[] = [];
 
   nowMs(): number {
-    return this.#wallOffsetMs + this.#monotonicMs;
+    const nowMs = this.#wallOffsetMs + this.#monotonicMs;
+    this.#latestWallMs = Math.max(this.#latestWallMs, nowMs);
+    return nowMs;
+  }
+  /** The latest that anybody was ever told. */
+  latestWallMs(): number {
+    return this.#latestWallMs;
   }
   monotonicMs(): number {
     this.#monotonicMs += lookMs;

@@ -13,6 +13,7 @@ import type { CommitTs, LogRecord } from "../src/log/log.ts";
 import { MemoryLog } from "../src/log/memory.ts";
 import { seededRandom } from "../src/log/testSupport.ts";
 import { Runner } from "../src/runner/runner.ts";
+import { cronJobsTable, jobQueueTable, type SystemTableDefinition } from "../src/store/systemTables.ts";
 import { bundleVariant, type Variant } from "./app.ts";
 import { Chance } from "./chance.ts";
 import { checkAgainstModel, checkIndexes, checkReplay } from "./checkers.ts";
@@ -152,7 +153,7 @@ class Simulation {
       seed: this.#options.seed,
       hash: this.#hash.digest("hex"),
       violations: this.#history.violations,
-      counts: this.#counts,
+      counts: { ...this.#counts, ...this.#history.counts },
     };
   }
 
@@ -185,13 +186,19 @@ class Simulation {
       runner: this.#runner,
       chance: this.#chance,
       bugs: this.#bugs,
+      history: this.#history,
       watch: {
         appended: (boot, records) => this.#appended(boot, records),
         posted: (process, batch) => this.#posted(process, batch),
-        defect: (error) => this.#history.violate(`defect: ${(error as Error).stack ?? String(error)}`),
+        defect: (error) => this.#defect(error),
       },
     });
     for (const client of this.#clients) client.connect(this.#process);
+  }
+
+  #defect(error: unknown): void {
+    if (this.#process.hasFailed) return;
+    this.#history.violate(`defect: ${(error as Error).stack ?? String(error)}`);
   }
 
   #forgetEngine(): void {
@@ -202,6 +209,7 @@ class Simulation {
   #appended(boot: string, records: readonly LogRecord[]): void {
     for (const record of records) {
       this.#trace("commit", [record.ts, record.payload]);
+      this.#history.latestWallMs.set(record.ts, this.#clock.latestWallMs());
       const { call } = decodeCommitRecord(record);
       if (call?.boot === boot) this.#callOfTs.set(record.ts, call.callSeq);
     }
@@ -240,16 +248,24 @@ class Simulation {
     const backlog = this.#log.lastTs() - this.#log.durableTs();
     if (backlog > 0n) choices.push([30, "disk", () => this.#sync()]);
     choices.push([20, "time", () => this.#passTime()]);
+    if (!process.actions.isIdle) choices.push([20, "action", () => process.actions.step()]);
+    if (process.hasFailed) choices.push([100, "end of a failed process", () => this.#crash()]);
     if (withFaults) {
       choices.push([80, "client", () => this.#chance.pick(this.#clients).act()]);
       choices.push([5, "operator", () => this.#operate()]);
       if (process.isUp) choices.push([5, "condemn", () => process.condemn(1 + this.#chance.below(40))]);
       if (process.isUp) choices.push([1, "lose", () => this.#lose()]);
       choices.push([2, "crash", () => this.#crash()]);
+      choices.push([1, "disk full", () => this.#log.fail(new Error("no space left on device"))]);
     }
     const [, what, act] = this.#chance.weighted(choices.map((choice) => [choice[0], choice] as const));
     this.#trace(what);
-    await act();
+    try {
+      await act();
+    } catch (error) {
+      // An engine whose log has failed cannot go on; what it throws ends its thread.
+      if (!process.hasFailed) throw error;
+    }
   }
 
   #lose(): void {
@@ -332,8 +348,23 @@ class Simulation {
       if (!asked) {
         asked = true;
         void this.#setEpoch();
-      } else if (this.#clients.every((client) => client.isSettled)) return;
+      } else if (this.#clients.every((client) => client.isSettled) && this.#jobsRest()) return;
     }
+  }
+
+  /** No job waits or runs, and no cron is due. */
+  #jobsRest(): boolean {
+    const { store, actions } = this.#process;
+    if (store === null || !actions.isIdle) return false;
+    const documents = ({ tablet, byId }: SystemTableDefinition) =>
+      store.scan(byId, tablet, "", null, "asc", 1_000_000);
+    const nowMs = this.#clock.nowMs();
+    return (
+      documents(jobQueueTable).every(({ document }) => document.value["open"] === false) &&
+      documents(cronJobsTable).every(
+        ({ document: { value } }) => value["state"] === "waiting" && (value["nextMs"] as number) > nowMs,
+      )
+    );
   }
 
   async #check(): Promise<void> {

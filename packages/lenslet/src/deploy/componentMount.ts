@@ -11,6 +11,7 @@ import type { Namespace } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { componentRows, readComponents, type ComponentRow } from "./componentRows.ts";
 import type { ComponentInstance } from "./componentTree.ts";
+import { recordTableBreak } from "./tableBreaks.ts";
 import {
   deleteRow,
   fileRemovalRows,
@@ -166,6 +167,8 @@ function deleteInstance(tx: Transaction, row: SystemRow<ComponentRow>): void {
     const documents = [...scanPrefix(tx, definition, indexName, [namespace])];
     for (const { id } of documents) tx.delete(table, id);
   }
+  for (const { value } of rowsOf(tx, tableRows))
+    if (value.namespace === namespace) recordTableBreak(tx, namespace, value.name);
   for (const table of [indexRows, tableRows, schemaRows] as readonly SystemTable<NamespacedRow>[]) {
     for (const { id, value } of rowsOf(tx, table))
       if (value.namespace === namespace) deleteRow(tx, table, id);

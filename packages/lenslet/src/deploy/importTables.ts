@@ -19,6 +19,7 @@ import {
   type TableRow,
   tableRows,
 } from "./systemRows.ts";
+import { recordTableBreak } from "./tableBreaks.ts";
 
 /*
  * An import that replaces a table fills another one, which nobody sees, and in its last commit gives it the name and
@@ -130,6 +131,7 @@ export function publishStagedTable(
   if (old !== null) deleteRow(tx, tableRows, old.id);
   replaceRow(tx, tableRows, staged.id, { ...staged.value, name, number });
   for (const row of stagedIndexes) replaceRow(tx, indexRows, row.id, { ...row.value, table: name });
+  recordTableBreak(tx, namespace, name);
 }
 
 /** Empties a table that the schema declares and deletes any other. */
@@ -145,6 +147,7 @@ export function clearTable(tx: Transaction, namespace: Namespace, name: string):
   for (const row of indexesOf(tx, namespace, name)) deleteRow(tx, indexRows, row.id);
   const row = tableRowOf(tx, namespace, name);
   if (row !== null) deleteRow(tx, tableRows, row.id);
+  recordTableBreak(tx, namespace, name);
 }
 
 /** The number that the ids of a document's table have; null when it has no id. */

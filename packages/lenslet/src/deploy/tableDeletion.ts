@@ -5,6 +5,7 @@ import { isSystemTableName } from "../values/names.ts";
 import type { Validator } from "../values/validator.ts";
 import { activeSchema } from "./schemaState.ts";
 import { deleteRow, indexRows, rowsOf, tableRows } from "./systemRows.ts";
+import { recordTableBreak } from "./tableBreaks.ts";
 
 /** Throws BadRequest if the active schema needs one of the tables (reference database.md §8.4). */
 export function checkTableDeletion(tx: Transaction, namespace: Namespace, names: readonly string[]): void {
@@ -35,7 +36,9 @@ export function deleteTables(tx: Transaction, namespace: Namespace, names: reado
     if (isOf(row.value, row.value.table)) deleteRow(tx, indexRows, row.id);
   }
   for (const row of rowsOf(tx, tableRows)) {
-    if (isOf(row.value, row.value.name)) deleteRow(tx, tableRows, row.id);
+    if (!isOf(row.value, row.value.name)) continue;
+    deleteRow(tx, tableRows, row.id);
+    recordTableBreak(tx, namespace, row.value.name);
   }
 }
 

@@ -60,7 +60,7 @@ import { inlineFunction } from "./inlineQuery.ts";
 import { type JobHost, runJob } from "./jobCalls.ts";
 import { type Asker, LiveQueries, type QueryRunResult, type QuerySpec } from "./liveQueries.ts";
 import type { RunningJob } from "./scheduling.ts";
-import { Snapshots } from "./snapshots.ts";
+import { exportSnapshotLimits, Snapshots, streamSnapshotLimits } from "./snapshots.ts";
 import { runSystemOperation } from "./systemOperations.ts";
 import type { VectorSearches } from "./vectorSearches.ts";
 import type { EngineOut, EngineRequest } from "./wire.ts";
@@ -106,6 +106,7 @@ export class Calls {
   #backfillPending = true;
   readonly #pendingPushes: PendingPushes;
   readonly #snapshots: Snapshots;
+  readonly #streamSnapshots: Snapshots;
   /** `beginMs` of the newest transaction that may write. */
   #beginMs = 0;
 
@@ -121,7 +122,8 @@ export class Calls {
       () => options.clock.monotonicMs(),
     );
     this.#backfiller = new Backfiller({ store: options.store });
-    this.#snapshots = new Snapshots(options.store);
+    this.#snapshots = new Snapshots(options.store, exportSnapshotLimits);
+    this.#streamSnapshots = new Snapshots(options.store, streamSnapshotLimits);
     this.#pendingPushes = new PendingPushes({ random: options.random });
     this.#deployment = this.#loadDeployment(1);
   }
@@ -260,6 +262,7 @@ export class Calls {
       pendingPushes: this.#pendingPushes,
       tokenSecret: this.#options.cursorSecret,
       snapshots: this.#snapshots,
+      streamSnapshots: this.#streamSnapshots,
     });
     const resultJson = JSON.stringify(result ?? null);
     this.#commit(tx, null, () => this.#recordedCall(seq, resultJson, "[]"));
@@ -431,6 +434,7 @@ export class Calls {
     if (writes.length === 0 && request === null) return null;
     this.#options.committer.commit(ts, writes, request, recordCall());
     this.#snapshots.committed(writes, this.#options.committer.catalog);
+    this.#streamSnapshots.committed(writes, this.#options.committer.catalog);
     this.live.invalidate(writes);
     this.#scheduledMs = earlier(this.#scheduledMs, earliestDueMs(writes));
     if (touchesBackfills(writes)) this.#backfillPending = true;

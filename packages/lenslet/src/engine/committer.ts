@@ -27,6 +27,11 @@ export const durableWaitMaxMs = 30_000;
 /** How long a mutation that is sent again finds its answer (limits.md #84). */
 export const sessionRequestAgeMaxMs = 14 * 24 * 3600 * 1000;
 const expiryIntervalMs = 3600 * 1000;
+/**
+ * Every timestamp is a multiple of it, so that a double holds it exactly until the year 2116: a client that reads JSON
+ * into doubles gives a cursor back as it got it (docs/decisions/007-streaming-export.md).
+ */
+const tsStepNs = 512n;
 
 export interface CommitterOptions {
   readonly store: Store;
@@ -106,11 +111,12 @@ export class Committer {
     return this.#recoveredCalls.get(callSeq) ?? null;
   }
 
-  /** Unique, increasing, not before `leastMs` and close to the wall clock in nanoseconds. */
+  /** Unique, increasing, not before `leastMs`, close to the wall clock in nanoseconds, a multiple of `tsStepNs`. */
   nextTs(leastMs: number): CommitTs {
     const leastUs = Math.max(Math.ceil(leastMs * 1000), Math.floor(this.#options.clock.nowMs() * 1000));
     const leastNs = BigInt(leastUs) * 1000n;
-    return leastNs > this.#lastTs ? leastNs : this.#lastTs + 1n;
+    const leastTs = leastNs > this.#lastTs ? leastNs : this.#lastTs + 1n;
+    return ((leastTs + tsStepNs - 1n) / tsStepNs) * tsStepNs;
   }
 
   commit(

@@ -82,6 +82,8 @@ describe("mutations", () => {
     const ts = results.map((result) => result.ts as CommitTs);
     expect(ts).toEqual(ts.toSorted((a, b) => (a < b ? -1 : 1)));
     expect(new Set(ts).size).toBe(3);
+    // A client that reads them into doubles gives them back as they were.
+    expect(ts.map((exact) => BigInt(JSON.parse(String(exact)) as number))).toEqual(ts);
     expect(await query("list")).toEqual([1, 2, 3]);
     expect((await records()).slice(-3).map((record) => record.ts)).toEqual(ts);
   });

@@ -3,11 +3,11 @@ import fc from "fast-check";
 import { TestDatabase } from "../transaction/testDatabase.ts";
 import { decodeId } from "../values/id.ts";
 import type { Transaction } from "../transaction/transaction.ts";
-import { Snapshots } from "./snapshots.ts";
+import { exportSnapshotLimits, Snapshots } from "./snapshots.ts";
 
 class Rig {
   readonly database = new TestDatabase();
-  readonly snapshots = new Snapshots(this.database.store);
+  readonly snapshots = new Snapshots(this.database.store, exportSnapshotLimits);
 
   constructor(count: number) {
     this.run((tx) => {

@@ -5,8 +5,25 @@ import type { DocumentWrite, Store, StoredDocument, TabletId } from "../store/st
 import type { Catalog, Table } from "../store/catalog.ts";
 import type { InternalId } from "../values/id.ts";
 
-/** Versions kept for all open snapshots together; beyond it the oldest snapshot is given up. */
-export const keptVersionsMax = 500_000;
+/** What is kept for all open snapshots together; beyond it the oldest snapshot is given up. */
+export interface SnapshotLimits {
+  readonly versionsMax: number;
+  /** Of the texts of those versions. */
+  readonly bytesMax: number;
+  readonly snapshotsMax: number;
+}
+/** For exports: one at a time, which should not have to begin anew. */
+export const exportSnapshotLimits: SnapshotLimits = {
+  versionsMax: 500_000,
+  bytesMax: Infinity,
+  snapshotsMax: Infinity,
+};
+/** For clients that read at their own pace and may never come back. */
+export const streamSnapshotLimits: SnapshotLimits = {
+  versionsMax: 100_000,
+  bytesMax: 64 * 1024 * 1024,
+  snapshotsMax: 16,
+};
 const rowsPerPageMax = 512;
 
 interface OpenSnapshot {
@@ -28,6 +45,8 @@ interface TableProgress {
 export interface SnapshotPage {
   readonly documents: readonly StoredDocument[];
   readonly isDone: boolean;
+  /** Where the next page begins; null with `isDone`. */
+  readonly next: InternalId | "" | null;
 }
 
 /**
@@ -36,12 +55,15 @@ export interface SnapshotPage {
  */
 export class Snapshots {
   readonly #store: Store;
+  readonly #limits: SnapshotLimits;
   readonly #open = new Map<number, OpenSnapshot>();
   #nextId = 1;
   #kept = 0;
+  #keptBytes = 0;
 
-  constructor(store: Store) {
+  constructor(store: Store, limits: SnapshotLimits) {
     this.#store = store;
+    this.#limits = limits;
   }
 
   open(ts: CommitTs, catalog: Catalog, tables: readonly Table[]): number {
@@ -51,14 +73,24 @@ export class Snapshots {
       return [table.tablet, { table, from: "", before: new Map(), isDropped: false }];
     });
     this.#open.set(id, { ts, tables: new Map(progress) });
+    if (this.#open.size > this.#limits.snapshotsMax) this.close(this.#open.keys().next().value as number);
     return id;
   }
 
   close(id: number): void {
     const snapshot = this.#open.get(id);
     if (snapshot === undefined) return;
-    for (const { before } of snapshot.tables.values()) this.#kept -= before.size;
+    for (const { before } of snapshot.tables.values()) {
+      for (const document of before.values()) this.#count(document, -1);
+    }
     this.#open.delete(id);
+  }
+
+  /** Whether this is still the snapshot of `ts`, and `from` is where it goes on in the table. */
+  isAt(id: number, ts: CommitTs, tablet: TabletId, from: string): boolean {
+    const snapshot = this.#open.get(id);
+    const progress = snapshot?.tables.get(tablet);
+    return snapshot?.ts === ts && progress?.isDropped === false && progress.from === from;
   }
 
   /** Has to be told of every commit; `catalog` is the one after it. */
@@ -70,14 +102,15 @@ export class Snapshots {
         if (progress === undefined || progress.from === null || id < progress.from) continue;
         if (progress.before.has(id)) continue;
         progress.before.set(id, before);
-        this.#kept += 1;
+        this.#count(before, 1);
       }
       for (const progress of tables.values()) {
         if (progress.from !== null && catalog.tableByTablet(progress.table.tablet) === null)
           progress.isDropped = true;
       }
     }
-    while (this.#kept > keptVersionsMax) this.close(this.#open.keys().next().value as number);
+    while (this.#kept > this.#limits.versionsMax || this.#keptBytes > this.#limits.bytesMax)
+      this.close(this.#open.keys().next().value as number);
   }
 
   /** The next documents of a table, in id order. Throws SnapshotLost: then everything has to be read anew. */
@@ -85,7 +118,7 @@ export class Snapshots {
     const progress = this.#open.get(id)?.tables.get(tablet);
     if (progress === undefined || progress.isDropped) throw snapshotLost();
     const { from, table, before } = progress;
-    if (from === null) return { documents: [], isDone: true };
+    if (from === null) return { documents: [], isDone: true, next: null };
     const rows = this.#store.scan(table.byId.id, tablet, from, null, "asc", rowsPerPageMax);
     const isEnd = rows.length < rowsPerPageMax;
     // Beyond the last row the store may have more, which the versions set aside must not overtake.
@@ -99,12 +132,17 @@ export class Snapshots {
     const isCut = documents.length < all.length;
     const lastRead = isCut ? (documents.at(-1) as StoredDocument).id : last;
     progress.from = isEnd && !isCut ? null : (`${lastRead}\0` as InternalId);
-    for (const key of before.keys()) {
+    for (const [key, document] of before) {
       if (progress.from !== null && key >= progress.from) continue;
       before.delete(key);
-      this.#kept -= 1;
+      this.#count(document, -1);
     }
-    return { documents, isDone: progress.from === null };
+    return { documents, isDone: progress.from === null, next: progress.from };
+  }
+
+  #count(document: StoredDocument | null, sign: 1 | -1): void {
+    this.#kept += sign;
+    this.#keptBytes += sign * (document?.json.length ?? 0);
   }
 }
 

@@ -38,6 +38,7 @@ import { schedulerOperations } from "./schedulerOperations.ts";
 import { exportOperations } from "./exportOperations.ts";
 import { importOperations } from "./importOperations.ts";
 import type { Snapshots } from "./snapshots.ts";
+import { streamOperations } from "./streamOperations.ts";
 import { storageOperations } from "./storageOperations.ts";
 import { storageSyscall } from "./storageSyscalls.ts";
 
@@ -50,6 +51,8 @@ export interface SystemOperationScope {
   readonly pendingPushes: PendingPushes;
   readonly tokenSecret: Uint8Array;
   readonly snapshots: Snapshots;
+  /** Of streaming exports. */
+  readonly streamSnapshots: Snapshots;
 }
 
 type Operation = (args: JsonValue, scope: SystemOperationScope) => unknown;
@@ -188,6 +191,7 @@ const operations: Readonly<Record<string, Operation>> = {
   ...storageOperations,
   ...exportOperations,
   ...importOperations,
+  ...streamOperations,
   "push.configHashes": (_args, { tx }) => configHashes(tx),
   "push.prepare": (args, { tx, deployment, clock, random }) => {
     const options = { random, clock, builtInVariables: builtInVariables(deployment) };

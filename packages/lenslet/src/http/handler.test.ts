@@ -61,7 +61,7 @@ describe("routing", () => {
     expect((await server.send("/api/run/a/b")).status).toBe(405);
   });
 
-  it.each(["/api/list_snapshot", "/api/app_metrics/unheard_of"])(
+  it.each(["/api/v1/data/list_active_syncs", "/api/app_metrics/unheard_of"])(
     "says of %s that it is not available yet",
     async (path) => {
       const answer = await server.send(path, { method: "POST" });

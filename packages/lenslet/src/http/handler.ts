@@ -15,6 +15,7 @@ import { RequestIds } from "./requestIds.ts";
 import { Router } from "./router.ts";
 import { addScheduleRoutes } from "./scheduleRoutes.ts";
 import { addStorageRoutes } from "./storageRoutes.ts";
+import { addStreamingExportRoutes } from "./streamingExportRoutes.ts";
 import { addTransferRoutes } from "./transferRoutes.ts";
 import type { HttpHandlerOptions } from "./services.ts";
 
@@ -50,6 +51,7 @@ export function createHttpHandlers(options: HttpHandlerOptions): HttpHandlers {
   addScheduleRoutes(router);
   addStorageRoutes(router);
   addTransferRoutes(router);
+  addStreamingExportRoutes(router);
   addLaterRoutes(router);
   const state: ServerState = {
     options,

@@ -7,12 +7,7 @@ export function addLaterRoutes(router: Router): void {
     router.addPrefix("ANY", prefix, () => {
       throw notAvailable(feature);
     });
-  add("/api/list_snapshot", "Streaming export");
-  add("/api/document_deltas", "Streaming export");
-  add("/api/json_schemas", "Streaming export");
-  add("/api/get_table_column_names", "Streaming export");
-  add("/api/test_streaming_export_connection", "Streaming export");
-  add("/api/v1/data/", "Data sync");
+  add("/api/v1/data/list_active_syncs", "The list of data syncs");
   add("/api/streaming_import/", "Streaming import");
   add("/api/app_metrics/", "This metric");
 }

@@ -7,6 +7,9 @@ import type { AppMetrics } from "./appMetrics.ts";
 import type { HttpHeaders } from "../runner/actionHost/messages.ts";
 import type { RunFailure } from "../runner/types.ts";
 import type { FoundFile } from "../engine/storageOperations.ts";
+import type { TableColumns } from "../engine/streamOperations.ts";
+import type { OutputFormat } from "../protocol/http.ts";
+import type { StreamSelection } from "../protocol/streamSelection.ts";
 import type { LogStream } from "./functionLogs.ts";
 
 /** A parsed JSON object. */
@@ -114,6 +117,21 @@ export interface TransferApi {
   importAtOnce(source: AsyncIterable<Uint8Array>, wanted: unknown): Promise<number>;
 }
 
+/** Streaming exports; transfer/streamingExport.ts, transfer/dataSync.ts. Answers are JSON texts. */
+export interface StreamApi {
+  /** Throws InvalidListSnapshotCursor. */
+  listSnapshot(
+    request: { readonly snapshot: bigint | null; readonly cursor: string | null },
+    selection: StreamSelection,
+    format: OutputFormat,
+  ): Promise<string>;
+  /** Throws InvalidDocumentDeltasCursor, OutOfRetention. */
+  documentDeltas(cursor: bigint, selection: StreamSelection, format: OutputFormat): Promise<string>;
+  columns(): Promise<readonly TableColumns[]>;
+  /** Throws InvalidDataSyncCursor, DataSyncCursorExpired. */
+  dataSync(cursor: string | null, selection: StreamSelection): Promise<string>;
+}
+
 /** Everything the HTTP API of one deployment is made of. */
 export interface HttpHandlerOptions {
   readonly engine: EngineApi;
@@ -132,6 +150,7 @@ export interface HttpHandlerOptions {
   runHttpAction(call: HttpActionCall, connection: HttpActionConnection): Promise<HttpActionEnd>;
   readonly files: FileApi;
   readonly transfers: TransferApi;
+  readonly streams: StreamApi;
   /** Signs upload URLs; the engine makes them. */
   readonly tokenSecret: Uint8Array;
   readonly clock: Clock;

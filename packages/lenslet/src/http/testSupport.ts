@@ -26,7 +26,14 @@ import { AppMetrics } from "./appMetrics.ts";
 import type { FoundFile } from "../engine/storageOperations.ts";
 import { LogStream } from "./functionLogs.ts";
 import { createHttpHandlers, httpServerOptions } from "./handler.ts";
-import type { FileApi, HttpHandlerOptions, JsonBody, TestQueryCall, TransferApi } from "./services.ts";
+import type {
+  FileApi,
+  HttpHandlerOptions,
+  JsonBody,
+  StreamApi,
+  TestQueryCall,
+  TransferApi,
+} from "./services.ts";
 
 /** Test support: a real HTTP server on loopback over a fake engine. */
 
@@ -230,6 +237,12 @@ export class TestServer {
   readonly testQueries: TestQueryCall[] = [];
   readonly unexpected: unknown[] = [];
   readonly files = new FakeFiles();
+  readonly streams: StreamApi = {
+    listSnapshot: (request) => Promise.resolve(`{"snapshot":${request.snapshot ?? 1}}`),
+    documentDeltas: (cursor) => Promise.resolve(`{"cursor":${cursor}}`),
+    columns: () => Promise.resolve([]),
+    dataSync: (cursor) => Promise.resolve(JSON.stringify({ cursor })),
+  };
   readonly transfers: TransferApi = {
     openExport: async (reference) => ({
       name: `${reference}.zip`,
@@ -276,6 +289,7 @@ export class TestServer {
       runHttpAction: async () => ({ kind: "disabled" }),
       files: this.files,
       transfers: this.transfers,
+      streams: this.streams,
       tokenSecret,
       clock: time,
       jwksJson: '{"keys":[]}',

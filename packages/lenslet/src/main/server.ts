@@ -16,10 +16,13 @@ import { FileSweeper } from "../files/sweeper.ts";
 import { jwksJson } from "../engine/jwtSigning.ts";
 import { LogStream } from "../http/functionLogs.ts";
 import { createHttpHandlers, httpServerOptions } from "../http/handler.ts";
+import { openLocalLog } from "../log/local/localLog.ts";
 import { LocalLogThread } from "../log/local/logThread.ts";
 import { startScheduler } from "../scheduler/scheduler.ts";
 import { type EgressMap, installEgressForFetch } from "../runner/actionHost/egress.ts";
 import { createSyncServer } from "../sync/server.ts";
+import { DataSync } from "../transfer/dataSync.ts";
+import { StreamingExport } from "../transfer/streamingExport.ts";
 import { Exporter } from "../transfer/exporter.ts";
 import { Importer } from "../transfer/importer.ts";
 import { createActionRunner } from "./actions.ts";
@@ -205,6 +208,10 @@ async function open(
   });
   await importer.start();
   closers.push(() => importer.close());
+  const log = openLocalLog(logThread.connect(), { clock: realClock });
+  closers.push(() => log.close());
+  const streamingExport = new StreamingExport({ engine, log });
+  const dataSync = new DataSync({ engine, log, random });
   const syncServer = createSyncServer({
     engine,
     authenticator,
@@ -236,6 +243,13 @@ async function open(
       savePart: (token, part, source) => importer.savePart(token, part, source),
       finishUpload: (token, parts, wanted) => importer.finishUpload(token, parts, wanted),
       importAtOnce: (source, wanted) => importer.importAtOnce(source, wanted),
+    },
+    streams: {
+      listSnapshot: (request, selection, format) => streamingExport.listSnapshot(request, selection, format),
+      documentDeltas: (cursor, selection, format) =>
+        streamingExport.documentDeltas(cursor, selection, format),
+      columns: () => streamingExport.columns(),
+      dataSync: (cursor, selection) => dataSync.sync(cursor, selection),
     },
     tokenSecret: cursorSecret,
     clock: realClock,

@@ -108,6 +108,12 @@ export const exportsTable = define(545, "_exports");
 /** One for each import: `{state: {state, ...}, format, mode, component_path, object_key, checkpoints, requestor}`. */
 export const importsTable = define(546, "_snapshot_imports");
 
+/**
+ * `{componentPath, table}`: written by each commit that changes which documents a table has without writing them, by
+ * deleting it, emptying it or putting an import in its place. Whoever follows the log sees it there.
+ */
+export const tableBreaksTable = define(549, "_table_breaks");
+
 /** System tables that functions may read, by number. */
 export const publicSystemTables: ReadonlyMap<number, string> = new Map(
   [storageTable, scheduledFunctionsTable].map(({ number, name }) => [number, name]),
@@ -137,4 +143,5 @@ export const systemTables: readonly SystemTableDefinition[] = [
   componentDefinitionsTable,
   exportsTable,
   importsTable,
+  tableBreaksTable,
 ];

@@ -28,6 +28,12 @@ export interface SegmentedLogOptions {
   readonly verify?: Verification;
 }
 
+/** A place in a segment: what follows has a greater ts. */
+interface Mark {
+  readonly afterTs: bigint;
+  readonly offset: number;
+}
+
 /** Where a reader stands. */
 export interface ReadCursor {
   readonly segmentFirstTs: bigint;
@@ -57,6 +63,8 @@ export class SegmentedLog {
   /** The last segment, open for writing from the first append on. */
   private active: LogFile | null = null;
   private last: bigint;
+  /** Places about a chunk apart where a reader may begin, by the segment's first ts; so that it need not begin at its start. */
+  private readonly marks = new Map<bigint, Mark[]>();
   private state: "open" | "broken" | "closed" = "open";
 
   private constructor(options: SegmentedLogOptions, release: () => void) {
@@ -108,6 +116,7 @@ export class SegmentedLog {
     }
     this.writeGroup(segment);
     this.last = previous;
+    this.mark(segment, { afterTs: previous, offset: segment.sizeBytes });
     this.state = "open";
   }
 
@@ -117,7 +126,9 @@ export class SegmentedLog {
     if (after >= this.last) return null;
     // A segment ends where the next one says that it follows.
     const index = this.segments.findIndex((_, i) => (this.segments[i + 1]?.afterTs ?? this.last) > after);
-    return this.cursorAt(index);
+    const start = this.cursorAt(index);
+    const mark = start && this.marks.get(start.segmentFirstTs)?.findLast(({ afterTs }) => afterTs <= after);
+    return start && mark ? { ...start, offset: mark.offset } : start;
   }
 
   /** Reads about `chunkBytes` from the cursor on, without the records at or before `after`. */
@@ -129,6 +140,8 @@ export class SegmentedLog {
     try {
       const chunk = readFrames(file, cursor.offset, segment.sizeBytes, chunkBytes);
       if (chunk.damaged) throw logCorrupt(segment.file, chunk.endOffset, "the record is invalid");
+      const lastFrame = chunk.frames.at(-1);
+      if (lastFrame !== undefined) this.mark(segment, { afterTs: lastFrame.ts, offset: chunk.endOffset });
       const first = chunk.frames.find((frame) => frame.kind === "record" && frame.ts > after);
       const from = first === undefined ? 0 : first.payloadStart - frameHeaderBytes;
       const end = first === undefined ? 0 : chunk.endOffset - cursor.offset;
@@ -151,6 +164,7 @@ export class SegmentedLog {
       // One by one: if a later file vanished first, a crash would leave a gap.
       this.fs.syncFolder(this.folder);
       this.segments.shift();
+      this.marks.delete(first.firstTs);
     }
   }
 
@@ -206,6 +220,19 @@ export class SegmentedLog {
     const segment = { file, firstTs: ts, afterTs: this.last, sizeBytes: segmentHeaderBytes };
     this.segments.push(segment);
     return segment;
+  }
+
+  private mark(segment: Segment, mark: Mark): void {
+    const marks = this.marks.get(segment.firstTs) ?? [];
+    const next = marks.findIndex(({ offset }) => offset > mark.offset);
+    const at = next < 0 ? marks.length : next;
+    const distance = Math.min(
+      mark.offset - (marks[at - 1]?.offset ?? 0),
+      (marks[at]?.offset ?? Infinity) - mark.offset,
+    );
+    if (distance < readChunkBytesMax / 2) return;
+    marks.splice(at, 0, mark);
+    this.marks.set(segment.firstTs, marks);
   }
 
   private cursorAt(index: number): ReadCursor | null {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { aiPackages } from "./ai.ts";
 import { betterAuthPackage } from "./betterAuth.ts";
 import { dataPackages } from "./data.ts";
+import { libraryPackages } from "./libraries.ts";
 import { peoplePackages } from "./people.ts";
 import { servicePackages } from "./services.ts";
 import { workPackages } from "./work.ts";
@@ -28,6 +29,7 @@ describe("work", () => workPackages(app));
 describe("people", () => peoplePackages(app));
 describe("ai", () => aiPackages(app));
 describe("services", () => servicePackages(() => world));
+describe("libraries", () => libraryPackages(app));
 describe("better-auth", () => betterAuthPackage(app));
 
 describe("the CLI with components", () => {

@@ -7,6 +7,7 @@ let failed = false;
 for (const project of [
   "tsconfig.json",
   ...globSync("{packages,apps}/*/tsconfig.json"),
+  ...globSync("apps/*/packages/*/tsconfig.json"),
   ...globSync("{bench,conformance}/tsconfig.json"),
 ]) {
   if (!existsSync(project)) continue;

@@ -1,0 +1,78 @@
+"use node";
+
+import { render } from "@react-email/render";
+import { v } from "convex/values";
+import type { ReactElement } from "react";
+import { internal } from "../../_generated/api.js";
+import type { Id } from "../../_generated/dataModel.js";
+import { type ActionCtx, internalAction } from "../../_generated/server.js";
+import { appUrl } from "../../lib/env.ts";
+import type { Digest } from "./model.ts";
+import { DigestEmail, OnboardingDoneEmail, ProfileReminderEmail, WelcomeEmail } from "./templates/mails.tsx";
+
+/** Welcomes a user. However often it runs, one mail goes out. */
+export const sendWelcome = internalAction({
+  args: { userId: v.id("users") },
+  handler: async (ctx, { userId }): Promise<null> => {
+    const isSent = await sendTo(ctx, userId, "welcome", "Welcome to TurboKit!", WelcomeEmail);
+    if (isSent) await ctx.runMutation(internal.users.markWelcomed, { userId });
+    return null;
+  },
+});
+
+/** Reminds a user of their profile, once. */
+export const sendProfileReminder = internalAction({
+  args: { userId: v.id("users") },
+  handler: async (ctx, { userId }): Promise<null> => {
+    await sendTo(ctx, userId, "profileReminder", "Finish your profile", ProfileReminderEmail);
+    return null;
+  },
+});
+
+/** Tells a user that all is done, once. */
+export const sendOnboardingDone = internalAction({
+  args: { userId: v.id("users") },
+  handler: async (ctx, { userId }): Promise<null> => {
+    await sendTo(ctx, userId, "onboardingDone", "You are all set", OnboardingDoneEmail);
+    return null;
+  },
+});
+
+/** The digests of a batch of users, at most one a day for each. */
+export const sendDigests = internalAction({
+  args: { userIds: v.array(v.id("users")), day: v.string() },
+  handler: async (ctx, { userIds, day }): Promise<null> => {
+    const digests: Digest[] = await ctx.runQuery(internal.emails.digestsOf, { userIds });
+    const mails = await Promise.all(
+      digests.map(async ({ userId, name, projects }) => ({
+        userId,
+        template: "digest" as const,
+        key: `digest:${day}:${userId}`,
+        subject: "Your projects since yesterday",
+        ...(await rendered(DigestEmail({ name, projects, url: appUrl() }))),
+      })),
+    );
+    if (mails.length > 0) await ctx.runMutation(internal.emails.deliver, { mails });
+    return null;
+  },
+});
+
+/** Sends a user the one mail of a template that they ever get. False: there is no such user. */
+async function sendTo(
+  ctx: ActionCtx,
+  userId: Id<"users">,
+  template: "welcome" | "profileReminder" | "onboardingDone",
+  subject: string,
+  mailOf: (props: { name: string; url: string }) => ReactElement,
+): Promise<boolean> {
+  const user = await ctx.runQuery(internal.users.get, { userId });
+  if (user === null) return false;
+  const mail = await rendered(mailOf({ name: user.name, url: appUrl() }));
+  const key = `${template}:${userId}`;
+  await ctx.runMutation(internal.emails.deliver, { mails: [{ userId, template, key, subject, ...mail }] });
+  return true;
+}
+
+async function rendered(mail: ReactElement): Promise<{ html: string; text: string }> {
+  return { html: await render(mail), text: await render(mail, { plainText: true }) };
+}

@@ -1,0 +1,23 @@
+import { internal } from "../../_generated/api.js";
+import type { MutationCtx } from "../../_generated/server.js";
+import { rememberedMs } from "../webhooks.ts";
+
+const batchSize = 200;
+
+/** Deletes one batch of what has expired; goes on by itself while there is more. Returns how many documents it deleted. */
+export async function cleanupExpired(ctx: MutationCtx): Promise<number> {
+  const now = Date.now();
+  const sessions = await ctx.db
+    .query("sessions")
+    .withIndex("by_expiry", (q) => q.lt("expiresAt", now))
+    .take(batchSize);
+  const deliveries = await ctx.db
+    .query("webhookEvents")
+    .withIndex("by_received", (q) => q.lt("receivedAt", now - rememberedMs))
+    .take(batchSize);
+  for (const { _id } of sessions) await ctx.db.delete(_id);
+  for (const { _id } of deliveries) await ctx.db.delete(_id);
+  if (sessions.length === batchSize || deliveries.length === batchSize)
+    await ctx.scheduler.runAfter(0, internal.sessions.cleanupExpired, {});
+  return sessions.length + deliveries.length;
+}

@@ -1,11 +1,11 @@
 import { brotliCompressSync, constants } from "node:zlib";
-import fs from "node:fs";
 import net from "node:net";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TestServer } from "../../../conformance/support/server.ts";
 import { callHttp, startLedger, until } from "../crash/rig.ts";
 import { Bystander } from "./bystander.ts";
+import { residentMib } from "./memory.ts";
 import { FuzzSocket, frame, sayBytes, upgradeRequest } from "./socket.ts";
 
 const seed = Number(process.env["LENSLET_FUZZ_SEED"] ?? 1);
@@ -611,7 +611,7 @@ describe("connections that keep the server waiting", () => {
   });
 
   it("watchers that do not read cost bounded memory", { timeout: 120_000 }, async () => {
-    const before = residentMib();
+    const before = residentMib(server);
     const sockets = await Promise.all(Array.from({ length: 15 }, () => FuzzSocket.open(server.url)));
     for (const [i, socket] of sockets.entries()) {
       socket.say(connect, modify(add("probes:large", { nonce: i })));
@@ -621,7 +621,7 @@ describe("connections that keep the server waiting", () => {
     // Each update changes 7.5 MB of results in all; a server that queued them would hold 750 MB more.
     const made = bystander.made;
     await until("many updates were made", () => bystander.made > made + 100, 110_000);
-    expect(residentMib() - before).toBeLessThan(450);
+    expect(residentMib(server) - before).toBeLessThan(450);
     for (const socket of sockets) socket.close();
   });
 });
@@ -643,11 +643,11 @@ describe("the server, after all that", () => {
       }
     };
     await wave();
-    const after = residentMib();
+    const after = residentMib(server);
     await wave();
     await wave();
     // Garbage may wait for its collection for a while, but it must not add up.
-    await until("memory is back within bounds", () => residentMib() < after + 600, 60_000);
+    await until("memory is back within bounds", () => residentMib(server) < after + 600, 60_000);
   });
 
   it("is still the same process, has reported no defect, and failed nobody who behaved", async () => {
@@ -656,13 +656,3 @@ describe("the server, after all that", () => {
     expect((await server.stop()).code).toBe(0);
   });
 });
-
-/** Of the server process; 0 where the system does not tell, which skips nothing but the bound. */
-function residentMib(): number {
-  try {
-    const status = fs.readFileSync(`/proc/${server.pid}/status`, "utf8");
-    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
-  } catch {
-    return 0;
-  }
-}

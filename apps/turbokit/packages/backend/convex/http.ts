@@ -33,7 +33,7 @@ http.route({
     if (event === null) return new Response("Invalid signature", { status: 400 });
     const isApplied = await ctx.runMutation(internal.billing.applyWebhook, { event });
     // Stripe delivers again later, when what this one refers to has arrived too.
-    return new Response(null, { status: isApplied ? 200 : 409 });
+    return new Response(null, { status: isApplied ? 200 : 503 });
   }),
 });
 

@@ -29,7 +29,7 @@ export async function capture(
   await enqueue(ctx, "posthog", crypto.randomUUID(), {
     event,
     distinct_id: userId,
-    properties: { ...properties, $lib: "turbokit" },
+    properties,
     timestamp: new Date(Date.now()).toISOString(),
   });
 }

@@ -18,7 +18,12 @@ export async function sendBatch(batch: readonly Doc<"outbox">[]): Promise<boolea
       headers: { "content-type": "application/json" },
       body: JSON.stringify({
         api_key: key,
-        batch: batch.map(({ key: uuid, payload }) => ({ ...payload, uuid })),
+        // PostHog's own names begin with "$", which names in the database must not.
+        batch: batch.map(({ key: uuid, payload }) => ({
+          ...payload,
+          uuid,
+          properties: { ...(payload["properties"] as object), $lib: "turbokit" },
+        })),
       }),
     });
     if (response.ok) return true;

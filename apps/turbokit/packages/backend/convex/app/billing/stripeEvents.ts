@@ -38,7 +38,11 @@ const checkoutEvent = z.object({
 });
 const subscriptionEvent = z.object({
   ...base,
-  type: z.enum(["customer.subscription.updated", "customer.subscription.deleted"]),
+  type: z.enum([
+    "customer.subscription.created",
+    "customer.subscription.updated",
+    "customer.subscription.deleted",
+  ]),
   data: z.object({
     object: z.object({ id: z.string(), customer: z.string(), status: z.string(), metadata }),
   }),
@@ -94,6 +98,7 @@ async function apply(ctx: MutationCtx, event: StripeEvent): Promise<void> {
     case "checkout.session.completed":
     case "checkout.session.async_payment_succeeded":
       return await handleCheckout(ctx, event);
+    case "customer.subscription.created":
     case "customer.subscription.updated":
     case "customer.subscription.deleted":
       return await handleSubscription(ctx, event);
@@ -140,9 +145,10 @@ async function handleSubscription(
   { type, created, data: { object } }: z.infer<typeof subscriptionEvent>,
 ): Promise<void> {
   const account = await accountOf(ctx, object.customer, (await userOf(ctx, object.metadata?.userId))?._id);
-  const isOn = type === "customer.subscription.updated" && ["active", "trialing"].includes(object.status);
+  const isOver = type === "customer.subscription.deleted";
+  const isOn = !isOver && ["active", "trialing"].includes(object.status);
   // Behind with a payment is not off yet: Stripe tries again, and says so when it gives up.
-  if (type === "customer.subscription.updated" && object.status === "past_due") return;
+  if (!isOver && ["past_due", "incomplete"].includes(object.status)) return;
   const plan: Plan | undefined = isOn ? object.metadata?.plan : "free";
   if (plan !== undefined)
     await changePlan(ctx, account.stripeCustomerId, { atS: created, plan, subscriptionId: object.id });

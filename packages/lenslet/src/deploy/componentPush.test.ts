@@ -217,7 +217,13 @@ describe("mounting components", () => {
   it("is what the dashboard's component selector shows", async () => {
     const deployment = new TestDeployment();
     await pushApp(deployment, appWith(["a"]));
-    const context = { componentPath: "", cloudUrl: "", siteUrl: "", cursorSecret: new Uint8Array(32) };
+    const context = {
+      componentPath: "",
+      cloudUrl: "",
+      siteUrl: "",
+      cursorSecret: new Uint8Array(32),
+      client: null,
+    };
     const run = (name: string, args = {}) =>
       deployment.commit((tx) =>
         systemFunctions.get(`_system/frontend/${name}`)?.(

@@ -1,4 +1,5 @@
 import type { Random } from "../base/random.ts";
+import type { Actor } from "./deploymentEvents.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import type { Value, ValueObject } from "../values/value.ts";
 
@@ -15,6 +16,8 @@ export interface SystemContext {
   readonly journal: string | null;
   /** Takes the outgoing journal of a paginated query. */
   readonly setJournal?: (journal: string) => void;
+  /** Who calls, for the audit log. */
+  readonly client: Actor | null;
   /** Documents checked so far against the pending schema with this id; see `Backfiller.validationProgress`. */
   readonly validationProgress?: (schemaId: string) => number | null;
 }

@@ -1,9 +1,16 @@
 import { badRequest } from "../base/errors.ts";
 import type { Namespace } from "../store/store.ts";
-import { DatabaseSyscalls } from "../transaction/databaseSyscalls.ts";
+import { parseQuery } from "../transaction/queryJson.ts";
+import {
+  checkCursors,
+  type PagedQuery,
+  parsePageArguments,
+  readQueryPage,
+} from "../transaction/queryPage.ts";
+import { resolveSource } from "../transaction/querySource.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { decodeValue, type JsonValue } from "../values/json.ts";
-import { isValueObject, type Value, type ValueObject } from "../values/value.ts";
+import { isValueArray, isValueObject, type Value, type ValueObject } from "../values/value.ts";
 import { codeOwnerOfNamespace, namespaceOfId, namespaceOfPath } from "./componentRows.ts";
 import type { SystemContext } from "./systemFunction.ts";
 import type { CodeOwner } from "./systemRows.ts";
@@ -61,26 +68,40 @@ export function pageOfQuery(
   query: JsonValue,
   paginationOpts: Value | undefined,
 ): Value {
+  const { source, operators } = parseQuery(query);
+  const resolved = resolveSource(tx, namespace, source);
+  return pageOfSource(tx, context, { source: resolved, operators, text: query }, paginationOpts);
+}
+
+/** One page of any table, the server's own included. */
+export function pageOfSource(
+  tx: Transaction,
+  context: SystemContext,
+  query: PagedQuery,
+  paginationOpts: Value | undefined,
+  limits: { readonly rowsMax: number; readonly bytesMax: number } = { rowsMax: Infinity, bytesMax: Infinity },
+): Value {
   if (paginationOpts === undefined || !isValueObject(paginationOpts)) {
     throw badRequest("InvalidArguments", 'The argument "paginationOpts" must be an object.');
   }
-  const { numItems, cursor, endCursor, maximumRowsRead, maximumBytesRead } = paginationOpts;
-  const { journal, cursorSecret } = context;
-  const database = new DatabaseSyscalls(tx, namespace, { journal, cursorSecret, isComponent: false });
-  const given = Object.entries({ cursor, endCursor, maximumRowsRead, maximumBytesRead }).filter(
-    (entry): entry is [string, string | number] =>
-      typeof entry[1] === "string" || typeof entry[1] === "number",
-  );
-  const page = database.call("1.0/queryPage", {
-    query,
+  const { numItems, cursor, endCursor } = paginationOpts;
+  const bounded = (name: string, max: number) => {
+    const given = paginationOpts[name];
+    const bound = Math.min(typeof given === "number" ? given : Infinity, max);
+    return bound === Infinity ? {} : { [name]: bound };
+  };
+  const args = {
     pageSize: typeof numItems === "number" ? numItems : 0,
-    cursor: null,
-    ...Object.fromEntries(given),
-    version: "1.48.0",
-  });
-  const outgoing = database.outgoingJournal();
-  if (outgoing !== null) context.setJournal?.(outgoing);
-  return decodeValue(page);
+    ...(typeof cursor === "string" ? { cursor } : {}),
+    ...(typeof endCursor === "string" ? { endCursor } : {}),
+    ...bounded("maximumRowsRead", limits.rowsMax),
+    ...bounded("maximumBytesRead", limits.bytesMax),
+  };
+  const page = parsePageArguments(args, context.cursorSecret, "queryPage");
+  const fingerprint = checkCursors(query, page);
+  const { json, journal } = readQueryPage(tx, query, page, fingerprint, context.journal);
+  context.setJournal?.(journal);
+  return decodeValue(json);
 }
 
 /** A page that holds everything there is. */
@@ -93,4 +114,17 @@ export function documentsIn(tx: Transaction, namespace: Namespace, tableName: st
   if (tableName === "" || tableName.startsWith("_")) return 0;
   const table = tx.table(namespace, tableName);
   return table === null ? 0 : tx.count(table);
+}
+
+/** An argument that is a list of objects. */
+export function objectsArgument(args: ValueObject, name: string): readonly ValueObject[] {
+  const list = args[name];
+  if (list !== undefined && isValueArray(list) && list.every((each) => isValueObject(each))) return list;
+  throw badRequest("InvalidArguments", `The argument "${name}" must be an array of objects.`);
+}
+
+export function stringsArgument(args: ValueObject, name: string): readonly string[] {
+  const list = args[name];
+  if (list !== undefined && isValueArray(list) && list.every((each) => typeof each === "string")) return list;
+  throw badRequest("InvalidArguments", `The argument "${name}" must be an array of strings.`);
 }

@@ -1,15 +1,17 @@
-import { badRequest } from "../base/errors.ts";
 import type { Namespace } from "../store/store.ts";
 import { storageTable } from "../store/systemTables.ts";
 import { uploadToken } from "../protocol/uploadToken.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { isValueArray, isValueObject, type Value, type ValueObject } from "../values/value.ts";
+import { componentMetadata, recordEvent } from "./deploymentEvents.ts";
 import { deleteFileById, fileUrl, findFile } from "./fileRows.ts";
 import type { SystemContext, SystemFunction } from "./systemFunction.ts";
-import { namespaceOfArgument, pageOfQuery, stringArgument } from "./systemFunctionArguments.ts";
-
-/** Rows that one call of clearTablePage deletes (reference dashboard.md §3). */
-const clearedRowsMax = 4000;
+import {
+  namespaceOfArgument,
+  pageOfQuery,
+  stringArgument,
+  stringsArgument,
+} from "./systemFunctionArguments.ts";
 
 /** The dashboard's page of files (reference dashboard.md §6). */
 export const fileFunctions: Readonly<Record<string, SystemFunction>> = {
@@ -43,44 +45,36 @@ export const fileFunctions: Readonly<Record<string, SystemFunction>> = {
   },
 };
 
-/** The dashboard's mutations of files, and the one that empties a table. */
+/** The dashboard's mutations of files. */
 export const fileMutations: Readonly<Record<string, SystemFunction>> = {
-  "fileStorageV2:deleteFile": (tx, _context, args) => {
-    deleteFileById(tx, namespaceOfArgument(tx, args), stringArgument(args, "storageId"), "deleteFile");
+  "fileStorageV2:deleteFile": (tx, context, args) => {
+    deleteFiles(tx, context, args, [stringArgument(args, "storageId")]);
     return null;
   },
-  "fileStorageV2:deleteFiles": (tx, _context, args) => {
-    const namespace = namespaceOfArgument(tx, args);
-    const { storageIds } = args;
-    if (storageIds === undefined || !isValueArray(storageIds))
-      throw badRequest("InvalidArguments", 'The argument "storageIds" must be an array.');
-    for (const storageId of storageIds) {
-      if (typeof storageId !== "string")
-        throw badRequest("InvalidArguments", 'The argument "storageIds" must be an array of strings.');
-      deleteFileById(tx, namespace, storageId, "deleteFiles");
-    }
+  "fileStorageV2:deleteFiles": (tx, context, args) => {
+    deleteFiles(tx, context, args, stringsArgument(args, "storageIds"));
     return null;
   },
   "fileStorageV2:generateUploadUrl": (tx, context, args) => {
     const component = namespaceOfArgument(tx, args);
+    recordEvent(tx, "generate_upload_url", componentMetadata(tx, component), context.client);
     const token = uploadToken(context.cursorSecret, { component, issuedMs: context.nowMs });
     return `${context.cloudUrl}/api/storage/upload?token=${token}`;
   },
-  "clearTablePage:default": (tx, _context, args) => {
-    const name = stringArgument(args, "tableName");
-    const table = name.startsWith("_") ? null : tx.table(namespaceOfArgument(tx, args), name);
-    let deleted = 0;
-    if (table !== null) {
-      for (const { id } of tx.scan(table.byCreationTime, "", null, "asc")) {
-        tx.delete(table, id);
-        deleted += 1;
-        if (deleted >= clearedRowsMax) break;
-      }
-    }
-    const hasMore = table !== null && deleted >= clearedRowsMax && tx.count(table) > 0;
-    return { deleted, hasMore, continueCursor: "" };
-  },
 };
+
+function deleteFiles(
+  tx: Transaction,
+  context: SystemContext,
+  args: ValueObject,
+  storageIds: readonly string[],
+): void {
+  const namespace = namespaceOfArgument(tx, args);
+  for (const storageId of storageIds) deleteFileById(tx, namespace, storageId, "deleteFiles");
+  if (storageIds.length === 0) return;
+  const metadata = { ...componentMetadata(tx, namespace), storage_ids: storageIds };
+  recordEvent(tx, "delete_files", metadata, context.client);
+}
 
 function withUrl(tx: Transaction, context: SystemContext, namespace: Namespace, document: Value): Value {
   if (!isValueObject(document)) return document;

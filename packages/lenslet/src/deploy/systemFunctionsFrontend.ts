@@ -1,7 +1,7 @@
 import { badRequest } from "../base/errors.ts";
 import type { DatabaseIndex, SearchIndex, VectorIndex } from "../store/catalog.ts";
 import type { Namespace } from "../store/store.ts";
-import { scheduledFunctionsTable, storageTable } from "../store/systemTables.ts";
+import { publicSystemTables, scheduledFunctionsTable, storageTable } from "../store/systemTables.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { tryDecodeId } from "../values/id.ts";
 import { parseValue, type JsonValue } from "../values/json.ts";
@@ -165,7 +165,8 @@ function describeFields(index: DatabaseIndex | SearchIndex | VectorIndex): Value
 function documentById(tx: Transaction, namespace: Namespace, idText: string): Value {
   const decoded = tryDecodeId(idText);
   const table = decoded === null ? null : tx.tableByNumber(namespace, decoded.tableNumber);
-  if (decoded === null || table === null || table.system) return null;
+  if (decoded === null || table === null || (table.system && !publicSystemTables.has(table.number)))
+    return null;
   return tx.get(table, decoded.id)?.value ?? null;
 }
 

@@ -4,6 +4,7 @@ import type { Namespace, StoredDocument } from "../store/store.ts";
 import {
   authTable,
   componentDefinitionsTable,
+  deploymentEventsTable,
   deploymentTable,
   environmentVariablesTable,
   exportsTable,
@@ -167,6 +168,15 @@ export interface ImportRow {
   /** Into tables that existed before, so that an import that was broken off goes on after them. */
   readonly rows_written?: number;
 }
+/** Reference dashboard.md §7. */
+export interface DeploymentEventRow {
+  readonly action: string;
+  /** Nobody is known by name: the dashboard shows "Convex". */
+  readonly member_id: null;
+  readonly metadata: ValueObject;
+  readonly client_ip?: string;
+  readonly client_user_agent?: string;
+}
 export interface DeploymentRow {
   readonly key: string;
   readonly value: string;
@@ -194,9 +204,10 @@ export const componentDefinitionRows: SystemTable<ComponentDefinitionRow> = {
 };
 export const exportRows: SystemTable<ExportRow> = { definition: exportsTable };
 export const importRows: SystemTable<ImportRow> = { definition: importsTable };
+export const deploymentEventRows: SystemTable<DeploymentEventRow> = { definition: deploymentEventsTable };
 export const deploymentRows: SystemTable<DeploymentRow> = { definition: deploymentTable };
 
-function tableOf(tx: Transaction, table: SystemTable<unknown>): Table {
+export function tableOf(tx: Transaction, table: SystemTable<unknown>): Table {
   const found = tx.table(rootNamespace, table.definition.name);
   assert(found !== null, `the system table ${table.definition.name} exists`);
   return found;

@@ -2,15 +2,6 @@ import type { DatabaseIndex, SearchIndex, VectorIndex } from "../store/catalog.t
 import type { Namespace } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 
-/** Answer of `/api/shapes2`: every user table is a key; the inferred types are not kept, and `Unknown` is valid. */
-export function describeTables(tx: Transaction, namespace: Namespace): Record<string, { type: "Unknown" }> {
-  const shapes: Record<string, { type: "Unknown" }> = {};
-  for (const table of tx.catalog().tables(namespace)) {
-    if (!table.system) shapes[table.name] = { type: "Unknown" };
-  }
-  return shapes;
-}
-
 /** Answer of `/api/get_indexes` (http-api.md §9). */
 export function describeIndexes(tx: Transaction, namespace: Namespace): { indexes: unknown[] } {
   const indexes: unknown[] = [];

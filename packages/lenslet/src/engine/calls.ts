@@ -61,6 +61,7 @@ import { type JobHost, runJob } from "./jobCalls.ts";
 import { type Asker, LiveQueries, type QueryRunResult, type QuerySpec } from "./liveQueries.ts";
 import type { RunningJob } from "./scheduling.ts";
 import { exportSnapshotLimits, Snapshots, streamSnapshotLimits } from "./snapshots.ts";
+import { systemFunctionOf, tellingRefusals } from "./systemCalls.ts";
 import { runSystemOperation } from "./systemOperations.ts";
 import type { VectorSearches } from "./vectorSearches.ts";
 import type { EngineOut, EngineRequest } from "./wire.ts";
@@ -321,7 +322,7 @@ export class Calls {
 
   #runQuery(call: QueryCall, journal: string | null, undo: TransactionUndo): Outcome {
     const tx = this.#transaction(true, undo);
-    const system = this.#systemFunction(call);
+    const system = systemFunctionOf(call, systemFunctions);
     if (system !== null) return this.#runSystem(call, system, tx, journal);
     const inline = inlineFunction(this.#deployment, call);
     const resolved = inline ?? resolveTarget(this.#deployment, call.target, call.identity, "Query");
@@ -351,9 +352,9 @@ export class Calls {
 
   #runMutation(seq: number, call: MutationCall): MutationResult {
     const tx = this.#transaction(false, null);
-    const system = this.#systemFunction(call, systemMutations);
+    const system = systemFunctionOf(call, systemMutations);
     if (system !== null) {
-      const { result } = this.#runSystem(call, system, tx, null);
+      const { result } = this.#runSystem(call, tellingRefusals(system), tx, null);
       return result.ok ? this.#committed(seq, call, tx, result) : { ...result, ts: null };
     }
     const resolved = resolveTarget(this.#deployment, call.target, call.identity, "Mutation");
@@ -458,17 +459,6 @@ export class Calls {
 
   // ---- system functions ------------------------------------------------------------------------------------------
 
-  /** The server's own query that an admin asks for, or null: then the name is looked up like any other. */
-  #systemFunction(
-    call: FunctionCall,
-    functions: ReadonlyMap<string, SystemFunction> = systemFunctions,
-  ): SystemFunction | null {
-    const { target, identity } = call;
-    if (target.kind !== "path" || !target.path.startsWith("_system/") || identity.kind !== "admin")
-      return null;
-    return functions.get(canonicalPath(parseFunctionPath(target.path))) ?? null;
-  }
-
   #runSystem(call: FunctionCall, system: SystemFunction, tx: Transaction, journal: string | null): Outcome {
     const context = this.#context(call, tx);
     let newJournal: string | null = null;
@@ -486,6 +476,7 @@ export class Calls {
           cursorSecret: this.#options.cursorSecret,
           random: this.#options.random,
           nowMs: context.nowMs,
+          client: call.client ?? null,
           journal,
           setJournal: (text) => {
             newJournal = text;
@@ -562,7 +553,8 @@ export class Calls {
       const isExpected = error instanceof LensletError;
       if (!isExpected) this.#options.reportDefect(error);
       const message = isExpected ? error.message : internalErrorMessage;
-      return { ok: false, failure: { message, frames: [] }, journal: null, hasReturned: false };
+      const data = isExpected && error.data !== undefined ? { dataJson: JSON.stringify(error.data) } : {};
+      return { ok: false, failure: { message, frames: [], ...data }, journal: null, hasReturned: false };
     }
   }
 

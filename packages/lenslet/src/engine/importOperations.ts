@@ -24,11 +24,13 @@ import {
   rowsOf,
   type SystemRow,
 } from "../deploy/systemRows.ts";
+import { recordEvent } from "../deploy/deploymentEvents.ts";
 import type { Namespace } from "../store/store.ts";
 import { storageTable } from "../store/systemTables.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { decodeId } from "../values/id.ts";
 import type { JsonValue } from "../values/json.ts";
+import type { ValueObject } from "../values/value.ts";
 import type { LoadedDeployment } from "./deployment.ts";
 
 interface Scope {
@@ -205,10 +207,37 @@ export const importOperations: Readonly<Record<string, Operation>> = {
         num_rows_written: BigInt(rowsWritten),
       },
     });
+    recordEvent(tx, "snapshot_import", importMetadata(row.value, tables, cleared), null);
     return true;
   },
   "import.newFileId": (_args, { random }) => fileIdOf(random.bytes(16)),
 };
+
+function importMetadata(
+  { mode, format, requestor }: ImportRow,
+  tables: Readonly<Record<string, readonly (readonly [string, number])[]>>,
+  cleared: Readonly<Record<string, readonly string[]>>,
+): ValueObject {
+  const byComponent = (names: Readonly<Record<string, readonly string[]>>) =>
+    Object.entries(names).map(([path, list]) => ({
+      component: path === "" ? null : path,
+      table_names: list,
+    }));
+  const written = Object.fromEntries(
+    Object.entries(tables).map(([path, list]) => [path, list.map(([name]) => name)]),
+  );
+  const count = (names: Readonly<Record<string, readonly string[]>>) =>
+    BigInt(Object.values(names).reduce((sum, list) => sum + list.length, 0));
+  return {
+    table_names: byComponent(written),
+    table_count: count(written),
+    import_mode: mode,
+    import_format: { ...format },
+    requestor,
+    table_names_deleted: byComponent(cleared),
+    table_count_deleted: count(cleared),
+  };
+}
 
 const storedFile = z.object({
   id: z.string().nullable(),

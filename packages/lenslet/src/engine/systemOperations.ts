@@ -6,6 +6,7 @@ import type { Analysis, AnalysisRequest, AuthAnalysisResult } from "../deploy/an
 import { deleteComponent } from "../deploy/componentMount.ts";
 import { namespaceOfId } from "../deploy/componentRows.ts";
 import { commitEnvironmentVariables, prepareAuthAnalysis } from "../deploy/authReevaluation.ts";
+import { componentMetadata, listEvents } from "../deploy/deploymentEvents.ts";
 import { evaluateSchema } from "../deploy/evaluateSchema.ts";
 import { finishPush, parseFinishPushRequest } from "../deploy/finishPush.ts";
 import { pushedCrons } from "../deploy/pushedCrons.ts";
@@ -20,6 +21,7 @@ import {
 import { type PushRequest, parsePushRequest } from "../deploy/pushRequest.ts";
 import { dropUnusedDefinitions } from "../deploy/pushedModules.ts";
 import { setDeploymentValue } from "../deploy/systemRows.ts";
+import { tableShapes } from "../deploy/shapes.ts";
 import { deleteTables } from "../deploy/tableDeletion.ts";
 import { syncCrons } from "../jobs/crons.ts";
 import type { ModuleSource } from "../runner/types.ts";
@@ -27,7 +29,8 @@ import type { Namespace } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import type { JsonValue } from "../values/json.ts";
 import { parseReturnsValidator } from "../values/validator.ts";
-import { describeIndexes, describeTables } from "./adminViews.ts";
+import { describeIndexes } from "./adminViews.ts";
+import { audited } from "./auditedOperations.ts";
 import { ArgumentError, parseReturnValue } from "./arguments.ts";
 import { componentOf, type LoadedDeployment } from "./deployment.ts";
 import { canonicalUrlKeys, pausedKey } from "./deploymentLoader.ts";
@@ -101,6 +104,12 @@ const operations: Readonly<Record<string, Operation>> = {
       evaluated === null ? null : { request: fromJson(evaluated.request), result: evaluated.result };
     commitEnvironmentVariables(tx, changes, parsed);
   },
+  /** The path of a mounted or unmounted component by its id. */
+  "admin.componentPath": (args, { tx }) => componentMetadata(tx, namespaceOf(tx, args)).component ?? "",
+  "audit.list": (args, { tx }) => {
+    const range = z.object({ fromMs: z.number(), behindMs: z.number(), limit: z.number().int() }).parse(args);
+    return plainNumbers(listEvents(tx, range));
+  },
   "canonicalUrl.update": (args, { tx }) => {
     const { requestDestination, url } = z
       .object({ requestDestination: z.enum(["convexCloud", "convexSite"]), url: z.string().nullable() })
@@ -115,7 +124,7 @@ const operations: Readonly<Record<string, Operation>> = {
     if (!deployment.paused) throw badRequest("UnpauseDeploymentFailed", "The deployment is not paused.");
     setDeploymentValue(tx, pausedKey, "false");
   },
-  "admin.shapes": (args, { tx }) => describeTables(tx, namespaceOf(tx, args)),
+  "admin.shapes": (args, { tx }) => tableShapes(tx, namespaceOf(tx, args)),
   "admin.indexes": (args, { tx }) => describeIndexes(tx, namespaceOf(tx, args)),
   "admin.deleteTables": (args, { tx }) => {
     const { tableNames } = z.object({ tableNames: z.array(z.string()) }).parse(args);
@@ -225,7 +234,10 @@ export function runSystemOperation(name: string, args: JsonValue, scope: SystemO
   const operation = Object.hasOwn(operations, name) ? operations[name] : undefined;
   if (operation === undefined) throw badRequest("UnknownOperation", `Unknown operation ${name}`);
   try {
-    return operation(args, scope);
+    const record = audited(name, args, scope.tx);
+    const result = operation(args, scope);
+    record(result);
+    return result;
   } catch (error) {
     if (error instanceof z.ZodError) throw badRequest("BadJsonBody", z.prettifyError(error));
     throw error;
@@ -234,6 +246,13 @@ export function runSystemOperation(name: string, args: JsonValue, scope: SystemO
 
 function builtInVariables({ canonicalUrls }: LoadedDeployment): Readonly<Record<string, string>> {
   return { CONVEX_CLOUD_URL: canonicalUrls.convexCloudUrl, CONVEX_SITE_URL: canonicalUrls.convexSiteUrl };
+}
+
+/** int64 as plain JSON numbers: for answers whose readers know no other. */
+function plainNumbers(value: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(value, (_, each: unknown) => (typeof each === "bigint" ? Number(each) : each)),
+  );
 }
 
 function toJson(request: AnalysisRequest | null): AnalysisRequestJson | null {

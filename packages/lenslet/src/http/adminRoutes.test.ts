@@ -6,6 +6,8 @@ import { adminKey, asAdmin, TestServer, type Sent } from "./testSupport.ts";
 
 const server = new TestServer();
 const { engine } = server;
+/** Who wanted it, for the audit log. */
+const client = { ip: "127.0.0.1", userAgent: null };
 beforeAll(() => server.open());
 afterAll(() => server.close());
 beforeEach(() => {
@@ -46,9 +48,11 @@ describe("push", () => {
     expect([plain.status, plain.json()]).toEqual([200, { step }]);
     const packed = brotliCompressSync(Buffer.from(JSON.stringify(body)));
     expect((await server.post(path, packed, { "content-encoding": "br" })).json()).toEqual({ step });
+    // The end of a push goes into the audit log.
+    const forwarded = step === "finishPush" ? { ...body, client } : body;
     expect(server.pushed).toEqual([
-      { step, body },
-      { step, body },
+      { step, body: forwarded },
+      { step, body: forwarded },
     ]);
   });
 
@@ -109,6 +113,7 @@ describe("platform", () => {
         { name: "B", value: null },
         { name: "C", value: null },
       ],
+      client,
     };
     expect(engine.operations).toEqual([
       { operation: "env.update", args },
@@ -126,10 +131,15 @@ describe("platform", () => {
       convexSiteUrl: "http://127.0.0.1:3211",
     });
     expect(await get("/api/v1/deployment_info")).toEqual({ kind: "selfHosted" });
-    expect(await get("/api/v1/list_audit_log_events?from=0")).toEqual({
-      items: [],
-      pagination: { hasMore: false },
+    engine.systemAnswer = () => '{"items":[{"createTime":1.5}],"hasMore":true}';
+    expect(await get("/api/v1/list_audit_log_events?from=1&limit=1&cursor=0.5")).toEqual({
+      items: [{ createTime: 1.5 }],
+      pagination: { hasMore: true, nextCursor: "1.5" },
     });
+    expect(engine.operations).toEqual([
+      { operation: "audit.list", args: { fromMs: 1, behindMs: 0.5, limit: 1 } },
+    ]);
+    expect(await get("/api/v1/list_audit_log_events?from=then")).toMatchObject({ code: "BadQueryArgs" });
     expect(await get("/api/v1/list_usage_limits")).toEqual({ usageLimits: [] });
   });
 
@@ -146,11 +156,11 @@ describe("platform", () => {
     expect(engine.operations).toEqual([
       {
         operation: "canonicalUrl.update",
-        args: { requestDestination: "convexSite", url: "https://x.example" },
+        args: { requestDestination: "convexSite", url: "https://x.example", client },
       },
-      { operation: "canonicalUrl.update", args: { requestDestination: "convexCloud", url: null } },
-      { operation: "deployment.pause", args: {} },
-      { operation: "deployment.unpause", args: {} },
+      { operation: "canonicalUrl.update", args: { requestDestination: "convexCloud", url: null, client } },
+      { operation: "deployment.pause", args: { client } },
+      { operation: "deployment.unpause", args: { client } },
     ]);
   });
 
@@ -184,7 +194,7 @@ describe("admin", () => {
     expect(engine.operations).toEqual([
       { operation: "admin.indexes", args: { componentId: "c1" } },
       { operation: "admin.shapes", args: { componentId: null } },
-      { operation: "admin.deleteTables", args: { tableNames: ["a"], componentId: null } },
+      { operation: "admin.deleteTables", args: { tableNames: ["a"], componentId: null, client } },
     ]);
   });
 

@@ -50,14 +50,14 @@ async function deleteTables(exchange: Exchange): Promise<void> {
   await exchange.admin();
   const body = parseBody(deleteTablesSchema, await exchange.json(plainBodyBytesMax));
   const args = { tableNames: body.tableNames, componentId: body.componentId ?? null };
-  await exchange.options.engine.system("admin.deleteTables", JSON.stringify(args));
+  await exchange.audited("admin.deleteTables", args);
   exchange.sendEmpty();
 }
 
 async function deleteComponent(exchange: Exchange): Promise<void> {
   await exchange.admin();
   const { componentId } = parseBody(deleteComponentSchema, await exchange.json(plainBodyBytesMax));
-  await exchange.options.engine.system("admin.deleteComponent", JSON.stringify({ componentId }));
+  await exchange.audited("admin.deleteComponent", { componentId });
   exchange.sendEmpty();
 }
 

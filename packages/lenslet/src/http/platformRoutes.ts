@@ -33,11 +33,7 @@ export function addPlatformRoutes(router: Router): void {
   });
   add("POST", "pause_deployment", (exchange) => changeState(exchange, "deployment.pause"));
   add("POST", "unpause_deployment", (exchange) => changeState(exchange, "deployment.unpause"));
-  // Nothing is recorded yet, and no usage limit can be set: both lists are truly empty.
-  add("GET", "list_audit_log_events", async (exchange) => {
-    await exchange.admin();
-    exchange.sendJson('{"items":[],"pagination":{"hasMore":false}}');
-  });
+  add("GET", "list_audit_log_events", listAuditLog);
   add("GET", "list_usage_limits", async (exchange) => {
     await exchange.admin();
     exchange.sendJson('{"usageLimits":[]}');
@@ -48,7 +44,7 @@ async function updateEnvironment(exchange: Exchange): Promise<void> {
   await exchange.admin();
   const body = parseBody(environmentUpdateSchema, await exchange.json(plainBodyBytesMax));
   const changes = body.changes.map(({ name, value }) => ({ name, value: value ?? null }));
-  await exchange.options.updateEnvironment(JSON.stringify({ changes }));
+  await exchange.options.updateEnvironment(JSON.stringify({ changes, client: exchange.clientMetadata() }));
   exchange.sendEmpty();
 }
 
@@ -63,7 +59,7 @@ async function updateCanonicalUrl(exchange: Exchange): Promise<void> {
     );
   }
   const { requestDestination } = body;
-  await exchange.options.engine.system("canonicalUrl.update", JSON.stringify({ requestDestination, url }));
+  await exchange.audited("canonicalUrl.update", { requestDestination, url });
   exchange.sendEmpty();
 }
 
@@ -74,6 +70,30 @@ function isWebOrigin(text: string): boolean {
 
 async function changeState(exchange: Exchange, operation: string): Promise<void> {
   await exchange.admin();
-  await exchange.options.engine.system(operation, "{}");
+  await exchange.audited(operation, {});
   exchange.sendEmpty();
+}
+
+const auditEventsMax = 1000;
+
+/** `cursor`: the creation time of the last event of the page before. */
+async function listAuditLog(exchange: Exchange): Promise<void> {
+  await exchange.admin();
+  const number = (name: string, fallback: number) => {
+    const text = exchange.query.get(name);
+    const value = text === null || text === "" ? fallback : Number(text);
+    if (!Number.isFinite(value)) throw badRequest("BadQueryArgs", `${name} must be a number.`);
+    return value;
+  };
+  const args = {
+    fromMs: number("from", 0),
+    behindMs: number("cursor", 0),
+    limit: Math.min(Math.max(1, Math.floor(number("limit", 100))), auditEventsMax),
+  };
+  const { items, hasMore } = JSON.parse(
+    await exchange.options.engine.system("audit.list", JSON.stringify(args)),
+  ) as { items: readonly { createTime: number }[]; hasMore: boolean };
+  const last = items.at(-1);
+  const nextCursor = hasMore && last !== undefined ? { nextCursor: String(last.createTime) } : {};
+  exchange.sendJson(JSON.stringify({ items, pagination: { hasMore, ...nextCursor } }));
 }

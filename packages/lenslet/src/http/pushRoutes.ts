@@ -19,7 +19,7 @@ type Envelope =
   | typeof startPushEnvelopeSchema
   | typeof waitForSchemaEnvelopeSchema
   | typeof finishPushEnvelopeSchema;
-type Step = (push: PushService, body: JsonBody) => Promise<JsonBody | null>;
+type Step = (push: PushService, body: JsonBody, exchange: Exchange) => Promise<JsonBody | null>;
 
 /** The transport of http-api.md §6; what a push means is PushService's. */
 export function addPushRoutes(router: Router): void {
@@ -30,7 +30,9 @@ export function addPushRoutes(router: Router): void {
   add("/api/deploy2/start_push", startPushEnvelopeSchema, (push, body) => push.startPush(body));
   add("/api/deploy2/evaluate_push", startPushEnvelopeSchema, (push, body) => push.evaluatePush(body));
   add("/api/deploy2/wait_for_schema", waitForSchemaEnvelopeSchema, (push, body) => push.waitForSchema(body));
-  add("/api/deploy2/finish_push", finishPushEnvelopeSchema, (push, body) => push.finishPush(body));
+  add("/api/deploy2/finish_push", finishPushEnvelopeSchema, (push, body, exchange) =>
+    push.finishPush({ ...body, client: exchange.clientMetadata() }),
+  );
   add("/api/deploy2/report_push_completed", pushEnvelopeSchema, (push, body) =>
     push.reportPushCompleted(body),
   );
@@ -48,7 +50,7 @@ async function forward(exchange: Exchange, envelope: Envelope, step: Step): Prom
   const body = parseBody(envelope, parseJson(text)) as JsonBody & { readonly adminKey: string };
   // A body may repeat the field; the key that counts is the one of the parsed object.
   exchange.adminOf(body.adminKey);
-  exchange.sendJson(JSON.stringify(await step(exchange.options.push, body)));
+  exchange.sendJson(JSON.stringify(await step(exchange.options.push, body, exchange)));
 }
 
 /** Parsing 200 MB takes seconds and gigabytes: a stranger does not get that far. */

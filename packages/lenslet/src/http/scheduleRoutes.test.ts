@@ -3,6 +3,7 @@ import { asAdmin, TestServer } from "./testSupport.ts";
 
 const server = new TestServer();
 const { engine } = server;
+const client = { ip: "127.0.0.1", userAgent: null };
 beforeAll(() => server.open());
 afterAll(() => server.close());
 beforeEach(() => {
@@ -14,7 +15,7 @@ it("cancels one job", async () => {
   const answer = await server.post("/api/cancel_job", { id: "abc", componentId: null }, asAdmin);
   expect([answer.status, answer.text]).toEqual([200, ""]);
   expect(engine.operations).toEqual([
-    { operation: "scheduler.cancelOne", args: { id: "abc", componentId: null } },
+    { operation: "scheduler.cancelOne", args: { id: "abc", componentId: null, client } },
   ]);
   expect((await server.post("/api/cancel_job", {}, asAdmin)).status).toBe(400);
 });
@@ -32,7 +33,11 @@ it("cancels all jobs slice by slice, with times in nanoseconds", async () => {
     endMs: 1_700_000_001_000,
   };
   expect(engine.operations).toEqual(
-    ["", "at 1", "at 2"].map((behind) => ({ operation: "scheduler.cancelAll", args: { ...args, behind } })),
+    ["", "at 1", "at 2"].map((behind) => ({
+      operation: "scheduler.cancelAll",
+      // The first says who wanted it.
+      args: { ...args, behind, ...(behind === "" ? { client } : {}) },
+    })),
   );
 });
 

@@ -13,7 +13,7 @@ import type { Router } from "./router.ts";
 export function addScheduleRoutes(router: Router): void {
   router.add("POST", "/api/cancel_job", async (exchange) => {
     const { id, componentId } = parseBody(cancelJobSchema, await adminBody(exchange));
-    await system(exchange, "scheduler.cancelOne", { id, componentId: componentId ?? null });
+    await exchange.audited("scheduler.cancelOne", { id, componentId: componentId ?? null });
     exchange.sendEmpty();
   });
   router.add("POST", "/api/cancel_all_jobs", async (exchange) => {
@@ -26,7 +26,8 @@ export function addScheduleRoutes(router: Router): void {
       endMs: timeOf(body.endNextTs, "InvalidEndNextTs"),
     };
     // In slices, each a transaction of its own: a million of them hold nobody up.
-    for (let behind: unknown = ""; behind !== null;) {
+    const answer = await exchange.audited("scheduler.cancelAll", { ...filter, behind: "" });
+    for (let behind = JSON.parse(answer) as unknown; behind !== null;) {
       behind = await system(exchange, "scheduler.cancelAll", { ...filter, behind });
     }
     exchange.sendEmpty();
@@ -34,9 +35,8 @@ export function addScheduleRoutes(router: Router): void {
   router.add("POST", "/api/delete_scheduled_functions_table", async (exchange) => {
     const { componentId } = parseBody(componentBodySchema, await adminBody(exchange));
     const args = { componentId: componentId ?? null };
-    while ((await system(exchange, "scheduler.deleteAll", args)) === true) {
-      // As above.
-    }
+    let isMore = (await exchange.audited("scheduler.deleteAll", args)) === "true";
+    while (isMore) isMore = (await system(exchange, "scheduler.deleteAll", args)) === true;
     exchange.sendEmpty();
   });
 }

@@ -19,14 +19,14 @@ export function addTransferRoutes(router: Router): void {
   router.addPrefix("GET", "/api/export/zip/", sendExport);
   router.addPrefix("POST", "/api/export/cancel/", async (exchange) => {
     await exchange.admin();
-    await exchange.options.engine.system("export.cancel", JSON.stringify({ id: lastPart(exchange) }));
+    await exchange.audited("export.cancel", { id: lastPart(exchange) });
     exchange.sendEmpty();
   });
   router.addPrefix("POST", "/api/export/set_expiration/", async (exchange) => {
     await exchange.admin();
     const { expirationTsNs } = parseBody(expirationSchema, await exchange.json(plainBodyBytesMax));
     const args = { id: lastPart(exchange), expirationTsNs };
-    await exchange.options.engine.system("export.setExpiration", JSON.stringify(args));
+    await exchange.audited("export.setExpiration", args);
     exchange.sendEmpty();
   });
   router.add("POST", "/api/import/start_upload", async (exchange) => {
@@ -43,7 +43,7 @@ export function addTransferRoutes(router: Router): void {
 async function requestExport(exchange: Exchange): Promise<void> {
   await exchange.admin();
   const includeStorage = exchange.query.get("includeStorage") === "true";
-  await exchange.options.engine.system("export.request", JSON.stringify({ includeStorage }));
+  await exchange.audited("export.request", { includeStorage });
   exchange.sendEmpty();
 }
 

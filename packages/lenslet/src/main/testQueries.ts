@@ -19,9 +19,8 @@ export function createTestQueries(engine: EngineApi): TestQueryService {
   let runtime: readonly ModuleSource[] | null = null;
   return {
     runTestQuery: async ({ bundle, argsJson, componentId, identity, requestId }) => {
-      if (componentId !== null && componentId !== "") {
-        throw badRequest("ComponentNotFound", `There is no component ${componentId}.`);
-      }
+      const componentPath =
+        componentId === null || componentId === "" ? "" : await pathOfComponent(engine, componentId);
       const unknown = testImports(bundle.source).find((specifier) => specifier !== wrappersPath);
       if (unknown !== undefined) {
         throw badRequest(
@@ -33,7 +32,7 @@ export function createTestQueries(engine: EngineApi): TestQueryService {
       const modulePath = bundle.path.endsWith(".js") ? bundle.path : `${bundle.path}.js`;
       const { source, sourceMap } = bundle;
       return engine.query({
-        target: { kind: "path", path: `${modulePath}:default`, componentPath: "" },
+        target: { kind: "path", path: `${modulePath}:default`, componentPath },
         inlineModules: [...runtime, { path: modulePath, source, sourceMap, environment: "isolate" }],
         argsJson,
         identity,
@@ -42,6 +41,11 @@ export function createTestQueries(engine: EngineApi): TestQueryService {
       });
     },
   };
+}
+
+/** Throws ComponentNotFound. */
+async function pathOfComponent(engine: EngineApi, componentId: string): Promise<string> {
+  return JSON.parse(await engine.system("admin.componentPath", JSON.stringify({ componentId }))) as string;
 }
 
 function testImports(source: string): string[] {

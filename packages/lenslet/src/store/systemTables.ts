@@ -114,6 +114,14 @@ export const importsTable = define(546, "_snapshot_imports");
  */
 export const tableBreaksTable = define(549, "_table_breaks");
 
+/**
+ * `{action, member_id: null, metadata: {...}, client_ip?, client_user_agent?}`: what admins did, as the dashboard's
+ * history shows it.
+ */
+export const deploymentEventsTable = define(548, "_deployment_audit_log", {
+  by_action: ["action"],
+});
+
 /** System tables that functions may read, by number. */
 export const publicSystemTables: ReadonlyMap<number, string> = new Map(
   [storageTable, scheduledFunctionsTable].map(({ number, name }) => [number, name]),
@@ -144,4 +152,5 @@ export const systemTables: readonly SystemTableDefinition[] = [
   exportsTable,
   importsTable,
   tableBreaksTable,
+  deploymentEventsTable,
 ];

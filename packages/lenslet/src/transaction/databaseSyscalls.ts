@@ -5,18 +5,10 @@ import { type DecodedId, type InternalId, decodeId, encodeId, tryDecodeId } from
 import { type JsonValue, parseValue } from "../values/json.ts";
 import { checkFieldName, checkIdentifier, isSystemTableName } from "../values/names.ts";
 import { type Value, type ValueObject, isValueObject, setField } from "../values/value.ts";
-import { type Cursor, CursorCodec, type Position, foreignCursor, queryFingerprint } from "./cursor.ts";
-import { checkPageBounds, readPage } from "./pagination.ts";
 import { type ParsedQuery, parseQuery } from "./queryJson.ts";
+import { checkCursors, parsePageArguments, readQueryPage } from "./queryPage.ts";
 import { prefetchRowsDefault } from "./indexScan.ts";
-import {
-  indexFieldsOf,
-  isVirtualTable,
-  openSource,
-  resolveSource,
-  rowsWanted,
-  visibleTable,
-} from "./querySource.ts";
+import { isVirtualTable, openSource, resolveSource, rowsWanted, visibleTable } from "./querySource.ts";
 import { QueryStream } from "./queryStream.ts";
 import {
   type JsonObject,
@@ -24,7 +16,6 @@ import {
   invalidArgument,
   isJsonObject,
   jsonArgument,
-  optionalInteger,
   optionalString,
   parsingArgument,
   stringArgument,
@@ -145,15 +136,7 @@ export class DatabaseSyscalls {
 
   queryPage(args: JsonObject): string {
     const op = "queryPage";
-    const bounds = {
-      pageSize: integerArgument(args, "pageSize", op),
-      maximumRowsRead: optionalInteger(args, "maximumRowsRead", op),
-      maximumBytesRead: optionalInteger(args, "maximumBytesRead", op),
-    };
-    checkPageBounds(bounds);
-    const codec = CursorCodec.of(this.#options.cursorSecret);
-    const cursor = parseCursor(codec, optionalString(args, "cursor", op));
-    const endCursor = parseCursor(codec, optionalString(args, "endCursor", op));
+    const page = parsePageArguments(args, this.#options.cursorSecret, op);
     if (this.#options.isComponent) {
       throw badRequest(
         "PaginationUnsupportedInComponents",
@@ -162,11 +145,8 @@ export class DatabaseSyscalls {
     }
     const { source, operators } = parseQueryArgument(args, op);
     const resolved = resolveSource(this.#tx, this.#namespace, source);
-    const indexFields = resolved === null ? null : indexFieldsOf(resolved);
-    const fingerprint = queryFingerprint(JSON.stringify([args["query"], indexFields]));
-    for (const given of [cursor, endCursor]) {
-      if (given !== null && !given.fingerprint.equals(fingerprint)) throw foreignCursor();
-    }
+    const query = { source: resolved, operators, text: args["query"] as JsonValue };
+    const fingerprint = checkCursors(query, page);
     if (this.#hasPaginated) {
       throw badRequest(
         "MultiplePaginatedDatabaseQueries",
@@ -174,17 +154,9 @@ export class DatabaseSyscalls {
       );
     }
     this.#hasPaginated = true;
-    const start = cursor?.position ?? null;
-    const end = endCursor?.position ?? this.#journalEnd(codec, fingerprint);
-    const page = readPage(this.#tx, { ...bounds, source: resolved, operators, start, end });
-    const text = (position: Position) => codec.encode({ position, fingerprint });
-    const continueCursor = text(page.next);
-    this.#outgoingJournal = continueCursor;
-    return (
-      `{"page":[${page.documents.join(",")}],"isDone":${page.next.kind === "end"},` +
-      `"continueCursor":"${continueCursor}","splitCursor":${page.split === null ? "null" : `"${text(page.split)}"`},` +
-      `"pageStatus":${JSON.stringify(page.status)}}`
-    );
+    const read = readQueryPage(this.#tx, query, page, fingerprint, this.#options.journal);
+    this.#outgoingJournal = read.journal;
+    return read.json;
   }
 
   insert(args: JsonObject): string {
@@ -241,21 +213,6 @@ export class DatabaseSyscalls {
       "Cannot perform write operations in an unmounted component. Make sure your component is installed in your `convex.config.ts` file.",
     );
   }
-
-  /**
-   * A journal comes back from the client, so it may be garbage; and the function may paginate another query than it
-   * did last time. Then there is no place to end at, and the page is read afresh.
-   */
-  #journalEnd(codec: CursorCodec, fingerprint: Buffer): Position | null {
-    const { journal } = this.#options;
-    if (journal === null) return null;
-    try {
-      const cursor = codec.parse(journal);
-      return cursor.fingerprint.equals(fingerprint) ? cursor.position : null;
-    } catch {
-      return null;
-    }
-  }
 }
 
 const handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
@@ -274,10 +231,6 @@ const handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
 
 function parseId(text: string, op: string): DecodedId {
   return tryDecodeId(text) ?? parsingArgument(op, "id", () => decodeId(text));
-}
-
-function parseCursor(codec: CursorCodec, text: string | null): Cursor | null {
-  return text === null ? null : codec.parse(text);
 }
 
 function parseQueryArgument(args: JsonObject, op: string): ParsedQuery {

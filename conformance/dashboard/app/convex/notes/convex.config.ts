@@ -1,0 +1,5 @@
+import { defineComponent } from "convex/server";
+
+const notes = defineComponent("notes");
+
+export default notes;

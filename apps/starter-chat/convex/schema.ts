@@ -86,6 +86,33 @@ export const sharePermissions = v.object({
   canShare: v.boolean(),
 });
 
+export const deviceInfo = v.object({
+  userAgent: v.string(),
+  platform: v.string(),
+  browser: v.string(),
+  ipAddress: v.optional(v.string()),
+});
+
+/** What is known of a file's content once it has been looked into. */
+export const fileMetadata = v.object({
+  dimensions: v.optional(
+    v.object({
+      width: v.number(),
+      height: v.number(),
+    }),
+  ),
+  duration: v.optional(v.number()), // seconds; audio and video
+  pages: v.optional(v.number()), // documents
+  encoding: v.optional(v.string()),
+});
+
+export const fileStatus = v.union(
+  v.literal("uploading"),
+  v.literal("processing"),
+  v.literal("ready"),
+  v.literal("error"),
+);
+
 /**
  * Every table of the chat. `_creationTime` is the last field of every index without being listed: the platform
  * appends it, and refuses it when it is named.
@@ -116,6 +143,7 @@ export default defineSchema({
     lastMessageAt: v.optional(v.number()),
     isArchived: v.optional(v.boolean()),
     tags: v.optional(v.array(v.string())),
+    deletingAt: v.optional(v.number()), // its cascade is under way: nobody sees it any more
   })
     .index("by_user", ["userId"])
     .index("by_user_active", ["userId", "isArchived"])
@@ -128,6 +156,7 @@ export default defineSchema({
   // Messages with several parts.
   messages: defineTable({
     chatId: v.id("chats"),
+    chatOwnerId: v.optional(v.id("users")), // whose chat it is: search over all of one's chats filters by it
     userId: v.optional(v.id("users")), // absent for system and assistant messages
     role: v.union(v.literal("user"), v.literal("assistant"), v.literal("system")),
     parts: v.optional(v.array(messagePart)),
@@ -151,7 +180,7 @@ export default defineSchema({
     .index("by_thread", ["parentMessageId", "threadLevel"])
     .searchIndex("by_content", {
       searchField: "content",
-      filterFields: ["userId", "chatId", "role"],
+      filterFields: ["userId", "chatId", "role", "chatOwnerId"],
     }),
 
   // Files in conversations.
@@ -163,22 +192,8 @@ export default defineSchema({
     fileName: v.string(),
     fileType: v.string(),
     fileSize: v.number(), // bytes
-    metadata: v.optional(
-      v.object({
-        dimensions: v.optional(
-          v.object({
-            width: v.number(),
-            height: v.number(),
-          }),
-        ),
-        duration: v.optional(v.number()), // audio and video
-        pages: v.optional(v.number()), // documents
-        encoding: v.optional(v.string()),
-      }),
-    ),
-    status: v.optional(
-      v.union(v.literal("uploading"), v.literal("processing"), v.literal("ready"), v.literal("error")),
-    ),
+    metadata: v.optional(fileMetadata),
+    status: v.optional(fileStatus),
     isPublic: v.optional(v.boolean()),
     downloadCount: v.optional(v.number()),
   })
@@ -192,14 +207,7 @@ export default defineSchema({
   user_sessions: defineTable({
     userId: v.id("users"),
     sessionId: v.string(),
-    deviceInfo: v.optional(
-      v.object({
-        userAgent: v.string(),
-        platform: v.string(),
-        browser: v.string(),
-        ipAddress: v.optional(v.string()),
-      }),
-    ),
+    deviceInfo: v.optional(deviceInfo),
     startedAt: v.number(),
     lastActiveAt: v.number(),
     endedAt: v.optional(v.number()),
@@ -209,11 +217,14 @@ export default defineSchema({
     .index("by_session", ["sessionId"])
     .index("by_active", ["isActive", "lastActiveAt"]),
 
-  // Who else may read, write or share a conversation.
+  // Who else may read, write or share a conversation: a person, an address whose owner has no account yet, or
+  // (neither of the two) whoever has the link.
   chat_shares: defineTable({
     chatId: v.id("chats"),
     ownerId: v.id("users"),
-    sharedWithUserId: v.optional(v.id("users")), // absent for a link anyone may use
+    sharedWithUserId: v.optional(v.id("users")),
+    invitedEmail: v.optional(v.string()),
+    viaShareId: v.optional(v.id("chat_shares")), // the link this person has joined by; it ends with the link
     shareToken: v.string(),
     permissions: sharePermissions,
     expiresAt: v.optional(v.number()), // ms since the epoch
@@ -224,5 +235,25 @@ export default defineSchema({
     .index("by_owner", ["ownerId", "isActive"])
     .index("by_shared_user", ["sharedWithUserId", "isActive"])
     .index("by_token", ["shareToken"])
-    .index("by_expiry", ["expiresAt", "isActive"]),
+    .index("by_expiry", ["expiresAt", "isActive"])
+    .index("by_invited_email", ["invitedEmail", "isActive"])
+    .index("by_via", ["viaShareId", "isActive"]),
+
+  // Beyond document 004: up to where somebody has read a conversation.
+  chat_reads: defineTable({
+    userId: v.id("users"),
+    chatId: v.id("chats"),
+    readAt: v.number(), // ms since the epoch
+  })
+    .index("by_user_chat", ["userId", "chatId"])
+    .index("by_chat", ["chatId"]),
+
+  // Beyond document 004: who is writing in a conversation right now.
+  chat_typing: defineTable({
+    userId: v.id("users"),
+    chatId: v.id("chats"),
+    until: v.number(), // ms since the epoch
+  })
+    .index("by_user_chat", ["userId", "chatId"])
+    .index("by_chat", ["chatId"]),
 });

@@ -1,8 +1,10 @@
+import type { UserIdentity } from "convex/server";
 import type { Infer } from "convex/values";
 import type { Doc, Id } from "../_generated/dataModel.js";
 import type { QueryCtx } from "../_generated/server.js";
 import type { sharePermissions } from "../schema.ts";
 import { appError } from "./errors.ts";
+import { accountByToken, findSession, tokenIdentifierOf } from "./identity.ts";
 import { limits } from "./limits.ts";
 
 /** What a person may do with a chat. */
@@ -12,16 +14,23 @@ export interface ChatAccess extends Infer<typeof sharePermissions> {
 
 export type ChatRight = "canRead" | "canWrite" | "canShare" | "isOwner";
 
-const ownerAccess: ChatAccess = { isOwner: true, canRead: true, canWrite: true, canShare: true };
+export const ownerAccess: ChatAccess = { isOwner: true, canRead: true, canWrite: true, canShare: true };
+
+/**
+ * Who calls, if their session goes on. A token outlives the session it was made for by some minutes; here it does not:
+ * open windows of a session that has been ended elsewhere are shut at once.
+ */
+export async function currentIdentity(ctx: QueryCtx): Promise<UserIdentity | null> {
+  const identity = await ctx.auth.getUserIdentity();
+  if (identity === null) return null;
+  const session = await findSession(ctx, identity["sessionId"]);
+  return session?.isActive === false ? null : identity;
+}
 
 /** The caller's account, or null: not signed in, or no account yet. */
 export async function currentUser(ctx: QueryCtx): Promise<Doc<"users"> | null> {
-  const identity = await ctx.auth.getUserIdentity();
-  if (identity === null) return null;
-  return await ctx.db
-    .query("users")
-    .withIndex("by_token", (q) => q.eq("tokenIdentifier", identity.tokenIdentifier))
-    .unique();
+  const identity = await currentIdentity(ctx);
+  return identity === null ? null : await accountByToken(ctx, tokenIdentifierOf(identity));
 }
 
 /** The caller's account. Throws unless it exists and is not being deleted. */
@@ -29,7 +38,7 @@ export async function requireUser(ctx: QueryCtx): Promise<Doc<"users">> {
   const user = await currentUser(ctx);
   if (user !== null && user.isActive !== false) return user;
   if (user !== null) throw appError("account_deleting", "This account is being deleted.");
-  if ((await ctx.auth.getUserIdentity()) === null) throw appError("unauthenticated", "Please sign in.");
+  if ((await currentIdentity(ctx)) === null) throw appError("unauthenticated", "Please sign in.");
   throw appError("no_account", "There is no account for this person yet: call createUser first.");
 }
 
@@ -64,6 +73,18 @@ export async function findShare(
   return shares.find(({ sharedWithUserId }) => sharedWithUserId === userId) ?? null;
 }
 
+/** The chat with what the person may do with it; null if it does not exist for them, or is being deleted. */
+export async function findChat(
+  ctx: QueryCtx,
+  user: Doc<"users">,
+  chatId: Id<"chats">,
+): Promise<{ chat: Doc<"chats">; access: ChatAccess } | null> {
+  const chat = await ctx.db.get("chats", chatId);
+  if (chat === null || chat.deletingAt !== undefined) return null;
+  const access = await chatAccess(ctx, user._id, chat);
+  return access === null ? null : { chat, access };
+}
+
 /**
  * The chat, if the person has that right on it. A chat they cannot read is "not_found", exactly like one that does
  * not exist, so ids tell nothing.
@@ -74,12 +95,10 @@ export async function requireChat(
   chatId: Id<"chats">,
   right: ChatRight,
 ): Promise<{ chat: Doc<"chats">; access: ChatAccess }> {
-  const chat = await ctx.db.get("chats", chatId);
-  const access = chat === null ? null : await chatAccess(ctx, user._id, chat);
-  if (chat === null || access === null)
-    throw appError("not_found", "This chat does not exist, or it is not shared with you.");
-  if (!access[right]) throw appError("forbidden", refusals[right]);
-  return { chat, access };
+  const found = await findChat(ctx, user, chatId);
+  if (found === null) throw appError("not_found", "This chat does not exist, or it is not shared with you.");
+  if (!found.access[right]) throw appError("forbidden", refusals[right]);
+  return found;
 }
 
 /** The message and its chat, if the person has that right on the chat. */
@@ -90,12 +109,11 @@ export async function requireMessage(
   right: ChatRight,
 ): Promise<{ message: Doc<"messages">; chat: Doc<"chats">; access: ChatAccess }> {
   const message = await ctx.db.get("messages", messageId);
-  const chat = message === null ? null : await ctx.db.get("chats", message.chatId);
-  const access = chat === null ? null : await chatAccess(ctx, user._id, chat);
-  if (message === null || chat === null || access === null)
+  const found = message === null ? null : await findChat(ctx, user, message.chatId);
+  if (message === null || found === null || message.status === "deleted")
     throw appError("not_found", "This message does not exist, or it is not shared with you.");
-  if (!access[right]) throw appError("forbidden", refusals[right]);
-  return { message, chat, access };
+  if (!found.access[right]) throw appError("forbidden", refusals[right]);
+  return { message, ...found };
 }
 
 const refusals: Record<ChatRight, string> = {

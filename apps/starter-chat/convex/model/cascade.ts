@@ -1,17 +1,29 @@
-import { v } from "convex/values";
+import { Presence } from "@convex-dev/presence";
+import { components, internal } from "../_generated/api.js";
 import type { Doc, Id } from "../_generated/dataModel.js";
 import type { MutationCtx } from "../_generated/server.js";
+import { authUserIdOf } from "./identity.ts";
 import { limits } from "./limits.ts";
 import { lastMessageOf } from "./views.ts";
 
 // Deleting in steps. A mutation is one transaction of bounded size, and what hangs on a user or a chat is not
-// bounded. So each call deletes a batch, leaves hanging only what the next call will find again, and says whether it
-// is done. The thing itself goes last. A caller that stops in the middle can call again at any time.
+// bounded. So each step deletes a batch and leaves hanging only what the next one will find again; the thing itself
+// goes last. The first step hides it, and schedules the next one in the same transaction, which does the same: so a
+// cascade goes on by itself until it is done, through restarts and crashes of the server too.
 
-/** What every deleting mutation returns. Call it again until `isDone`. */
-export const deletionResult = v.object({ isDone: v.boolean(), deleted: v.number() });
+/** Begins a person's cascade. From here on the account can do nothing. */
+export async function startDeletingUser(ctx: MutationCtx, userId: Id<"users">): Promise<void> {
+  await ctx.db.patch("users", userId, { isActive: false });
+  await ctx.scheduler.runAfter(0, internal.functions.mutations.cascade.continueUser, { userId });
+}
 
-/** How much one call may still delete. */
+/** Begins a chat's cascade. From here on nobody sees it. */
+export async function startDeletingChat(ctx: MutationCtx, chatId: Id<"chats">): Promise<void> {
+  await ctx.db.patch("chats", chatId, { deletingAt: Date.now() });
+  await ctx.scheduler.runAfter(0, internal.functions.mutations.cascade.continueChat, { chatId });
+}
+
+/** How much one step may still delete. */
 export class Budget {
   deleted = 0;
   #documents: number = limits.cascadeDocumentsMax;
@@ -24,10 +36,6 @@ export class Budget {
   spend(document: object): void {
     this.#documents -= 1;
     this.#bytes -= JSON.stringify(document).length;
-  }
-
-  result(isDone: boolean): { isDone: boolean; deleted: number } {
-    return { isDone, deleted: this.deleted };
   }
 }
 
@@ -62,54 +70,66 @@ export async function deleteMessageStep(
   return isDone;
 }
 
-/** One step of deleting a chat: its shares (nobody else sees it half gone), messages, attachments, itself. */
+/** One step of deleting a chat: its shares, messages, attachments and the rest, then itself. */
 export async function deleteChatStep(
   ctx: MutationCtx,
   chatId: Id<"chats">,
   budget: Budget,
 ): Promise<boolean> {
-  const shares = ctx.db.query("chat_shares").withIndex("by_chat", (q) => q.eq("chatId", chatId));
-  for (const share of await takeWithin(shares, budget)) {
-    await ctx.db.delete("chat_shares", share._id);
-    budget.deleted += 1;
-  }
-  const messages = ctx.db.query("messages").withIndex("by_chat_created", (q) => q.eq("chatId", chatId));
-  for (const message of await takeWithin(messages, budget)) {
-    await ctx.db.delete("messages", message._id);
-    budget.deleted += 1;
-  }
-  const attachments = ctx.db.query("chat_attachments").withIndex("by_chat", (q) => q.eq("chatId", chatId));
-  for (const attachment of await takeWithin(attachments, budget))
-    await deleteAttachment(ctx, attachment, budget);
+  const { db } = ctx;
+  await deleteRows(
+    ctx,
+    db.query("chat_shares").withIndex("by_chat", (q) => q.eq("chatId", chatId)),
+    budget,
+  );
+  await deleteRows(
+    ctx,
+    db.query("messages").withIndex("by_chat_created", (q) => q.eq("chatId", chatId)),
+    budget,
+  );
+  await deleteAttachments(
+    ctx,
+    db.query("chat_attachments").withIndex("by_chat", (q) => q.eq("chatId", chatId)),
+    budget,
+  );
+  await deleteRows(
+    ctx,
+    db.query("chat_reads").withIndex("by_chat", (q) => q.eq("chatId", chatId)),
+    budget,
+  );
+  await deleteRows(
+    ctx,
+    db.query("chat_typing").withIndex("by_chat", (q) => q.eq("chatId", chatId)),
+    budget,
+  );
   if (budget.isSpent) return false;
-  await ctx.db.delete("chats", chatId);
-  budget.deleted += 1;
+  await new Presence(components.presence).removeRoom(ctx, chatId);
+  if ((await db.get("chats", chatId)) !== null) {
+    await db.delete("chats", chatId);
+    budget.deleted += 1;
+  }
   return true;
 }
 
-/** One step of deleting a person and everything of theirs. The account must already be switched off. */
+/**
+ * One step of deleting a person and everything of theirs, here and in Better Auth's tables. The account must already
+ * be switched off.
+ */
 export async function deleteUserStep(
   ctx: MutationCtx,
   userId: Id<"users">,
   budget: Budget,
 ): Promise<boolean> {
-  const shareSources = [
-    ctx.db.query("chat_shares").withIndex("by_owner", (q) => q.eq("ownerId", userId)),
-    ctx.db.query("chat_shares").withIndex("by_shared_user", (q) => q.eq("sharedWithUserId", userId)),
+  const { db } = ctx;
+  const rows = [
+    db.query("chat_shares").withIndex("by_owner", (q) => q.eq("ownerId", userId)),
+    db.query("chat_shares").withIndex("by_shared_user", (q) => q.eq("sharedWithUserId", userId)),
+    db.query("chat_reads").withIndex("by_user_chat", (q) => q.eq("userId", userId)),
+    db.query("chat_typing").withIndex("by_user_chat", (q) => q.eq("userId", userId)),
   ];
-  for (const source of shareSources) {
-    for (const share of await takeWithin(source, budget)) {
-      await ctx.db.delete("chat_shares", share._id);
-      budget.deleted += 1;
-    }
-  }
-  const sessions = ctx.db.query("user_sessions").withIndex("by_user", (q) => q.eq("userId", userId));
-  for (const session of await takeWithin(sessions, budget)) {
-    await ctx.db.delete("user_sessions", session._id);
-    budget.deleted += 1;
-  }
+  for (const source of rows) await deleteRows(ctx, source, budget);
   while (!budget.isSpent) {
-    const chat = await ctx.db
+    const chat = await db
       .query("chats")
       .withIndex("by_user", (q) => q.eq("userId", userId))
       .first();
@@ -119,7 +139,7 @@ export async function deleteUserStep(
   }
   // What is left was said or attached in other people's chats.
   while (!budget.isSpent) {
-    const message = await ctx.db
+    const message = await db
       .query("messages")
       .withIndex("by_user_created", (q) => q.eq("userId", userId))
       .first();
@@ -127,13 +147,70 @@ export async function deleteUserStep(
     budget.spend(message);
     await deleteMessageStep(ctx, message, budget);
   }
-  const attachments = ctx.db.query("chat_attachments").withIndex("by_user", (q) => q.eq("userId", userId));
-  for (const attachment of await takeWithin(attachments, budget))
-    await deleteAttachment(ctx, attachment, budget);
+  await deleteAttachments(
+    ctx,
+    db.query("chat_attachments").withIndex("by_user", (q) => q.eq("userId", userId)),
+    budget,
+  );
+  const user = budget.isSpent ? null : await db.get("users", userId);
+  if (user !== null) await deleteAuthUser(ctx, user, budget);
+  await deleteRows(
+    ctx,
+    db.query("user_sessions").withIndex("by_user", (q) => q.eq("userId", userId)),
+    budget,
+  );
   if (budget.isSpent) return false;
-  await ctx.db.delete("users", userId);
-  budget.deleted += 1;
+  if (user !== null) {
+    await db.delete("users", userId);
+    budget.deleted += 1;
+  }
   return true;
+}
+
+/** The person's sessions and passwords in Better Auth, then the person there. Nobody can sign in as them any more. */
+async function deleteAuthUser(ctx: MutationCtx, user: Doc<"users">, budget: Budget): Promise<void> {
+  const authUserId = authUserIdOf(user);
+  if (authUserId === null) return;
+  const { deleteMany, deleteOne } = components.betterAuth.adapter;
+  const where = [{ field: "userId" as const, value: authUserId }];
+  for (const model of ["session", "account"] as const) {
+    for (let isDone = false; !isDone && !budget.isSpent;) {
+      const page = { cursor: null, numItems: limits.authRowsPerCall };
+      // The arguments are checked by the component; its generated types have no common form for both tables.
+      const result = (await ctx.runMutation(deleteMany, {
+        input: { model, where } as never,
+        paginationOpts: page,
+      })) as { isDone: boolean; count: number };
+      for (let row = 0; row < result.count; row++) budget.spend(where);
+      budget.deleted += result.count;
+      isDone = result.isDone || result.count === 0;
+    }
+  }
+  if (budget.isSpent) return;
+  await ctx.runMutation(deleteOne, {
+    input: { model: "user", where: [{ field: "_id", value: authUserId }] },
+  });
+}
+
+async function deleteRows<
+  Table extends "chat_shares" | "messages" | "chat_reads" | "chat_typing" | "user_sessions",
+>(ctx: MutationCtx, rows: AsyncIterable<Doc<Table>>, budget: Budget): Promise<void> {
+  for (const row of await takeWithin(rows, budget)) {
+    await ctx.db.delete(row._id);
+    budget.deleted += 1;
+  }
+}
+
+async function deleteAttachments(
+  ctx: MutationCtx,
+  rows: AsyncIterable<Doc<"chat_attachments">>,
+  budget: Budget,
+): Promise<void> {
+  for (const attachment of await takeWithin(rows, budget)) {
+    await ctx.storage.delete(attachment.fileId);
+    await ctx.db.delete("chat_attachments", attachment._id);
+    budget.deleted += 1;
+  }
 }
 
 /** The first rows of a query, as many as the budget pays for. */
@@ -146,16 +223,6 @@ async function takeWithin<T extends object>(rows: AsyncIterable<T>, budget: Budg
     if (budget.isSpent) break;
   }
   return taken;
-}
-
-async function deleteAttachment(
-  ctx: MutationCtx,
-  attachment: Doc<"chat_attachments">,
-  budget: Budget,
-): Promise<void> {
-  await ctx.storage.delete(attachment.fileId);
-  await ctx.db.delete("chat_attachments", attachment._id);
-  budget.deleted += 1;
 }
 
 /** Takes a message that is no longer visible out of its chat's count and time. */

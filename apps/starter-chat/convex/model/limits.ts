@@ -31,8 +31,38 @@ export const limits = {
   sharesPerChatMax: 50,
   membersShownMax: 10,
   pageItemsMax: 100,
+  titleFromMessageLength: 60,
+  unreadShownMax: 99,
+  tagsShownMax: 50,
+  /** Chats looked through for the list of tags, and for those with one tag. */
+  chatsTaggedMax: 1000,
+  /** Chats of others that a search over everything looks into, the latest shares first. */
+  sharedChatsSearchedMax: 20,
+  sharedResultsPerChatMax: 10,
+  /** Messages that one call marks as delivered. */
+  deliveredPerReadMax: 100,
+  /** Open invitations to addresses without an account, over all chats of one owner. */
+  invitationsOpenMax: 100,
+  invitationsClaimedMax: 500,
+  userAgentLengthMax: 500,
+  sessionsShownMax: 100,
+  windowIdLengthMax: 100,
+  activityStepMs: 60_000,
+  /** Sessions that have been still for so long are over, whatever became of their window. */
+  sessionIdleMs: 30 * 24 * 3_600_000,
+  typingMs: 5_000,
+  /** How far ahead the scheduler is used. */
+  scheduleAheadMsMax: 365 * 24 * 3_600_000,
+  heartbeatMsMin: 1_000,
+  heartbeatMsMax: 60_000,
+  processingAttemptsMax: 3,
+  /** A file that has not been looked into after so long is tried again: its action may be gone with its process. */
+  processingMs: 60_000,
+  sweepBatch: 100,
   /** What one step of a cascade may delete, well below what one mutation may write. */
   cascadeDocumentsMax: 400,
+  /** Rows of Better Auth's tables that one call of its component deletes. */
+  authRowsPerCall: 50,
   cascadeBytesMax: 4 * 1024 * 1024,
 } as const;
 

@@ -56,12 +56,23 @@ export function sameParts(one: readonly MessagePart[], other: readonly MessagePa
 }
 
 /** The first line or so of a text, for lists. */
-export function preview(content: string): string {
+export function preview(content: string, lengthMax: number = limits.previewLength): string {
   const line = content
-    .slice(0, limits.previewLength * 4)
+    .slice(0, lengthMax * 4)
     .replace(/\s+/g, " ")
     .trim();
-  return line.length > limits.previewLength ? `${line.slice(0, limits.previewLength - 1).trimEnd()}…` : line;
+  return line.length > lengthMax ? `${line.slice(0, lengthMax - 1).trimEnd()}…` : line;
+}
+
+/** What a chat is called after its first message: its first line that says something; null if none does. */
+export function titleFrom(parts: readonly MessagePart[]): string | null {
+  for (const part of parts) {
+    const line = textOf(part)
+      .split("\n")
+      .find((text) => text.trim() !== "");
+    if (line !== undefined) return preview(line, limits.titleFromMessageLength);
+  }
+  return null;
 }
 
 function textOf(part: MessagePart): string {

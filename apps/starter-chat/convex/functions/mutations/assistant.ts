@@ -25,6 +25,7 @@ export const askAssistant = mutation({
     if (busy !== null) throw appError("conflict", "The assistant is still answering.");
     const messageId = await ctx.db.insert("messages", {
       chatId,
+      chatOwnerId: chat.userId,
       role: "assistant",
       parts: [{ type: "text", text: "" }],
       content: "",

@@ -1,9 +1,12 @@
 import { v } from "convex/values";
+import { internal } from "../../_generated/api.js";
 import type { Id } from "../../_generated/dataModel.js";
-import { mutation, type QueryCtx } from "../../_generated/server.js";
+import { internalMutation, mutation, type MutationCtx, type QueryCtx } from "../../_generated/server.js";
 import { requireChat, requireUser } from "../../model/access.ts";
 import { appError } from "../../model/errors.ts";
 import { checkFileName, checkFileSize, checkFileType } from "../../model/files.ts";
+import { limits } from "../../model/limits.ts";
+import { fileMetadata } from "../../schema.ts";
 
 /**
  * Where to send a file before `uploadAttachment`: POST it there with its content type.
@@ -22,7 +25,8 @@ export const generateUploadUrl = mutation({
 
 /**
  * Attaches an uploaded file to a chat. Type and size are those of what was really uploaded. A file that breaks a rule
- * is deleted, and the answer says why: a refusal would leave it lying about.
+ * is deleted, and the answer says why: a refusal would leave it lying about. Its status is "processing" until its
+ * content has been looked into.
  *
  * @throws `unauthenticated`, `no_account`, `not_found` (the chat, the file), `forbidden`
  */
@@ -58,10 +62,11 @@ export const uploadAttachment = mutation({
       chatId,
       fileId,
       ...checked,
-      status: "ready",
+      status: "processing",
       isPublic: false,
       downloadCount: 0,
     });
+    await beginProcessing(ctx, attachmentId, 1);
     return { ok: true as const, attachmentId, fileType: checked.fileType, fileSize: checked.fileSize };
   },
 });
@@ -75,6 +80,24 @@ export const recordDownload = mutation({
     await ctx.db.patch("chat_attachments", attachmentId, {
       downloadCount: (attachment.downloadCount ?? 0) + 1,
     });
+    return null;
+  },
+});
+
+/**
+ * Makes a file public, or private again: whoever knows its id may fetch a public one. For whoever attached it, and the
+ * owner of the chat.
+ *
+ * @throws `unauthenticated`, `no_account`, `not_found`, `forbidden`
+ */
+export const setPublic = mutation({
+  args: { attachmentId: v.id("chat_attachments"), isPublic: v.boolean() },
+  returns: v.null(),
+  handler: async (ctx, { attachmentId, isPublic }) => {
+    const { user, attachment, access } = await requireAttachment(ctx, attachmentId);
+    if (!access.isOwner && attachment.userId !== user._id)
+      throw appError("forbidden", "You may publish only your own files.");
+    await ctx.db.patch("chat_attachments", attachmentId, { isPublic });
     return null;
   },
 });
@@ -96,6 +119,45 @@ export const deleteAttachment = mutation({
     return null;
   },
 });
+
+/** What looking into a file has found. A file that is not what its type says is in error. */
+export const finishProcessing = internalMutation({
+  args: { attachmentId: v.id("chat_attachments"), metadata: v.union(fileMetadata, v.null()) },
+  returns: v.null(),
+  handler: async (ctx, { attachmentId, metadata }) => {
+    const attachment = await ctx.db.get("chat_attachments", attachmentId);
+    if (attachment?.status !== "processing") return null;
+    await ctx.db.patch(
+      "chat_attachments",
+      attachmentId,
+      metadata === null ? { status: "error" } : { status: "ready", metadata },
+    );
+    return null;
+  },
+});
+
+/** Some time after processing has begun: an action is run at most once, so it may have to be begun again. */
+export const checkProcessing = internalMutation({
+  args: { attachmentId: v.id("chat_attachments"), attempt: v.number() },
+  returns: v.null(),
+  handler: async (ctx, { attachmentId, attempt }) => {
+    const attachment = await ctx.db.get("chat_attachments", attachmentId);
+    if (attachment?.status !== "processing") return null;
+    if (attempt < limits.processingAttemptsMax) await beginProcessing(ctx, attachmentId, attempt + 1);
+    else await ctx.db.patch("chat_attachments", attachmentId, { status: "error" });
+    return null;
+  },
+});
+
+async function beginProcessing(
+  ctx: MutationCtx,
+  attachmentId: Id<"chat_attachments">,
+  attempt: number,
+): Promise<void> {
+  await ctx.scheduler.runAfter(0, internal.functions.actions.attachments.inspect, { attachmentId });
+  const check = internal.functions.mutations.attachments.checkProcessing;
+  await ctx.scheduler.runAfter(limits.processingMs, check, { attachmentId, attempt });
+}
 
 /** An attachment of a chat that the caller may read. */
 async function requireAttachment(ctx: QueryCtx, attachmentId: Id<"chat_attachments">) {

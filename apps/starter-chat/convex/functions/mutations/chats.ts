@@ -1,7 +1,7 @@
-import { v } from "convex/values";
+import { type Infer, v } from "convex/values";
 import { mutation } from "../../_generated/server.js";
 import { requireChat, requireUser } from "../../model/access.ts";
-import { Budget, deleteChatStep, deletionResult } from "../../model/cascade.ts";
+import { startDeletingChat } from "../../model/cascade.ts";
 import {
   checkModel,
   checkSettings,
@@ -10,6 +10,16 @@ import {
   checkTitle,
 } from "../../model/validation.ts";
 import { chatSettings } from "../../schema.ts";
+
+const field = v.optional(v.union(v.number(), v.null()));
+/** The fields of `chatSettings`, each of which may be null. */
+const settingsChange = v.object({
+  temperature: field,
+  maxTokens: field,
+  topP: field,
+  frequencyPenalty: field,
+  presencePenalty: field,
+});
 
 /**
  * Makes a chat of the caller's own.
@@ -45,8 +55,8 @@ export const createChat = mutation({
 });
 
 /**
- * Changes a chat of the caller's own: rename, archive, settings. What is left out stays; null removes. Settings are
- * merged field by field.
+ * Changes a chat of the caller's own: rename, archive, tags, settings. What is left out stays; null removes. Settings
+ * are merged field by field, and a field that is null is removed.
  *
  * @throws `unauthenticated`, `no_account`, `not_found`, `forbidden`; `invalid` (title, model, systemPrompt,
  * settings.*, tags)
@@ -57,7 +67,7 @@ export const updateChat = mutation({
     title: v.optional(v.union(v.string(), v.null())),
     model: v.optional(v.union(v.string(), v.null())),
     systemPrompt: v.optional(v.union(v.string(), v.null())),
-    settings: v.optional(v.union(chatSettings, v.null())),
+    settings: v.optional(v.union(settingsChange, v.null())),
     isArchived: v.optional(v.boolean()),
     tags: v.optional(v.array(v.string())),
   },
@@ -73,7 +83,7 @@ export const updateChat = mutation({
         : { systemPrompt: systemPrompt === null ? undefined : checkSystemPrompt(systemPrompt) }),
       ...(settings === undefined
         ? {}
-        : { settings: settings === null ? undefined : { ...chat.settings, ...checkSettings(settings) } }),
+        : { settings: settings === null ? undefined : checkSettings(changed(chat.settings, settings)) }),
       ...(isArchived === undefined ? {} : { isArchived }),
       ...(tags === undefined ? {} : { tags: checkTags(tags) }),
     });
@@ -82,18 +92,25 @@ export const updateChat = mutation({
 });
 
 /**
- * Deletes a chat of the caller's own with its messages, attachments and shares, a batch at a time: call it until
- * `isDone`.
+ * Deletes a chat of the caller's own with its messages, attachments and shares. It is gone for everyone at once; what
+ * hangs on it goes in steps, which go on by themselves.
  *
  * @throws `unauthenticated`, `no_account`, `not_found`, `forbidden`
  */
 export const deleteChat = mutation({
   args: { chatId: v.id("chats") },
-  returns: deletionResult,
+  returns: v.null(),
   handler: async (ctx, { chatId }) => {
     const user = await requireUser(ctx);
     await requireChat(ctx, user, chatId, "isOwner");
-    const budget = new Budget();
-    return budget.result(await deleteChatStep(ctx, chatId, budget));
+    await startDeletingChat(ctx, chatId);
+    return null;
   },
 });
+
+type Settings = Infer<typeof chatSettings>;
+
+function changed(settings: Settings | undefined, change: Infer<typeof settingsChange>): Settings {
+  const entries = Object.entries({ ...settings, ...change });
+  return Object.fromEntries(entries.filter(([, value]) => value !== null));
+}

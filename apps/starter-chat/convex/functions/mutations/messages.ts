@@ -1,17 +1,20 @@
 import { v } from "convex/values";
+import { internal } from "../../_generated/api.js";
 import type { Doc, Id } from "../../_generated/dataModel.js";
 import { type MutationCtx, mutation } from "../../_generated/server.js";
 import { requireChat, requireMessage, requireUser } from "../../model/access.ts";
-import { Budget, deleteMessageStep, deletionResult } from "../../model/cascade.ts";
+import { Budget, deleteMessageStep } from "../../model/cascade.ts";
 import { appError } from "../../model/errors.ts";
 import { limits } from "../../model/limits.ts";
 import { findAttachment } from "../../model/files.ts";
-import { addEdit, checkBody, filesOf, type MessagePart, sameParts } from "../../model/parts.ts";
+import { addEdit, checkBody, filesOf, type MessagePart, sameParts, titleFrom } from "../../model/parts.ts";
+import { markRead as markReadUpToNow } from "../../model/reads.ts";
+import { stopTyping } from "../../model/typing.ts";
 import { messagePart } from "../../schema.ts";
 
 /**
  * Says something in a chat: as parts, or as plain text in `content`. With `parentMessageId` it is a reply, at most
- * ten levels deep.
+ * ten levels deep. The first message of a chat without a title gives it one.
  *
  * @returns the id of the message.
  * @throws `unauthenticated`, `no_account`, `not_found`, `forbidden`; `invalid` (content, parts, parentMessageId)
@@ -32,6 +35,7 @@ export const sendMessage = mutation({
     const attachments = await requireOwnFiles(ctx, user._id, chatId, parts);
     const messageId = await ctx.db.insert("messages", {
       chatId,
+      chatOwnerId: chat.userId,
       userId: user._id,
       role: "user",
       parts,
@@ -41,10 +45,14 @@ export const sendMessage = mutation({
       ...thread,
     });
     for (const { _id } of attachments) await ctx.db.patch("chat_attachments", _id, { messageId });
+    const isFirst = (chat.messageCount ?? 0) === 0 && chat.title === undefined;
+    const title = isFirst ? titleFrom(parts) : null;
     await ctx.db.patch("chats", chatId, {
       messageCount: (chat.messageCount ?? 0) + 1,
       lastMessageAt: Date.now(),
+      ...(title === null ? {} : { title }),
     });
+    await stopTyping(ctx, user._id, chatId);
     return messageId;
   },
 });
@@ -66,7 +74,6 @@ export const updateMessage = mutation({
     const user = await requireUser(ctx);
     const { message } = await requireMessage(ctx, user, messageId, "canWrite");
     if (message.userId !== user._id) throw appError("forbidden", "You may change only your own messages.");
-    if (message.status === "deleted") throw appError("not_found", "This message is being deleted.");
     const { parts, content } = checkBody(body);
     if (sameParts(parts, message.parts ?? [])) return null;
     await requireOwnFiles(ctx, user._id, message.chatId, parts);
@@ -85,21 +92,38 @@ export const updateMessage = mutation({
 });
 
 /**
- * Deletes one's own message, or any message in one's own chat. Replies to it stay, as messages of their own. One call
- * is enough unless it has hundreds of replies: call it until `isDone`.
+ * Deletes one's own message, or any message in one's own chat. Replies to it stay, as messages of their own; if there
+ * are more of them than one transaction may touch, the rest follows by itself.
  *
  * @throws `unauthenticated`, `no_account`, `not_found`, `forbidden`
  */
 export const deleteMessage = mutation({
   args: { messageId: v.id("messages") },
-  returns: deletionResult,
+  returns: v.null(),
   handler: async (ctx, { messageId }) => {
     const user = await requireUser(ctx);
     const { message, access } = await requireMessage(ctx, user, messageId, "canRead");
     if (!access.isOwner && !(access.canWrite && message.userId === user._id))
       throw appError("forbidden", "You may delete only your own messages.");
-    const budget = new Budget();
-    return budget.result(await deleteMessageStep(ctx, message, budget));
+    if (!(await deleteMessageStep(ctx, message, new Budget())))
+      await ctx.scheduler.runAfter(0, internal.functions.mutations.cascade.continueMessage, { messageId });
+    return null;
+  },
+});
+
+/**
+ * The caller has seen everything in a chat: nothing in it is unread, and what others wrote counts as delivered.
+ *
+ * @throws `unauthenticated`, `no_account`, `not_found`
+ */
+export const markRead = mutation({
+  args: { chatId: v.id("chats") },
+  returns: v.null(),
+  handler: async (ctx, { chatId }) => {
+    const user = await requireUser(ctx);
+    await requireChat(ctx, user, chatId, "canRead");
+    await markReadUpToNow(ctx, user._id, chatId);
+    return null;
   },
 });
 

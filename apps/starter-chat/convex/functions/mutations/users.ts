@@ -1,21 +1,17 @@
 import { v } from "convex/values";
 import { mutation } from "../../_generated/server.js";
-import { currentUser, requireUser } from "../../model/access.ts";
-import { Budget, deleteUserStep, deletionResult } from "../../model/cascade.ts";
+import { currentIdentity, currentUser, requireUser } from "../../model/access.ts";
+import { confirmEmail, openAccount, touchSession } from "../../model/accounts.ts";
+import { startDeletingUser } from "../../model/cascade.ts";
 import { appError } from "../../model/errors.ts";
-import {
-  checkEmail,
-  checkName,
-  checkPreferences,
-  checkUrl,
-  nameFromIdentity,
-} from "../../model/validation.ts";
+import { tokenIdentifierOf } from "../../model/identity.ts";
+import { checkName, checkPreferences, checkUrl, nameFromIdentity } from "../../model/validation.ts";
 import { userPreferences } from "../../schema.ts";
 
 /**
- * Makes the caller's account from their token; call it after each sign-in. If there is one already, only the time of
- * the last activity changes. The e-mail address comes from the token alone: whoever could type one in could have
- * other people's chats shared with them.
+ * Makes the caller's account from their token. Signing up does that already, so this matters for tokens of another
+ * issuer; if there is an account, only the time of the last activity changes. The e-mail address comes from the token
+ * alone, and only once it is confirmed: whoever could type one in could have other people's chats shared with them.
  *
  * @returns the account's id.
  * @throws `unauthenticated`; `account_deleting`; `invalid` (name, image, preferences); `conflict` if another account
@@ -29,7 +25,7 @@ export const createUser = mutation({
   },
   returns: v.id("users"),
   handler: async (ctx, args) => {
-    const identity = await ctx.auth.getUserIdentity();
+    const identity = await currentIdentity(ctx);
     if (identity === null) throw appError("unauthenticated", "Please sign in.");
     const existing = await currentUser(ctx);
     if (existing !== null) {
@@ -37,24 +33,16 @@ export const createUser = mutation({
       await ctx.db.patch("users", existing._id, { lastActiveAt: Date.now() });
       return existing._id;
     }
-    const email = identity.email === undefined ? undefined : checkEmail(identity.email);
-    if (email !== undefined) {
-      const other = await ctx.db
-        .query("users")
-        .withIndex("by_email", (q) => q.eq("email", email))
-        .first();
-      if (other !== null)
-        throw appError("conflict", "There is another account with this e-mail address.", "email");
-    }
-    return await ctx.db.insert("users", {
+    const userId = await openAccount(ctx, {
       name: args.name === undefined ? nameFromIdentity(identity) : checkName(args.name),
-      tokenIdentifier: identity.tokenIdentifier,
-      isActive: true,
-      lastActiveAt: Date.now(),
-      ...(email === undefined ? {} : { email }),
+      tokenIdentifier: tokenIdentifierOf(identity),
       ...(args.image === undefined ? {} : { image: checkUrl(args.image, "image") }),
       ...(args.preferences === undefined ? {} : { preferences: checkPreferences(args.preferences) }),
     });
+    const isConfirmed = identity.email !== undefined && identity.emailVerified === true;
+    if (isConfirmed && !(await confirmEmail(ctx, userId, identity.email ?? "")))
+      throw appError("conflict", "There is another account with this e-mail address.", "email");
+    return userId;
   },
 });
 
@@ -85,23 +73,36 @@ export const updateUser = mutation({
 });
 
 /**
- * Deletes the caller's account with all chats, messages, attachments, sessions and shares, a batch at a time: call it
- * until `isDone`. From the first call on the account can do nothing else. It can be taken up again after any
- * interruption.
+ * The caller is at work. The page calls it every few minutes while it is in view.
  *
- * @throws `unauthenticated`. Without an account there is nothing to do: `isDone` at once.
+ * @throws nothing: whoever is not signed in is not at work here.
+ */
+export const recordActivity = mutation({
+  args: {},
+  returns: v.null(),
+  handler: async (ctx) => {
+    const sessionId = (await currentIdentity(ctx))?.["sessionId"];
+    if (typeof sessionId === "string") await touchSession(ctx, sessionId);
+    return null;
+  },
+});
+
+/**
+ * Deletes the caller's account with all chats, messages, attachments, sessions and shares, and whoever they are in
+ * Better Auth. It goes on by itself from here, in steps, through restarts of the server; from this call on the
+ * account can do nothing else. `getCurrentUser` shows `isActive: false` until it is gone.
+ *
+ * @throws `unauthenticated`. Without an account there is nothing to do.
  */
 export const deleteUser = mutation({
   args: {},
-  returns: deletionResult,
+  returns: v.null(),
   handler: async (ctx) => {
-    const budget = new Budget();
     const user = await currentUser(ctx);
-    if (user === null) {
-      if ((await ctx.auth.getUserIdentity()) === null) throw appError("unauthenticated", "Please sign in.");
-      return budget.result(true);
-    }
-    if (user.isActive !== false) await ctx.db.patch("users", user._id, { isActive: false });
-    return budget.result(await deleteUserStep(ctx, user._id, budget));
+    if (user === null && (await currentIdentity(ctx)) === null)
+      throw appError("unauthenticated", "Please sign in.");
+    // Begun already: its next step is scheduled.
+    if (user !== null && user.isActive !== false) await startDeletingUser(ctx, user._id);
+    return null;
   },
 });

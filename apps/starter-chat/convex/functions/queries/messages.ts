@@ -1,17 +1,19 @@
 import { paginationOptsValidator, paginationResultValidator } from "convex/server";
 import { v } from "convex/values";
 import { query } from "../../_generated/server.js";
-import { chatAccess, requireChat, requireMessage, requireUser } from "../../model/access.ts";
-import { limits } from "../../model/limits.ts";
-import { boundedPage } from "../../model/pages.ts";
+import { findChat, requireChat, requireMessage, requireUser } from "../../model/access.ts";
+import { pageOfMessages } from "../../model/pages.ts";
 import { preview } from "../../model/parts.ts";
+import { findMessages } from "../../model/search.ts";
 import { checkSearch } from "../../model/validation.ts";
-import { messageView, People, profileView, toMessageView } from "../../model/views.ts";
+import { messageView, People, searchResultView, toMessageView } from "../../model/views.ts";
 
 /**
  * The messages of a chat, live, page by page.
  *
  * @param order "asc" (the default): from the first; "desc": from the newest back, as a chat window loads them.
+ * @param upTo no message made later (ms since the epoch, as in `_creationTime`).
+ * @param after only messages made later. A window that opens in the middle reads back with `upTo` and on with `after`.
  * @throws `unauthenticated`, `no_account`, `not_found`
  */
 export const getChatMessages = query({
@@ -19,70 +21,61 @@ export const getChatMessages = query({
     chatId: v.id("chats"),
     paginationOpts: paginationOptsValidator,
     order: v.optional(v.union(v.literal("asc"), v.literal("desc"))),
+    upTo: v.optional(v.number()),
+    after: v.optional(v.number()),
   },
   returns: paginationResultValidator(messageView),
-  handler: async (ctx, { chatId, paginationOpts, order = "asc" }) => {
+  handler: async (ctx, { chatId, paginationOpts, order = "asc", upTo, after }) => {
     const user = await requireUser(ctx);
     await requireChat(ctx, user, chatId, "canRead");
-    const result = await ctx.db
-      .query("messages")
-      .withIndex("by_chat_created", (q) => q.eq("chatId", chatId))
-      .order(order)
-      .filter((q) => q.neq(q.field("status"), "deleted"))
-      .paginate(boundedPage(paginationOpts));
-    const people = new People(ctx);
-    const page = [];
-    for (const message of result.page) page.push(await toMessageView(ctx, people, message));
-    return { ...result, page };
+    return await pageOfMessages(ctx, { chatId, paginationOpts, order, upTo, after });
   },
 });
 
 /**
- * Full-text search: in one chat (everyone's messages), or in all the caller's own messages. Best match first.
+ * One message, for links that lead to it.
+ *
+ * @returns null if it does not exist (any more), or is not for the caller.
+ * @throws `unauthenticated`, `no_account`
+ */
+export const getMessage = query({
+  args: { messageId: v.id("messages") },
+  returns: v.union(messageView, v.null()),
+  handler: async (ctx, { messageId }) => {
+    const user = await requireUser(ctx);
+    const message = await ctx.db.get("messages", messageId);
+    if (message === null || message.status === "deleted") return null;
+    const found = await findChat(ctx, user, message.chatId);
+    return found === null ? null : await toMessageView(ctx, new People(ctx), message);
+  },
+});
+
+/**
+ * Full-text search: in one chat, or in all of the caller's own and those shared with them, whoever wrote it. Best
+ * match first.
  *
  * @returns at most 50 messages, each with the title of its chat.
  * @throws `unauthenticated`, `no_account`, `not_found` (the chat), `invalid` (query)
  */
 export const searchMessages = query({
   args: { query: v.string(), chatId: v.optional(v.id("chats")) },
-  returns: v.array(
-    v.object({
-      _id: v.id("messages"),
-      _creationTime: v.number(),
-      chatId: v.id("chats"),
-      chatTitle: v.optional(v.string()),
-      preview: v.string(),
-      author: v.union(profileView, v.null()),
-    }),
-  ),
+  returns: v.array(searchResultView),
   handler: async (ctx, { query: text, chatId }) => {
     const user = await requireUser(ctx);
     if (chatId !== undefined) await requireChat(ctx, user, chatId, "canRead");
-    const search = checkSearch(text);
-    const found = await ctx.db
-      .query("messages")
-      .withSearchIndex("by_content", (q) =>
-        chatId === undefined
-          ? q.search("content", search).eq("userId", user._id)
-          : q.search("content", search).eq("chatId", chatId),
-      )
-      .take(limits.searchResultsMax);
+    const found = await findMessages(ctx, user, checkSearch(text), chatId);
     const people = new People(ctx);
     const results = [];
-    for (const message of found) {
-      const chat = await ctx.db.get("chats", message.chatId);
-      // One's own words in a chat that is no longer shared with one are out of reach too.
-      const access = chat === null ? null : await chatAccess(ctx, user._id, chat);
-      if (chat === null || access === null || message.status === "deleted") continue;
+    for (const { message, chat } of found)
       results.push({
         _id: message._id,
         _creationTime: message._creationTime,
         chatId: message.chatId,
         ...(chat.title === undefined ? {} : { chatTitle: chat.title }),
+        role: message.role,
         preview: preview(message.content),
         author: await people.profile(message.userId),
       });
-    }
     return results;
   },
 });

@@ -1,11 +1,21 @@
 import { paginationOptsValidator, paginationResultValidator } from "convex/server";
 import { v } from "convex/values";
 import { query } from "../../_generated/server.js";
-import { accessOfShare, requireChat, requireUser } from "../../model/access.ts";
-import { limits } from "../../model/limits.ts";
-import { boundedPage } from "../../model/pages.ts";
-import { chatView, People, profileView, toChatView } from "../../model/views.ts";
-import { sharePermissions } from "../../schema.ts";
+import { accessOfShare, currentUser, findChat, requireChat, requireUser } from "../../model/access.ts";
+import { appError } from "../../model/errors.ts";
+import { findAttachment } from "../../model/files.ts";
+import { boundedPage, pageOfMessages } from "../../model/pages.ts";
+import { activeShares, findLink, isLink } from "../../model/shares.ts";
+import {
+  chatView,
+  linkedChatView,
+  messageView,
+  People,
+  shareLinkView,
+  shareView,
+  toChatView,
+  toProfile,
+} from "../../model/views.ts";
 
 /**
  * The chats others share with the caller, newest share first, live, page by page. A page can hold fewer items than
@@ -26,54 +36,129 @@ export const getSharedChats = query({
     const people = new People(ctx);
     const page = [];
     for (const share of result.page) {
-      const access = accessOfShare(share);
-      const chat = access === null ? null : await ctx.db.get("chats", share.chatId);
-      if (access !== null && chat !== null) page.push(await toChatView(ctx, people, chat, access));
+      const found = await findChat(ctx, user, share.chatId);
+      if (found !== null) page.push(await toChatView(ctx, people, user._id, found.chat, found.access));
     }
     return { ...result, page };
   },
 });
 
 /**
- * With whom a chat is shared, and how. For its owner and those who may share it.
+ * With whom a chat is shared, and how; those who have not signed up yet are in it too. For its owner and those who may
+ * share it.
  *
  * @throws `unauthenticated`, `no_account`, `not_found`, `forbidden`
  */
 export const getChatShares = query({
   args: { chatId: v.id("chats") },
-  returns: v.array(
-    v.object({
-      _id: v.id("chat_shares"),
-      user: profileView,
-      email: v.optional(v.string()),
-      permissions: sharePermissions,
-      expiresAt: v.optional(v.number()),
-    }),
-  ),
+  returns: v.array(shareView),
   handler: async (ctx, { chatId }) => {
     const user = await requireUser(ctx);
     await requireChat(ctx, user, chatId, "canShare");
-    const shares = await ctx.db
-      .query("chat_shares")
-      .withIndex("by_chat", (q) => q.eq("chatId", chatId).eq("isActive", true))
-      .take(limits.sharesPerChatMax + 1);
-    const people = [];
-    for (const share of shares) {
-      if (share.sharedWithUserId === undefined || accessOfShare(share) === null) continue;
-      const person = await ctx.db.get("users", share.sharedWithUserId);
-      if (person === null) continue;
-      people.push({
-        _id: share._id,
-        user: {
-          _id: person._id,
-          name: person.name,
-          ...(person.image === undefined ? {} : { image: person.image }),
-        },
-        ...(person.email === undefined ? {} : { email: person.email }),
-        permissions: share.permissions,
-        ...(share.expiresAt === undefined ? {} : { expiresAt: share.expiresAt }),
+    const shares = [];
+    for (const share of await activeShares(ctx, chatId)) {
+      if (isLink(share) || accessOfShare(share) === null) continue;
+      const { _id, sharedWithUserId, invitedEmail, permissions, expiresAt } = share;
+      const person = sharedWithUserId === undefined ? null : await ctx.db.get("users", sharedWithUserId);
+      if (sharedWithUserId !== undefined && person === null) continue;
+      const email = person?.email ?? invitedEmail;
+      shares.push({
+        _id,
+        user: person === null ? null : toProfile(person),
+        ...(email === undefined ? {} : { email }),
+        isPending: person === null,
+        permissions,
+        ...(expiresAt === undefined ? {} : { expiresAt }),
       });
     }
-    return people;
+    return shares;
+  },
+});
+
+/**
+ * The links of a chat that hold. For its owner and those who may share it.
+ *
+ * @throws `unauthenticated`, `no_account`, `not_found`, `forbidden`
+ */
+export const getShareLinks = query({
+  args: { chatId: v.id("chats") },
+  returns: v.array(shareLinkView),
+  handler: async (ctx, { chatId }) => {
+    const user = await requireUser(ctx);
+    const { access } = await requireChat(ctx, user, chatId, "canShare");
+    return (
+      (await activeShares(ctx, chatId))
+        .filter((share) => isLink(share) && accessOfShare(share) !== null)
+        // Whoever may share, but not write, does not get at the right to write by somebody else's link.
+        .filter(({ permissions }) => access.canWrite || !permissions.canWrite)
+        .map(({ _id, _creationTime, shareToken, permissions, expiresAt, accessCount }) => ({
+          _id,
+          token: shareToken,
+          permissions,
+          ...(expiresAt === undefined ? {} : { expiresAt }),
+          accessCount: accessCount ?? 0,
+          createdAt: _creationTime,
+        }))
+    );
+  },
+});
+
+/**
+ * The chat of a link, live, for whoever has it: nobody needs to be signed in.
+ *
+ * @returns null if there is no such link, or it has been revoked or has expired.
+ */
+export const getSharedChatByToken = query({
+  args: { token: v.string() },
+  returns: v.union(linkedChatView, v.null()),
+  handler: async (ctx, { token }) => {
+    const link = await findLink(ctx, token);
+    if (link === null) return null;
+    const { share, chat } = link;
+    const user = await currentUser(ctx);
+    return {
+      chatId: chat._id,
+      ...(chat.title === undefined ? {} : { title: chat.title }),
+      owner: await new People(ctx).profile(chat.userId),
+      permissions: share.permissions,
+      ...(share.expiresAt === undefined ? {} : { expiresAt: share.expiresAt }),
+      messageCount: chat.messageCount ?? 0,
+      isMember: user !== null && (await findChat(ctx, user, chat._id)) !== null,
+    };
+  },
+});
+
+/**
+ * The messages of a link's chat, live, page by page; nobody needs to be signed in.
+ *
+ * @throws `not_found` once the link has ended
+ */
+export const getSharedMessages = query({
+  args: {
+    token: v.string(),
+    paginationOpts: paginationOptsValidator,
+    order: v.optional(v.union(v.literal("asc"), v.literal("desc"))),
+  },
+  returns: paginationResultValidator(messageView),
+  handler: async (ctx, { token, paginationOpts, order = "asc" }) => {
+    const link = await findLink(ctx, token);
+    if (link === null) throw appError("not_found", "This link does not exist, or it has ended.");
+    return await pageOfMessages(ctx, { chatId: link.chat._id, paginationOpts, order });
+  },
+});
+
+/**
+ * Where to fetch a file of a link's chat; nobody needs to be signed in.
+ *
+ * @returns null when the link has ended or the file is gone.
+ */
+export const getSharedFileUrl = query({
+  args: { token: v.string(), fileId: v.id("_storage") },
+  returns: v.union(v.object({ attachmentId: v.id("chat_attachments"), url: v.string() }), v.null()),
+  handler: async (ctx, { token, fileId }) => {
+    const link = await findLink(ctx, token);
+    const attachment = link === null ? null : await findAttachment(ctx, link.chat._id, fileId);
+    const url = attachment === null ? null : await ctx.storage.getUrl(fileId);
+    return attachment === null || url === null ? null : { attachmentId: attachment._id, url };
   },
 });

@@ -6,8 +6,8 @@ import { accountView, profileView, toAccount, toProfile } from "../../model/view
 /**
  * The caller's own account, live.
  *
- * @returns null when nobody is signed in, or when `createUser` has not been called for this person yet. An account
- * with `isActive: false` is being deleted: call `deleteUser` until it is done.
+ * @returns null when nobody is signed in, the session has been ended elsewhere, or there is no account. An account
+ * with `isActive: false` is being deleted.
  */
 export const getCurrentUser = query({
   args: {},

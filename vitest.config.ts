@@ -15,6 +15,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     projects: [
+      // Functions of an app, in process; `npm test` measures what they cover (scripts/test.ts).
+      "apps/starter-chat/vitest.config.ts",
       {
         extends: true,
         test: {

@@ -55,9 +55,9 @@ export class Programs {
   }
 
   /** The server of the app in this folder; it pushes the functions, and goes on pushing when they change. */
-  runServer(port: number, sitePort: number, data: string): Run {
+  runServer(port: number, sitePort: number, data: string, more: readonly string[] = []): Run {
     const ports = ["--port", String(port), "--site-port", String(sitePort)];
-    return this.run("server", [lensletBin, "dev", "--data", data, ...ports], {});
+    return this.run("server", [lensletBin, "dev", "--data", data, ...ports, ...more], {});
   }
 
   /**
@@ -67,13 +67,18 @@ export class Programs {
   async runPages(
     folder: string,
     server: Run,
-    { serverUrl, pagePort }: { readonly serverUrl: string; readonly pagePort: number },
+    {
+      serverUrl,
+      siteUrl = "",
+      pagePort,
+    }: { readonly serverUrl: string; readonly siteUrl?: string; readonly pagePort: number },
     before: () => Promise<void> = () => Promise.resolve(),
   ): Promise<Run> {
     // Not before the server has its data folder: a second start must not build over the pages of the first.
     await until(server, /Lenslet is running/);
     const build = this.run("build of the pages", buildArgs(folder), {
       VITE_CONVEX_URL: serverUrl,
+      VITE_CONVEX_SITE_URL: siteUrl,
       ...offline,
     });
     await Promise.all([until(server, /functions ready/i), succeeded(build)]);

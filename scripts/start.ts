@@ -1,6 +1,7 @@
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { chooseListenPort, Programs, repositoryFolder } from "./programs.ts";
+import { startResend } from "../packages/stand-ins/src/resend.ts";
+import { chooseListenPort, Programs, repositoryFolder, succeeded } from "./programs.ts";
 
 // `npm start`: the starter chat on a server of its own. Starts `lenslet dev` for the app, which pushes its functions
 // and goes on pushing when they change, builds the page meanwhile, serves it on loopback and prints the addresses.
@@ -12,6 +13,7 @@ const { values: flags } = parseArgs({
     port: { type: "string", default: "3210" },
     "site-port": { type: "string", default: "3211" },
     "page-port": { type: "string", default: "4173" },
+    "mail-port": { type: "string", default: "4174" },
   },
 });
 
@@ -31,15 +33,32 @@ async function start(): Promise<void> {
   const sitePort = await chooseListenPort(flags["site-port"], taken);
   const pagePort = await chooseListenPort(flags["page-port"], taken);
   const serverUrl = `http://127.0.0.1:${port}`;
+  const siteUrl = `http://127.0.0.1:${sitePort}`;
+  const pageUrl = `http://127.0.0.1:${pagePort}`;
   process.stdout.write("Starting the server, pushing the functions, building the page ...\n");
 
-  const server = programs.runServer(port, sitePort, ".lenslet");
-  const page = await programs.runPages(appFolder, server, { serverUrl, pagePort });
+  // Without a key of one's own no mail leaves this computer: the app's requests to Resend end in a page here.
+  const mails =
+    process.env["RESEND_API_KEY"] === undefined
+      ? await startResend(await chooseListenPort(flags["mail-port"], taken))
+      : null;
+  const egress = mails === null ? [] : ["--egress", `https://api.resend.com=${mails.url}`];
+  const server = programs.runServer(port, sitePort, ".lenslet", egress);
+  const setup = [
+    path.join(appFolder, "scripts/setup.ts"),
+    `SITE_URL=${pageUrl}`,
+    `RESEND_API_KEY=${process.env["RESEND_API_KEY"] ?? "re_local"}`,
+  ];
+  const page = await programs.runPages(appFolder, server, { serverUrl, siteUrl, pagePort }, () =>
+    succeeded(programs.run("setup", setup, {})),
+  );
   process.stdout.write(`
-  Starter chat   http://127.0.0.1:${pagePort}
+  Starter chat   ${pageUrl}
+  Mails          ${mails?.url ?? "go out through Resend"}
   Server         ${serverUrl}   (data in apps/starter-chat/.lenslet)
 
-Sign in under any name; to chat with yourself, sign in under another one in a second window.
+Create an account; any address will do${mails === null ? "" : ", its mails are shown at the second address"}. To chat with
+yourself, create another one in a private window, and share a chat with it.
 Functions in apps/starter-chat/convex are pushed whenever you save them. Ctrl-C ends everything.
 
 `);

@@ -23,11 +23,12 @@ export async function launchChromium(executablePath: string): Promise<Browser> {
 export async function servePages(
   appFolder: string,
   convexUrl: string,
+  siteUrl = "",
 ): Promise<{ url: string; close: () => Promise<void> }> {
   const outDir = fs.mkdtempSync(path.join(os.tmpdir(), "lenslet-pages-"));
   await promisify(execFile)(process.execPath, buildArgs(appFolder, outDir), {
     cwd: appFolder,
-    env: { ...process.env, ...offline, NODE_ENV: "production", VITE_CONVEX_URL: convexUrl },
+    env: { ...process.env, ...offline, NODE_ENV: "production", VITE_CONVEX_URL: convexUrl, VITE_CONVEX_SITE_URL: siteUrl },
   });
   const [port] = (await freePorts(1)) as [number];
   const server = await preview({

@@ -1,20 +1,21 @@
 import { useConvexAuth, useMutation, useQuery } from "convex/react";
 import { useEffect, useState } from "react";
 import { api } from "../convex/_generated/api.js";
-import { signOut, usePerson } from "./auth.ts";
+import { hasResetToken } from "./auth/mailLinks.ts";
+import { SignIn } from "./auth/signIn.tsx";
+import { useAuth } from "./auth/useAuth.ts";
 import { Brand } from "./brand.tsx";
 import { DeletingAccount } from "./deletingAccount.tsx";
-import { failureCode, failureText } from "./failures.ts";
+import { failureText } from "./failures.ts";
 import { Landing } from "./landing.tsx";
 import { Shell } from "./shell.tsx";
-import { SignIn } from "./signIn.tsx";
 import { setTheme, storedTheme } from "./theme.ts";
 
 /** Which of the app's states this is: nobody, somebody on the way in, or somebody. */
 export function App() {
-  const person = usePerson();
+  const { person } = useAuth();
   const { isAuthenticated } = useConvexAuth();
-  if (person === null)
+  if (person === null || hasResetToken())
     return (
       <Landing>
         <SignIn />
@@ -25,32 +26,37 @@ export function App() {
 }
 
 function SignedIn() {
-  const person = usePerson();
+  const { signOut } = useAuth();
   const account = useQuery(api.functions.queries.users.getCurrentUser, {});
   const createUser = useMutation(api.functions.mutations.users.createUser);
   const [failure, setFailure] = useState<unknown>(null);
+  const [isLeaving, setLeaving] = useState(false);
 
-  const name = person?.name;
+  // Signing up has made the account already; this is for people whom another issuer of tokens has sent.
+  const isMissing = account === null && !isLeaving;
   useEffect(() => {
-    createUser(name === undefined ? {} : { name }).catch((error: unknown) => {
-      // What is left of a deletion that was interrupted is dealt with below.
-      if (failureCode(error) !== "account_deleting") setFailure(error);
-    });
-  }, [createUser, name]);
+    if (isMissing) createUser({}).catch(setFailure);
+  }, [createUser, isMissing]);
+
+  // The deletion is done when the account is gone.
+  if (account?.isActive === false && !isLeaving) setLeaving(true);
+  useEffect(() => {
+    if (isLeaving && account === null) void signOut();
+  }, [signOut, isLeaving, account]);
 
   const theme = account?.preferences?.theme;
   useEffect(() => {
     if (theme !== undefined && storedTheme() === null) setTheme(theme);
   }, [theme]);
 
-  if (account?.isActive === false) return <DeletingAccount />;
+  if (isLeaving) return <DeletingAccount />;
   if (account !== undefined && account !== null) return <Shell account={account} />;
   if (failure !== null)
     return (
       <main className="splash">
         <h1>Signing in did not work</h1>
         <p role="alert">{failureText(failure)}</p>
-        <button type="button" className="primary" onClick={signOut}>
+        <button type="button" className="primary" onClick={() => void signOut()}>
           Back
         </button>
       </main>
@@ -59,6 +65,7 @@ function SignedIn() {
 }
 
 function Splash({ text }: { text: string }) {
+  const { signOut } = useAuth();
   const [isSlow, setSlow] = useState(false);
   useEffect(() => {
     const timer = setTimeout(() => setSlow(true), 4000);
@@ -69,7 +76,7 @@ function Splash({ text }: { text: string }) {
       <Brand />
       <p role="status">{isSlow ? "Still trying to reach the server…" : text}</p>
       {isSlow && (
-        <button type="button" onClick={signOut}>
+        <button type="button" onClick={() => void signOut()}>
           Sign out
         </button>
       )}

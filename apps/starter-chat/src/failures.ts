@@ -1,5 +1,5 @@
 import { ConvexError } from "convex/values";
-import type { ErrorCode, ErrorData } from "../convex/model/errors.ts";
+import type { ErrorData } from "../convex/model/errors.ts";
 
 /** What the app's functions say went wrong; null for anything else (a bug, a missing feature, no connection). */
 export function appFailure(error: unknown): ErrorData | null {
@@ -7,10 +7,6 @@ export function appFailure(error: unknown): ErrorData | null {
   const data: unknown = error.data;
   if (typeof data !== "object" || data === null || !("code" in data) || !("message" in data)) return null;
   return data as ErrorData;
-}
-
-export function failureCode(error: unknown): ErrorCode | null {
-  return appFailure(error)?.code ?? null;
 }
 
 /** A sentence for the person in front of the screen. */

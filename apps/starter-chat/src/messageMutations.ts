@@ -72,7 +72,7 @@ export function useUpdateMessage() {
 export function useDeleteMessage() {
   const mutation = useMutation(api.functions.mutations.messages.deleteMessage);
   return useMemo(() => {
-    const step = mutation.withOptimisticUpdate((store, { messageId }) => {
+    const remove = mutation.withOptimisticUpdate((store, { messageId }) => {
       for (const { args, value } of store.getAllQueries(getChatMessages)) {
         if (value?.page.some(({ _id }) => _id === messageId) !== true) continue;
         store.setQuery(getChatMessages, args, {
@@ -81,21 +81,13 @@ export function useDeleteMessage() {
         });
       }
     });
-    return async (messageId: Id<"messages">) => {
-      while (!(await step({ messageId })).isDone);
-    };
+    return (messageId: Id<"messages">) => remove({ messageId });
   }, [mutation]);
 }
 
-/** Deletes a chat step by step; it is off the list when the last step is done. */
 export function useDeleteChat() {
   const mutation = useMutation(api.functions.mutations.chats.deleteChat);
-  return useMemo(
-    () => async (chatId: Id<"chats">) => {
-      while (!(await mutation({ chatId })).isDone);
-    },
-    [mutation],
-  );
+  return useMemo(() => (chatId: Id<"chats">) => mutation({ chatId }), [mutation]);
 }
 
 function loadedMessage(

@@ -1,7 +1,13 @@
+import { deploymentSiteUrl } from "./auth/siteUrl.ts";
+
 const configured = import.meta.env.VITE_CONVEX_URL;
 
 /** The deployment these pages were built for; null when they were built for none. */
 export const convexUrl = configured === undefined || configured === "" ? null : configured;
+
+/** Where its HTTP actions are: people sign in there. */
+export const siteUrl =
+  convexUrl === null ? null : deploymentSiteUrl(convexUrl, import.meta.env.VITE_CONVEX_SITE_URL);
 
 export function NoServer() {
   return (

@@ -59,16 +59,16 @@ export function ShareDialog({ chat, onClose }: { chat: Chat; onClose: () => void
             Share
           </button>
         </div>
-        <p className="field-hint">They must have signed in here once.</p>
+        <p className="field-hint">Whoever has no account yet gets a mail.</p>
         <FormFailure text={failure} />
       </form>
       {shares !== undefined && shares.length > 0 && (
         <ul className="people" aria-label="Shared with">
           {shares.map((share) => (
             <li key={share._id}>
-              <Avatar person={share.user} size="small" />
+              {share.user !== null && <Avatar person={share.user} size="small" />}
               <span className="who">
-                <span className="who-name">{share.user.name}</span>
+                <span className="who-name">{share.user?.name ?? "Invited"}</span>
                 <span className="who-email">{share.email}</span>
               </span>
               <span className="muted">{share.permissions.canWrite ? "can write" : "can read"}</span>
@@ -76,7 +76,7 @@ export function ShareDialog({ chat, onClose }: { chat: Chat; onClose: () => void
                 <button
                   type="button"
                   className="icon-button small"
-                  aria-label={`Stop sharing with ${share.user.name}`}
+                  aria-label={`Stop sharing with ${share.user?.name ?? share.email ?? ""}`}
                   title="Stop sharing"
                   onClick={() => attempt(() => revokeShare({ shareId: share._id }))}
                 >

@@ -1,5 +1,6 @@
 import { useEffect } from "react";
 import type { Account } from "../convex/model/views.ts";
+import { VerifyNotice } from "./auth/verifyNotice.tsx";
 import { ChatPane } from "./chatPane.tsx";
 import { ConnectionNotice } from "./connection.tsx";
 import { ErrorBoundary } from "./errorBoundary.tsx";
@@ -19,6 +20,7 @@ export function Shell({ account }: { account: Account }) {
       <ConnectionNotice />
       <Sidebar account={account} openChatId={chatId} />
       <main className="pane">
+        <VerifyNotice />
         {chatId === null ? (
           <Welcome name={account.name} />
         ) : (

@@ -3,15 +3,17 @@ import { useState } from "react";
 import { api } from "../convex/_generated/api.js";
 import { limits } from "../convex/model/limits.ts";
 import type { Account } from "../convex/model/views.ts";
-import { signOut } from "./auth.ts";
+import { SessionsDialog } from "./auth/sessionsDialog.tsx";
+import { useAuth } from "./auth/useAuth.ts";
 import { ConfirmDialog, PromptDialog } from "./dialog.tsx";
 import { MoreIcon } from "./icons.tsx";
 import { Menu } from "./menu.tsx";
 
 export function UserMenu({ account }: { account: Account }) {
-  const [dialog, setDialog] = useState<"rename" | "delete" | null>(null);
+  const [dialog, setDialog] = useState<"rename" | "sessions" | "delete" | null>(null);
   const updateUser = useMutation(api.functions.mutations.users.updateUser);
   const deleteUser = useMutation(api.functions.mutations.users.deleteUser);
+  const { signOut } = useAuth();
   const close = () => setDialog(null);
   return (
     <>
@@ -20,7 +22,8 @@ export function UserMenu({ account }: { account: Account }) {
         direction="up"
         items={[
           { label: "Change name", onSelect: () => setDialog("rename") },
-          { label: "Sign out", onSelect: signOut },
+          { label: "Devices and password", onSelect: () => setDialog("sessions") },
+          { label: "Sign out", onSelect: () => void signOut() },
           { label: "Delete account…", isDangerous: true, onSelect: () => setDialog("delete") },
         ]}
       >
@@ -37,14 +40,13 @@ export function UserMenu({ account }: { account: Account }) {
           onClose={close}
         />
       )}
+      {dialog === "sessions" && <SessionsDialog onClose={close} />}
       {dialog === "delete" && (
         <ConfirmDialog
           title="Delete your account?"
           action="Delete everything"
-          // The first step switches the account off; the page that appears then does the rest.
-          onConfirm={async () => {
-            if ((await deleteUser({})).isDone) signOut();
-          }}
+          // This switches the account off; the page that appears then waits for the rest.
+          onConfirm={() => deleteUser({})}
           onClose={close}
         >
           <p>

@@ -8,8 +8,8 @@ import {
   servePages,
   shoot as shootOf,
 } from "../../../conformance/support/browser.ts";
-import { appFolder, LiveServer } from "./support/liveServer.ts";
-import { signIn } from "./support/page.ts";
+import { appFolder, linkIn, LiveServer } from "./support/liveServer.ts";
+import { signIn, signUp } from "./support/page.ts";
 
 if (executable === null)
   process.stderr.write(
@@ -28,7 +28,8 @@ describe.skipIf(executable === null)("the page, in Chromium", { timeout: 90_000 
 
   beforeAll(async () => {
     server = await LiveServer.startWithApp();
-    site = await servePages(appFolder, server.url);
+    site = await servePages(appFolder, server.url, server.siteUrl);
+    await server.servePageAt(site.url);
     browser = await launchChromium(executable ?? "");
   }, 90_000);
   afterAll(async () => {
@@ -51,7 +52,8 @@ describe.skipIf(executable === null)("the page, in Chromium", { timeout: 90_000 
   const enter = async (name: string, options: Parameters<typeof openWindow>[2] = {}) => {
     const who = person(name);
     const visitor = await openWindow(browser, site.url, options);
-    await signIn(visitor.page, who.name, who.email);
+    await signUp(visitor.page, who.name, who.email);
+    await server.confirm(who.email);
     return { ...visitor, ...who };
   };
 
@@ -100,7 +102,9 @@ describe.skipIf(executable === null)("the page, in Chromium", { timeout: 90_000 
     const dialog = ada.page.getByRole("dialog", { name: "Share this chat" });
     await dialog.getByLabel("E-mail of the other person").fill("nobody@example.com");
     await dialog.getByRole("button", { name: "Share", exact: true }).click();
-    await dialog.getByText("Nobody with this e-mail address").waitFor();
+    await dialog.getByText("nobody@example.com").waitFor();
+    await dialog.getByRole("button", { name: "Stop sharing with nobody@example.com" }).click();
+    await dialog.getByText("nobody@example.com").waitFor({ state: "hidden" });
     await dialog.getByLabel("E-mail of the other person").fill(bob.email);
     await dialog.getByRole("button", { name: "Share", exact: true }).click();
     await dialog.getByRole("list", { name: "Shared with" }).getByText(bob.email).waitFor();
@@ -158,7 +162,7 @@ describe.skipIf(executable === null)("the page, in Chromium", { timeout: 90_000 
     await say(page, "First thought");
     await say(page, "Secnod thought");
     await messageOf(page, "Secnod").waitFor();
-    await page.getByText("Sending…").waitFor({ state: "hidden" });
+    await expect.poll(() => page.getByText("Sending…").count(), { timeout: waitMs }).toBe(0);
 
     await composer(page).press("ArrowUp");
     await expect.poll(() => composer(page).inputValue()).toBe("Secnod thought");
@@ -246,7 +250,7 @@ describe.skipIf(executable === null)("the page, in Chromium", { timeout: 90_000 
       });
     const ada = await openWindow(browser, `${site.url}/#/c/${chatId}`);
     const { page } = ada;
-    await signIn(page, who.name, who.email);
+    await signIn(page, who.email);
     await sees(page, `Message ${total}.`);
     const list = page.getByRole("region", { name: "Messages", exact: true });
     await expect.poll(() => distanceToEnd(list)).toBeLessThan(3);
@@ -304,7 +308,7 @@ describe.skipIf(executable === null)("the page, in Chromium", { timeout: 90_000 
     const grace = await openWindow(browser, site.url, { width: 390, height: 780, isTouch: true });
     const { page } = grace;
     await shoot(page, "10-sign-in-narrow-light");
-    await signIn(page, who.name, who.email);
+    await signIn(page, who.email);
     await page.getByRole("link", { name: /Moths/ }).waitFor();
     await shoot(page, "11-list-narrow-light");
     await page.getByRole("link", { name: /Moths/ }).click();
@@ -334,19 +338,40 @@ describe.skipIf(executable === null)("the page, in Chromium", { timeout: 90_000 
     await grace.context.close();
   });
 
-  it("lets two windows of one browser be two people", async () => {
+  it("signs out a device that is signed out from another one", async () => {
     const ada = await enter("Ada");
-    const page = await ada.context.newPage();
-    await page.goto(site.url);
-    await page.getByRole("heading", { name: "Hello, Ada" }).waitFor();
-    await page.getByRole("button", { name: "Your account" }).click();
-    await page.getByRole("menuitem", { name: "Sign out" }).click();
-    const bob = person("Bob");
-    await signIn(page, bob.name, bob.email);
+    const other = await openWindow(browser, site.url);
+    await signIn(other.page, ada.email);
+    await ada.page.getByRole("button", { name: "Your account" }).click();
+    await ada.page.getByRole("menuitem", { name: "Devices and password" }).click();
+    await ada.page.getByText("This device").waitFor();
+    await shoot(ada.page, "17-devices-light");
+    await ada.page.getByRole("button", { name: /^Sign out Chrome/ }).click();
+    await other.page.getByText("ended on another device").waitFor({ timeout: waitMs });
     await ada.page.reload();
     await ada.page.getByRole("heading", { name: "Hello, Ada" }).waitFor();
-    await page.reload();
-    await page.getByRole("heading", { name: "Hello, Bob" }).waitFor();
+    expect([...ada.errors, ...other.errors]).toEqual([]);
+    await Promise.all([ada.context.close(), other.context.close()]);
+  });
+
+  it("gets one back in whose password is lost", async () => {
+    const ada = await enter("Ada");
+    await ada.page.getByRole("button", { name: "Your account" }).click();
+    await ada.page.getByRole("menuitem", { name: "Sign out" }).click();
+    await ada.page.getByRole("button", { name: "Forgot your password?" }).click();
+    await ada.page.getByLabel("E-mail").fill(ada.email);
+    await ada.page.getByRole("button", { name: "Send the link" }).click();
+    await ada.page.getByRole("heading", { name: "Look into your mail" }).waitFor();
+    await shoot(ada.page, "18-look-into-mail-light");
+    await ada.page.goto(linkIn(await server.mailTo(ada.email, "new password")));
+    await ada.page.getByLabel("New password").fill("an altogether different one");
+    await shoot(ada.page, "19-new-password-light");
+    await ada.page.getByRole("button", { name: "Change password" }).click();
+    await ada.page.getByText("Your password has been changed").waitFor({ timeout: waitMs });
+    await ada.page.getByLabel("E-mail").fill(ada.email);
+    await ada.page.getByLabel("Password").fill("an altogether different one");
+    await ada.page.getByRole("button", { name: "Sign in", exact: true }).click();
+    await ada.page.getByRole("heading", { name: "Hello, Ada" }).waitFor({ timeout: waitMs });
     expect(ada.errors).toEqual([]);
     await ada.context.close();
   });
@@ -363,7 +388,7 @@ describe.skipIf(executable === null)("the page, in Chromium", { timeout: 90_000 
     await page.getByRole("button", { name: "Delete everything" }).click();
     await page.getByRole("heading", { name: "Welcome" }).waitFor({ timeout: waitMs });
     await shoot(page, "16-sign-in-dark");
-    await signIn(page, eve.name, eve.email);
+    await signUp(page, eve.name, eve.email);
     await page.getByText("No chats yet.").waitFor();
     expect(eve.errors).toEqual([]);
     await eve.context.close();

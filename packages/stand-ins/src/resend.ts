@@ -1,3 +1,4 @@
+import { outboxPage } from "./outboxPage.ts";
 import { Service, type ServiceRequest } from "./service.ts";
 import { Deliveries, svixHeaders, type WebhookTarget } from "./webhooks.ts";
 
@@ -20,7 +21,7 @@ export interface Resend extends Service {
 }
 
 /**
- * Resend's API as far as sending goes. `GET /outbox` lists what was sent, the newest last. With a webhook it tells of
+ * Resend's API as far as sending goes. `GET /outbox` lists what was sent, the newest last; `GET /` shows it. With a webhook it tells of
  * each mail that it was sent and delivered; mail to `bounced@...` and `complained@...` fares accordingly.
  */
 export async function startResend(port = 0, webhook?: WebhookTarget): Promise<Resend> {
@@ -48,6 +49,8 @@ export async function startResend(port = 0, webhook?: WebhookTarget): Promise<Re
   const service = await Service.start((request) => {
     const { method, path, headers, text } = request;
     if (method === "GET" && path === "/outbox") return { body: outbox };
+    if (method === "GET" && path === "/")
+      return { headers: { "content-type": "text/html; charset=utf-8" }, body: outboxPage(outbox) };
     if (headers.authorization === undefined)
       return { status: 401, body: { name: "missing_api_key", message: "Missing API key" } };
     if (method === "POST" && path === "/emails") return { body: keep(JSON.parse(text) as never) };

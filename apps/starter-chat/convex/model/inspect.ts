@@ -47,7 +47,9 @@ function view(bytes: Uint8Array): DataView {
 }
 
 function startsWith(bytes: Uint8Array, signature: string, at = 0): boolean {
-  return [...signature].every((char, index) => bytes[at + index] === char.charCodeAt(0));
+  for (let index = 0; index < signature.length; index++)
+    if (bytes[at + index] !== signature.charCodeAt(index)) return false;
+  return true;
 }
 
 function riff(bytes: Uint8Array, form: string): boolean {

@@ -22,6 +22,8 @@ export const limits = {
   searchLengthMax: 200,
   searchResultsMax: 50,
   previewLength: 160,
+  /** Of what stands before a hit in an excerpt. */
+  excerptBefore: 60,
   /** 100 MB */
   fileBytesMax: 104_857_600,
   /** How far back in a chat a file is looked for. */

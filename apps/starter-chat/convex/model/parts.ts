@@ -64,6 +64,22 @@ export function preview(content: string, lengthMax: number = limits.previewLengt
   return line.length > lengthMax ? `${line.slice(0, lengthMax - 1).trimEnd()}…` : line;
 }
 
+/** A piece of a text with the first of these words in it, and some of what stands before it. */
+export function excerpt(content: string, words: string): string {
+  const text = content.replace(/\s+/g, " ").trim();
+  const lower = text.toLowerCase();
+  const hits = words
+    .toLowerCase()
+    .split(/[^\p{L}\p{N}]+/u)
+    .filter((word) => word !== "")
+    .map((word) => lower.indexOf(word))
+    .filter((at) => at >= 0);
+  const hit = hits.length === 0 ? 0 : Math.min(...hits);
+  const from = text.length <= limits.previewLength ? 0 : Math.max(0, hit - limits.excerptBefore);
+  const piece = text.slice(from, from + limits.previewLength);
+  return `${from > 0 ? "…" : ""}${piece.trim()}${from + piece.length < text.length ? "…" : ""}`;
+}
+
 /** What a chat is called after its first message: its first line that says something; null if none does. */
 export function titleFrom(parts: readonly MessagePart[]): string | null {
   for (const part of parts) {

@@ -3,7 +3,7 @@ import { v } from "convex/values";
 import { query } from "../../_generated/server.js";
 import { findChat, requireChat, requireMessage, requireUser } from "../../model/access.ts";
 import { pageOfMessages } from "../../model/pages.ts";
-import { preview } from "../../model/parts.ts";
+import { excerpt } from "../../model/parts.ts";
 import { findMessages } from "../../model/search.ts";
 import { checkSearch } from "../../model/validation.ts";
 import { messageView, People, searchResultView, toMessageView } from "../../model/views.ts";
@@ -63,7 +63,8 @@ export const searchMessages = query({
   handler: async (ctx, { query: text, chatId }) => {
     const user = await requireUser(ctx);
     if (chatId !== undefined) await requireChat(ctx, user, chatId, "canRead");
-    const found = await findMessages(ctx, user, checkSearch(text), chatId);
+    const search = checkSearch(text);
+    const found = await findMessages(ctx, user, search, chatId);
     const people = new People(ctx);
     const results = [];
     for (const { message, chat } of found)
@@ -73,7 +74,7 @@ export const searchMessages = query({
         chatId: message.chatId,
         ...(chat.title === undefined ? {} : { chatTitle: chat.title }),
         role: message.role,
-        preview: preview(message.content),
+        preview: excerpt(message.content, search),
         author: await people.profile(message.userId),
       });
     return results;

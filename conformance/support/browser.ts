@@ -28,7 +28,13 @@ export async function servePages(
   const outDir = fs.mkdtempSync(path.join(os.tmpdir(), "lenslet-pages-"));
   await promisify(execFile)(process.execPath, buildArgs(appFolder, outDir), {
     cwd: appFolder,
-    env: { ...process.env, ...offline, NODE_ENV: "production", VITE_CONVEX_URL: convexUrl, VITE_CONVEX_SITE_URL: siteUrl },
+    env: {
+      ...process.env,
+      ...offline,
+      NODE_ENV: "production",
+      VITE_CONVEX_URL: convexUrl,
+      VITE_CONVEX_SITE_URL: siteUrl,
+    },
   });
   const [port] = (await freePorts(1)) as [number];
   const server = await preview({

@@ -1,5 +1,5 @@
 import type { Doc, Id } from "../_generated/dataModel.js";
-import type { MutationCtx, QueryCtx } from "../_generated/server.js";
+import type { MutationCtx } from "../_generated/server.js";
 import { findShare } from "./access.ts";
 import { startDeletingUser } from "./cascade.ts";
 import { describeDevice } from "./devices.ts";

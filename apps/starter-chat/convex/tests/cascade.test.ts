@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import { internal } from "../_generated/api.js";
 import type { Id } from "../_generated/dataModel.js";
 import {
-  firstPage,
   listChats,
   listMessages,
   makeChat,

@@ -133,6 +133,8 @@ export interface ExportRow {
   readonly state: "requested" | "in_progress" | "completed" | "failed" | "canceled";
   readonly requestor: "snapshotExport";
   readonly format: { readonly format: "zip"; readonly include_storage: boolean };
+  /** Of this namespace and what is mounted in it; absent: of everything. */
+  readonly component?: string;
   /** These three in nanoseconds since the epoch. */
   readonly expiration_ts: bigint;
   /** The snapshot that it shows. */

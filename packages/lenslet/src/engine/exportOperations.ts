@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { badRequest, LensletError } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
+import { namespaceOfId } from "../deploy/componentRows.ts";
 import {
   exportRows,
   type ExportRow,
@@ -16,6 +17,7 @@ import type { Transaction } from "../transaction/transaction.ts";
 import { tryDecodeId } from "../values/id.ts";
 import type { JsonValue } from "../values/json.ts";
 import type { LoadedDeployment } from "./deployment.ts";
+import { isBelow } from "./importOperations.ts";
 import type { Snapshots } from "./snapshots.ts";
 
 /** http-api.md §10.1 */
@@ -57,7 +59,10 @@ const byId = z.object({ id: z.string() });
 
 export const exportOperations: Readonly<Record<string, Operation>> = {
   "export.request": (args, { tx, clock }) => {
-    const { includeStorage } = z.object({ includeStorage: z.boolean() }).parse(args);
+    const { includeStorage, componentId } = z
+      .object({ includeStorage: z.boolean(), componentId: z.string().nullable() })
+      .parse(args);
+    const namespace = namespaceOfId(tx, componentId);
     const isRunning = ({ value: { state } }: SystemRow<ExportRow>) =>
       state === "requested" || state === "in_progress";
     if (rowsOf(tx, exportRows).some(isRunning)) {
@@ -67,6 +72,7 @@ export const exportOperations: Readonly<Record<string, Operation>> = {
       state: "requested",
       requestor: "snapshotExport",
       format: { format: "zip", include_storage: includeStorage },
+      ...(namespace === "" ? {} : { component: namespace }),
       expiration_ts: BigInt(Math.floor(clock.nowMs() + exportAgeMaxMs)) * 1_000_000n,
     });
   },
@@ -82,10 +88,14 @@ export const exportOperations: Readonly<Record<string, Operation>> = {
   "export.begin": (args, { tx, deployment, snapshots }): ExportPlan => {
     const row = exportOf(tx, byId.parse(args).id);
     const catalog = tx.catalog();
-    const components = [...deployment.components.values()].map(({ componentPath, namespace }) => {
+    const exported = [...deployment.components.values()];
+    const root = exported.find(({ namespace }) => namespace === row.value.component)?.componentPath ?? "";
+    const shown = exported.filter(({ componentPath }) => isBelow(componentPath, root));
+    const components = shown.map(({ componentPath, namespace }) => {
       const all = catalog.tables(namespace);
       return {
-        path: componentPath,
+        // The component that is exported is the root of the ZIP file.
+        path: root === "" ? componentPath : componentPath.slice(root.length + 1),
         namespace,
         tables: all.filter((table) => !table.system),
         storage: all.find(({ name }) => name === storageTable.name) ?? null,

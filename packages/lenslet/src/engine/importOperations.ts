@@ -133,8 +133,13 @@ export const importOperations: Readonly<Record<string, Operation>> = {
   },
   /** What there is under the names of an import. Throws what is wrong with them. */
   "import.targets": (args, { tx, deployment }): Record<string, ImportTarget[]> => {
-    const { tables, mode, isZip } = names.extend({ mode: z.string(), isZip: z.boolean() }).parse(args);
-    const components = isZip ? [...deployment.components.keys()] : Object.keys(tables);
+    const { tables, mode, root } = names
+      .extend({ mode: z.string(), root: z.string().nullable() })
+      .parse(args);
+    const components =
+      root === null
+        ? Object.keys(tables)
+        : [...deployment.components.keys()].filter((path) => isBelow(path, root));
     for (const path of Object.keys(tables)) namespaceOf(deployment, path);
     return Object.fromEntries(
       [...new Set([...Object.keys(tables), ...(mode === "ReplaceAll" ? components : [])])].map((path) => [
@@ -379,6 +384,11 @@ function tableExists(name: string): LensletError {
     "TableExists",
     `Table ${name} already exists. Please choose a new table name or use replace/append modes.`,
   );
+}
+
+/** Whether a component is the one at `root` or mounted somewhere in it. */
+export function isBelow(path: string, root: string): boolean {
+  return root === "" || path === root || path.startsWith(`${root}/`);
 }
 
 function namespaceOf(deployment: LoadedDeployment, componentPath: string): Namespace {

@@ -119,11 +119,16 @@ export class FileService {
 
   /** Null when there is nothing under the key. */
   async read(key: string, range: ByteRange): Promise<Readable | null> {
-    const stored = await this.#options.store.read(key, range);
+    const { store } = this.#options;
+    // A store may fail over contents that are just being moved into it: what it has may be a part.
+    const stored = await store.read(key, range).catch((error: unknown) => {
+      if (error instanceof LensletError) return null;
+      throw error;
+    });
     if (stored !== null) return stored;
     const bytes = await this.#contentsInDatabase(key);
     // They may just have been moved.
-    if (bytes === null) return await this.#options.store.read(key, range);
+    if (bytes === null) return await store.read(key, range);
     return Readable.from(range.end > range.start ? [bytes.subarray(range.start, range.end)] : []);
   }
 

@@ -43,7 +43,8 @@ export function addTransferRoutes(router: Router): void {
 async function requestExport(exchange: Exchange): Promise<void> {
   await exchange.admin();
   const includeStorage = exchange.query.get("includeStorage") === "true";
-  await exchange.audited("export.request", { includeStorage });
+  const componentId = exchange.query.get("component");
+  await exchange.audited("export.request", { includeStorage, componentId });
   exchange.sendEmpty();
 }
 

@@ -1,8 +1,9 @@
 import { badRequest } from "../base/errors.ts";
 import type { Namespace } from "../store/store.ts";
+import { display } from "../values/display.ts";
 import { encodeId, type InternalId, tryDecodeId } from "../values/id.ts";
 import type { IdContext } from "../values/validator.ts";
-import type { ValueObject } from "../values/value.ts";
+import type { Value, ValueObject } from "../values/value.ts";
 import { checkDocument, schemaViolation } from "./documents.ts";
 import type { Transaction } from "./transaction.ts";
 
@@ -50,7 +51,7 @@ export function documentOfImport(
 function identityOf(
   tx: Transaction,
   { name, number }: { readonly name: string; readonly number: number },
-  given: unknown,
+  given: Value,
 ): { id: InternalId; idText: string } {
   if (given === null) {
     const id = tx.newInternalId();
@@ -58,7 +59,7 @@ function identityOf(
   }
   const decoded = typeof given === "string" ? tryDecodeId(given) : null;
   if (decoded === null || typeof given !== "string") {
-    throw badRequest("InvalidId", `${JSON.stringify(given)} is not a valid _id.`);
+    throw badRequest("InvalidId", `${display(given)} is not a valid _id.`);
   }
   if (decoded.tableNumber !== number) {
     throw badRequest("TableNumberConflict", `The _id ${given} is of another table than ${name}.`);

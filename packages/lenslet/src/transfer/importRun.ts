@@ -165,7 +165,7 @@ export class ImportRun {
 
   async #open(): Promise<Source> {
     const { format, table, componentPath } = this.#waiting;
-    if (format === "zip") return await openZipContents(this.#file);
+    if (format === "zip") return within(componentPath ?? "", await openZipContents(this.#file));
     const rows = () => {
       if (format === "csv") return csvRows(this.#file);
       if (format === "json_array") return jsonArrayRows(this.#file);
@@ -181,8 +181,10 @@ export class ImportRun {
       const number = table.number ?? (await firstNumber(table.rows()));
       (wanted[table.componentPath] ??= []).push([table.name, number]);
     }
-    const { mode, format } = this.#waiting;
-    const request = JSON.stringify({ tables: wanted, mode, isZip: format === "zip" });
+    const { mode, format, componentPath } = this.#waiting;
+    // What `--replace-all` replaces: all that a ZIP file could hold.
+    const root = format === "zip" ? (componentPath ?? "") : null;
+    const request = JSON.stringify({ tables: wanted, mode, root });
     const answer = await this.#services.engine.system("import.targets", request);
     const targets = JSON.parse(answer) as Readonly<Record<string, readonly ImportTarget[]>>;
     const names: TableNames = {};
@@ -290,6 +292,21 @@ export class ImportRun {
       ]),
     );
   }
+}
+
+/** A ZIP file imported into a component: its root is the component's. */
+function within(root: string, contents: ZipContents): Source {
+  if (root === "") return contents;
+  const pathOf = (path: string) => (path === "" ? root : `${root}/${path}`);
+  const moved = <T extends { readonly componentPath: string }>(part: T): T => ({
+    ...part,
+    componentPath: pathOf(part.componentPath),
+  });
+  return {
+    tables: contents.tables.map(moved),
+    storage: contents.storage.map(moved),
+    close: () => contents.close(),
+  };
 }
 
 /** The table number that the first row's `_id` says; 0: it has none. */

@@ -1,5 +1,6 @@
 import { promisify } from "node:util";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
+import { crc32 } from "node:zlib";
 import yauzl, { type Entry, type ZipFile } from "yauzl";
 import { badRequest } from "../base/errors.ts";
 import { jsonLineRows, type Rows } from "./importFormats.ts";
@@ -40,7 +41,9 @@ export async function openZipContents(file: string): Promise<ZipContents> {
   } catch (error) {
     throw badRequest("InvalidZip", `The file is not a ZIP file: ${(error as Error).message}`);
   }
-  const open = promisify(zip.openReadStream.bind(zip)) as (entry: Entry) => Promise<Readable>;
+  const openEntry = promisify(zip.openReadStream.bind(zip)) as (entry: Entry) => Promise<Readable>;
+  const open = (entry: Entry) =>
+    Promise.resolve(Readable.from(checked(openEntry, entry), { objectMode: false }));
   const entries = await readEntries(zip);
   const found = entries.flatMap((entry) => {
     const parts = placeOf(entry.fileName);
@@ -93,6 +96,24 @@ export async function openZipContents(file: string): Promise<ZipContents> {
       })),
     close: () => zip.close(),
   };
+}
+
+/** The contents of an entry, held to its checksum. Throws InvalidZip. */
+async function* checked(
+  open: (entry: Entry) => Promise<Readable>,
+  entry: Entry,
+): AsyncGenerator<Buffer, void, undefined> {
+  let sum = 0;
+  try {
+    for await (const chunk of (await open(entry)) as AsyncIterable<Buffer>) {
+      sum = crc32(chunk, sum);
+      yield chunk;
+    }
+  } catch (error) {
+    throw badRequest("InvalidZip", `The entry ${entry.fileName} is damaged: ${(error as Error).message}`);
+  }
+  if (sum !== entry.crc32)
+    throw badRequest("InvalidZip", `The entry ${entry.fileName} is damaged: its checksum is wrong.`);
 }
 
 async function readEntries(zip: ZipFile): Promise<readonly Entry[]> {

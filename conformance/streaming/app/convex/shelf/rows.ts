@@ -1,4 +1,10 @@
-import { componentsGeneric, type FunctionReference, mutationGeneric, queryGeneric } from "convex/server";
+import {
+  actionGeneric,
+  componentsGeneric,
+  type FunctionReference,
+  mutationGeneric,
+  queryGeneric,
+} from "convex/server";
 import { v } from "convex/values";
 
 const args = { key: v.number(), text: v.union(v.string(), v.null()) };
@@ -19,4 +25,16 @@ export const set = mutationGeneric({
 export const all = queryGeneric({
   args: { table: v.string() },
   handler: (ctx, { table }) => ctx.db.query(table).collect(),
+});
+
+export const store = actionGeneric({
+  args: { text: v.string() },
+  handler: (ctx, { text }) => ctx.storage.store(new Blob([text], { type: "text/plain" })),
+});
+export const urls = queryGeneric({
+  args: {},
+  handler: async (ctx) => {
+    const files = await ctx.db.system.query("_storage").collect();
+    return await Promise.all(files.map(({ _id }) => ctx.storage.getUrl(_id)));
+  },
 });

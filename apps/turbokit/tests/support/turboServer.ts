@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { ConvexHttpClient } from "convex/browser";
+import { ConvexClient, ConvexHttpClient } from "convex/browser";
 import { ConvexError } from "convex/values";
 import { pushApp, runConvex } from "../../../../conformance/support/project.ts";
 import { TestServer } from "../../../../conformance/support/server.ts";
@@ -111,6 +111,13 @@ export class TurboServer {
     return client;
   }
 
+  /** A client with a WebSocket. */
+  liveClient(token: string): ConvexClient {
+    const client = new ConvexClient(this.server.url, { logger: false });
+    client.setAuth(() => Promise.resolve(token));
+    return client;
+  }
+
   /** Somebody signs in, as on the page; somebody new without an address. */
   async signIn(name: string, email = `${name.toLowerCase()}-${++this.#people}@example.com`): Promise<Person> {
     const token = await this.clerk.idToken({ email, name });
@@ -121,7 +128,11 @@ export class TurboServer {
   /** Somebody who has been welcomed: onboarding waits for their profile, their credits are there. */
   async welcomed(name: string, email?: string): Promise<Person> {
     const person = await this.signIn(name, email);
-    await eventually(async () => (await this.onboarding(person)).state !== "running");
+    const state = await eventually(async () => {
+      const { state: now } = await this.onboarding(person);
+      return now === "running" ? null : now;
+    });
+    if (state !== "waiting") throw new Error(`${name} was not welcomed: ${state}\n${this.server.logs}`);
     return person;
   }
 

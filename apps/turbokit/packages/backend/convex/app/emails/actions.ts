@@ -1,8 +1,10 @@
 "use node";
 
-import { render } from "@react-email/render";
+import { toPlainText } from "@react-email/render";
 import { v } from "convex/values";
 import type { ReactElement } from "react";
+// Not "react-dom/server": its build for Node has calls of `require` inside that do not survive bundling.
+import { renderToStaticMarkup } from "react-dom/server.browser";
 import { internal } from "../../_generated/api.js";
 import type { Id } from "../../_generated/dataModel.js";
 import { type ActionCtx, internalAction } from "../../_generated/server.js";
@@ -43,15 +45,13 @@ export const sendDigests = internalAction({
   args: { userIds: v.array(v.id("users")), day: v.string() },
   handler: async (ctx, { userIds, day }): Promise<null> => {
     const digests: Digest[] = await ctx.runQuery(internal.emails.digestsOf, { userIds });
-    const mails = await Promise.all(
-      digests.map(async ({ userId, name, projects }) => ({
-        userId,
-        template: "digest" as const,
-        key: `digest:${day}:${userId}`,
-        subject: "Your projects since yesterday",
-        ...(await rendered(DigestEmail({ name, projects, url: appUrl() }))),
-      })),
-    );
+    const mails = digests.map(({ userId, name, projects }) => ({
+      userId,
+      template: "digest" as const,
+      key: `digest:${day}:${userId}`,
+      subject: "Your projects since yesterday",
+      ...rendered(DigestEmail({ name, projects, url: appUrl() })),
+    }));
     if (mails.length > 0) await ctx.runMutation(internal.emails.deliver, { mails });
     return null;
   },
@@ -67,12 +67,16 @@ async function sendTo(
 ): Promise<boolean> {
   const user = await ctx.runQuery(internal.users.get, { userId });
   if (user === null) return false;
-  const mail = await rendered(mailOf({ name: user.name, url: appUrl() }));
+  const mail = rendered(mailOf({ name: user.name, url: appUrl() }));
   const key = `${template}:${userId}`;
   await ctx.runMutation(internal.emails.deliver, { mails: [{ userId, template, key, subject, ...mail }] });
   return true;
 }
 
-async function rendered(mail: ReactElement): Promise<{ html: string; text: string }> {
-  return { html: await render(mail), text: await render(mail, { plainText: true }) };
+const doctype =
+  '<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd">';
+
+function rendered(mail: ReactElement): { html: string; text: string } {
+  const html = `${doctype}${renderToStaticMarkup(mail)}`;
+  return { html, text: toPlainText(html) };
 }

@@ -6,6 +6,7 @@ await runSteps([
   { name: "types", command: ["node", "scripts/types.ts"] },
   { name: "lint", command: ["oxlint", "--type-aware", "--deny-warnings"] },
   { name: "room order", command: ["node", "scripts/room-order.ts"] },
+  { name: "compatibility page", command: ["node", "scripts/compatibility.ts"] },
   { name: "dead code", command: ["knip", "--no-progress"] },
   { name: "tests", command: ["node", "--disable-warning=ExperimentalWarning", "scripts/test.ts"] },
 ]);

@@ -31,8 +31,8 @@ interface TestOutcome {
 export interface SuiteRun {
   /** By file and full name. Skipped tests are left out. */
   readonly tests: ReadonlyMap<string, TestOutcome>;
-  /** Sum over all tests, without loading and transforming. */
-  readonly testMs: number;
+  /** Processor time of all tests, without loading and transforming. */
+  readonly cpuMs: number;
 }
 
 /** Installs the pinned packages, unless that has been done for this lock file. */
@@ -58,6 +58,7 @@ export async function runSuite(suite: SuitePackage, harness: Harness): Promise<S
   const alias = harness === "ours" ? ours : path.join(installed, suite.mock ?? "convex-test");
   const config = {
     test: {
+      runner: path.join(folder, "cpuRunner.mjs"),
       environment: suite.environment ?? "edge-runtime",
       include: ["src/**/*.test.{ts,tsx}"],
       alias: { "convex-test": alias },
@@ -97,7 +98,7 @@ interface Report {
     readonly assertionResults: readonly {
       readonly fullName: string;
       readonly status: string;
-      readonly duration?: number;
+      readonly meta?: { readonly cpuMs?: number };
       readonly failureMessages?: readonly string[];
     }[];
   }[];
@@ -106,14 +107,14 @@ interface Report {
 function readReport(file: string, place: string): SuiteRun {
   const report = JSON.parse(readFileSync(file, "utf8")) as Report;
   const tests = new Map<string, TestOutcome>();
-  let testMs = 0;
+  let cpuMs = 0;
   for (const { name, status, message, assertionResults } of report.testResults) {
     const fileName = path.relative(place, name);
     // A file that cannot be loaded has no tests.
     if (assertionResults.length === 0 && status === "failed") tests.set(fileName, { passed: false, message });
     for (const result of assertionResults) {
       if (result.status !== "passed" && result.status !== "failed") continue;
-      testMs += result.duration ?? 0;
+      cpuMs += result.meta?.cpuMs ?? 0;
       // Property tests of fast-check have the seed of the run in their names.
       const fullName = result.fullName.replace(/ \(with seed=.*\)$/, "");
       tests.set(`${fileName} > ${fullName}`, {
@@ -122,7 +123,7 @@ function readReport(file: string, place: string): SuiteRun {
       });
     }
   }
-  return { tests, testMs };
+  return { tests, cpuMs };
 }
 
 function run(

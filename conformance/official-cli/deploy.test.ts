@@ -26,22 +26,6 @@ async function deployed(): Promise<unknown> {
   return [await server.call("_system/cli/modules:apiSpec"), await server.call("admin/reports/usage:summary")];
 }
 
-/** Changes files for one push and puts them back. */
-async function changed<T>(edits: Readonly<Record<string, string>>, push: () => Promise<T>): Promise<T> {
-  const before = Object.keys(edits).map(
-    (file) => [file, project.has(file) ? project.read(file) : null] as const,
-  );
-  try {
-    for (const [file, content] of Object.entries(edits)) project.write(file, content);
-    return await push();
-  } finally {
-    for (const [file, content] of before) {
-      if (content === null) project.remove(file);
-      else project.write(file, content);
-    }
-  }
-}
-
 describe("convex dev --once", () => {
   it("checks the types of the sample, pushes and leaves", async () => {
     const first = await project.convex(["dev", "--once", "--typecheck", "enable"]);
@@ -71,7 +55,7 @@ describe("convex deploy", () => {
     expect(good.output).toContain(`built for ${server.url} and ${server.siteUrl}\n`);
     expect(good.code, good.output + server.logs).toBe(0);
     const before = await deployed();
-    const bad = await changed({ "convex/more.ts": freshModule }, () =>
+    const bad = await project.withFiles({ "convex/more.ts": freshModule }, () =>
       deploy("--cmd", "echo built for $BACKEND; exit 3", "--cmd-url-env-var-name", "BACKEND"),
     );
     expect(bad.code).toBe(1);
@@ -82,7 +66,9 @@ describe("convex deploy", () => {
 
   it("changes nothing with --dry-run", async () => {
     const before = await deployed();
-    const { code, stderr } = await changed({ "convex/more.ts": freshModule }, () => deploy("--dry-run"));
+    const { code, stderr } = await project.withFiles({ "convex/more.ts": freshModule }, () =>
+      deploy("--dry-run"),
+    );
     expect(code, stderr + server.logs).toBe(0);
     expect(await deployed()).toEqual(before);
   });
@@ -92,7 +78,7 @@ describe("convex deploy", () => {
     const enabled = schema.replace('{ fields: ["likes"], staged: true }', '["likes"]');
     expect(enabled).not.toBe(schema);
     const more = enabled.replace('"by_rank", ["rank"]', '"by_text", ["text", "rank"]');
-    await changed({ "convex/schema.ts": more }, async () => {
+    await project.withFiles({ "convex/schema.ts": more }, async () => {
       const { code, stderr } = await deploy();
       expect(code, stderr + server.logs).toBe(0);
       expect(stderr).toContain("[+] notes.by_text   text, rank");
@@ -119,7 +105,7 @@ describe("a push that fails changes nothing", () => {
 
   async function refused(edits: Readonly<Record<string, string>>, by = push): Promise<string> {
     // Each comes with a good change, which must not arrive either.
-    const { code, stderr } = await changed({ "convex/more.ts": freshModule, ...edits }, by);
+    const { code, stderr } = await project.withFiles({ "convex/more.ts": freshModule, ...edits }, by);
     expect(code, stderr + server.logs).toBe(1);
     expect(await deployed()).toEqual(before);
     return stderr;
@@ -159,7 +145,7 @@ describe("a push that fails changes nothing", () => {
   });
 
   it("because the admin key is wrong", async () => {
-    const { code, stderr } = await changed({ "convex/more.ts": freshModule }, () =>
+    const { code, stderr } = await project.withFiles({ "convex/more.ts": freshModule }, () =>
       deploy("--url", server.url, "--admin-key", `${server.adminKey.slice(0, -2)}00`),
     );
     expect(code).toBe(1);

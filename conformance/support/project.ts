@@ -79,6 +79,20 @@ export class TestProject {
     return project;
   }
 
+  /** Runs `body` with these files changed, and puts them back. */
+  async withFiles<T>(edits: Readonly<Record<string, string>>, body: () => Promise<T>): Promise<T> {
+    const before = Object.keys(edits).map((file) => [file, this.has(file) ? this.read(file) : null] as const);
+    try {
+      for (const [file, content] of Object.entries(edits)) this.write(file, content);
+      return await body();
+    } finally {
+      for (const [file, content] of before) {
+        if (content === null) this.remove(file);
+        else this.write(file, content);
+      }
+    }
+  }
+
   /** What `lenslet dev` writes: makes plain `npx convex ...` in this folder use the server. */
   connect(server: TestServer): this {
     this.write(

@@ -18,9 +18,8 @@ import { installGuards } from "./guards.ts";
 import { answerRequest } from "./httpRequests.ts";
 import { installHost, runOutside } from "./host.ts";
 import { inspectFunction, type RegisteredFunction, udfTypeOf } from "./modules.ts";
-import { systemRandom } from "./platform.ts";
+import { newRequestId } from "./platform.ts";
 import type { Fault, ModuleGlob, TestConvex, TransactionLimitOptions } from "./types.ts";
-import { randomHex } from "../../lenslet/src/base/random.ts";
 
 export interface ConvexTestOptions<Schema extends GenericSchema> {
   readonly schema?: SchemaDefinition<Schema, boolean>;
@@ -89,7 +88,7 @@ function accessor(backend: Backend, requester: Requester) {
   const app = () => backend.deployment.component("");
   const caller = (): Caller => ({
     ...requester,
-    requestId: randomHex(systemRandom, 8),
+    requestId: newRequestId(),
     job: null,
   });
 

@@ -1,5 +1,5 @@
 import { badRequest } from "../../lenslet/src/base/errors.ts";
-import { parseSchemaJson } from "../../lenslet/src/deploy/schemaJson.ts";
+import { type ExportedSchema, normalizeSchema } from "../../lenslet/src/deploy/schemaJson.ts";
 import type { SchemaJson } from "../../lenslet/src/deploy/schemaTypes.ts";
 import { parseFunctionPath, strippedPath } from "../../lenslet/src/engine/functionPath.ts";
 import type { Namespace } from "../../lenslet/src/store/store.ts";
@@ -25,11 +25,11 @@ export interface ExportableSchema {
 
 const schemas = new WeakMap<object, SchemaJson>();
 
-/** Parsed once for all tests of a file: they share the schema's object. */
+/** Worked out once for all tests of a file: they share the schema's object. */
 export function schemaJsonOf(schema: object): SchemaJson {
   let json = schemas.get(schema);
   if (json === undefined) {
-    json = parseSchemaJson(JSON.parse((schema as ExportableSchema).export()));
+    json = normalizeSchema(JSON.parse((schema as ExportableSchema).export()) as ExportedSchema);
     schemas.set(schema, json);
   }
   return json;

@@ -55,8 +55,21 @@ export function udfTypeOf(value: unknown): UdfType | null {
   return found.length === 1 ? (found[0]?.[1] ?? null) : null;
 }
 
-/** How a function is described for checks of its arguments and of what it returns. */
+const inspected = new WeakMap<RegisteredFunction, FunctionInfo>();
+
+/**
+ * How a function is described for checks of its arguments and of what it returns. Worked out once for all tests of a
+ * file: they share its modules.
+ */
 export function inspectFunction(path: FunctionPath, registered: RegisteredFunction): FunctionInfo {
+  const known = inspected.get(registered);
+  if (known?.path.module === path.module && known.path.name === path.name) return known;
+  const info = inspectAnew(path, registered);
+  inspected.set(registered, info);
+  return info;
+}
+
+function inspectAnew(path: FunctionPath, registered: RegisteredFunction): FunctionInfo {
   const udfType = udfTypeOf(registered);
   if (udfType === null) {
     throw new Error(
@@ -112,7 +125,6 @@ export function invocable(registered: RegisteredFunction): RegisteredFunction {
 export class ModuleMap {
   readonly #glob: ModuleGlob;
   readonly #componentPath: string;
-  #loaders: ReadonlyMap<string, () => Promise<unknown>> | null = null;
   readonly #functions = new Map<string, Promise<FunctionLookup>>();
 
   constructor(glob: ModuleGlob, componentPath: string) {
@@ -120,10 +132,17 @@ export class ModuleMap {
     this.#componentPath = componentPath;
   }
 
-  /** By module path without extension, such as "dir/messages". Made when first needed: some tests need none. */
+  /**
+   * By module path without extension, such as "dir/messages". Made when first needed, as some tests need none, and for
+   * all tests that give the same glob.
+   */
   get loaders(): ReadonlyMap<string, () => Promise<unknown>> {
-    this.#loaders ??= loadersOf(this.#glob, this.#componentPath);
-    return this.#loaders;
+    let loaders = loadersOfGlobs.get(this.#glob);
+    if (loaders === undefined) {
+      loaders = loadersOf(this.#glob, this.#componentPath);
+      loadersOfGlobs.set(this.#glob, loaders);
+    }
+    return loaders;
   }
 
   /** Null when there is no such module; rejects when evaluating it fails. */
@@ -168,6 +187,8 @@ export class ModuleMap {
     return { found: true, fn: { info: inspectFunction(path, fn), registered: fn } };
   }
 }
+
+const loadersOfGlobs = new WeakMap<ModuleGlob, ReadonlyMap<string, () => Promise<unknown>>>();
 
 function loadersOf(glob: ModuleGlob, componentPath: string): ReadonlyMap<string, () => Promise<unknown>> {
   const root = rootOf(Object.keys(glob), componentPath);

@@ -39,3 +39,11 @@ export const systemRandom: Random = {
 
 const pool = new Uint8Array(16_384);
 let spent = pool.length;
+
+let requests = 0;
+
+/** Sixteen hexadecimal characters that no other call of this process has. */
+export function newRequestId(): string {
+  requests += 1;
+  return requests.toString(16).padStart(16, "0");
+}

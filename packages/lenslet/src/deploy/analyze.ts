@@ -17,7 +17,7 @@ import { parseAuthConfig, type AuthInfo } from "./authConfig.ts";
 import { exportsOf, parseAppDefinition, parseComponentDefinition, plainAppDefinition } from "./definition.ts";
 import { evaluateInIsolation, type Evaluated } from "./evaluate.ts";
 import { importNodeModules } from "./nodeModules.ts";
-import { parseSchemaJson } from "./schemaJson.ts";
+import { parseSchemaJson } from "./parseSchema.ts";
 import type { SchemaJson } from "./schemaTypes.ts";
 
 export interface AnalysisEnvironment {

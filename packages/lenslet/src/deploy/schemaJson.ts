@@ -1,49 +1,32 @@
-import { z } from "zod";
 import { badRequest } from "../base/errors.ts";
 import { parseValidator, renderValidator, type Validator } from "../values/validator.ts";
 import { checkIndexRules } from "./indexRules.ts";
-import type { SchemaJson, TableJson } from "./schemaTypes.ts";
+import type { IndexJson, SchemaJson, SearchIndexJson, TableJson, VectorIndexJson } from "./schemaTypes.ts";
 
-const indexShape = z.object({ indexDescriptor: z.string(), fields: z.array(z.string()) });
-const searchIndexShape = z.object({
-  indexDescriptor: z.string(),
-  searchField: z.string(),
-  filterFields: z.array(z.string()),
-});
-const vectorIndexShape = z.object({
-  indexDescriptor: z.string(),
-  vectorField: z.string(),
-  // The package's own type calls it optional, but a vector index cannot be built without it.
-  dimensions: z.number(),
-  filterFields: z.array(z.string()),
-});
-const listOf = <T extends z.ZodType>(shape: T) => z.array(shape).nullish();
-const schemaShape = z.object({
-  tables: z.array(
-    z.object({
-      tableName: z.string(),
-      indexes: listOf(indexShape),
-      stagedDbIndexes: listOf(indexShape),
-      searchIndexes: listOf(searchIndexShape),
-      stagedSearchIndexes: listOf(searchIndexShape),
-      vectorIndexes: listOf(vectorIndexShape),
-      stagedVectorIndexes: listOf(vectorIndexShape),
-      documentType: z.unknown().optional(),
-      stagedDocumentType: z.unknown().optional(),
-    }),
-  ),
-  schemaValidation: z.boolean().optional(),
-});
+type List<T> = readonly T[] | null | undefined;
+
+/** What `schema.export()` of the `convex` package gives, of any release. Its validators are still unknown. */
+export interface ExportedSchema {
+  readonly tables: readonly {
+    readonly tableName: string;
+    readonly indexes?: List<IndexJson>;
+    readonly stagedDbIndexes?: List<IndexJson>;
+    readonly searchIndexes?: List<SearchIndexJson>;
+    readonly stagedSearchIndexes?: List<SearchIndexJson>;
+    readonly vectorIndexes?: List<VectorIndexJson>;
+    readonly stagedVectorIndexes?: List<VectorIndexJson>;
+    readonly documentType?: unknown;
+    readonly stagedDocumentType?: unknown;
+  }[];
+  readonly schemaValidation?: boolean | undefined;
+}
 
 /**
- * Parses the untrusted result of `schema.export()` and checks every rule of reference database.md §8.1 and §8.2.
- * Tables come out in name order, so that equal schemas have equal texts. Throws BadRequest with the code of the rule.
+ * The schema with nothing left out, its tables in name order, so that equal schemas have equal texts. Throws BadRequest
+ * with the code of the rule that it breaks.
  */
-export function parseSchemaJson(json: unknown): SchemaJson {
-  const parsed = schemaShape.safeParse(json);
-  if (!parsed.success)
-    throw badRequest("InvalidSchema", `The schema is invalid: ${z.prettifyError(parsed.error)}`);
-  const tables = parsed.data.tables.map((table): TableJson => {
+export function normalizeSchema({ tables: exported, schemaValidation = false }: ExportedSchema): SchemaJson {
+  const tables = exported.map((table): TableJson => {
     const staged = table.stagedDocumentType;
     return {
       tableName: table.tableName,
@@ -58,7 +41,7 @@ export function parseSchemaJson(json: unknown): SchemaJson {
     };
   });
   tables.sort((a, b) => (a.tableName < b.tableName ? -1 : a.tableName > b.tableName ? 1 : 0));
-  const schema: SchemaJson = { tables, schemaValidation: parsed.data.schemaValidation ?? false };
+  const schema: SchemaJson = { tables, schemaValidation };
   checkIndexRules(schema);
   return schema;
 }

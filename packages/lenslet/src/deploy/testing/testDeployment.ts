@@ -3,7 +3,7 @@ import { Backfiller } from "../backfill.ts";
 import type { Analysis } from "../analysisTypes.ts";
 import { plainAppDefinition } from "../definition.ts";
 import { PendingPushes } from "../pendingPushes.ts";
-import { parseSchemaJson } from "../schemaJson.ts";
+import { parseSchemaJson } from "../parseSchema.ts";
 import { CatalogState, applyEffects } from "../../store/catalogState.ts";
 import { openSqliteStore } from "../../store/sqliteStore.ts";
 import { Transaction } from "../../transaction/transaction.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { LensletError } from "../base/errors.ts";
-import { parseSchemaJson } from "./schemaJson.ts";
+import { parseSchemaJson } from "./parseSchema.ts";
 
 const anyDocument = { type: "any" };
 const object = (fields: Record<string, unknown>) => ({

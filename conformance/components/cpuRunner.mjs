@@ -1,0 +1,17 @@
+import { TestRunner } from "vitest";
+
+/** Notes the processor time that its thread needs for each test: on a machine that does other things as well, the clock says little. */
+export default class CpuRunner extends TestRunner {
+  #before;
+
+  onBeforeRunTask(test) {
+    this.#before = process.threadCpuUsage();
+    return super.onBeforeRunTask?.(test);
+  }
+
+  onAfterRunTask(test) {
+    const { user, system } = process.threadCpuUsage(this.#before);
+    test.meta.cpuMs = (user + system) / 1000;
+    return super.onAfterRunTask?.(test);
+  }
+}

@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
-import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { ConvexClient, ConvexHttpClient } from "convex/browser";
 import type { GenericId } from "convex/values";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "../official-clients/until.ts";
 import { api } from "./api.ts";
+import { downloadLargeFile, ResidentMemory, uploadLargeFile } from "./largeFile.ts";
 import { TestProject } from "../support/project.ts";
 import { TestServer } from "../support/server.ts";
 
@@ -335,32 +335,12 @@ describe("an upload", () => {
 
   it("and a download of any size take a bounded amount of memory", { timeout: 180_000 }, async () => {
     const sizeBytes = 1024 * 1024 * 1024;
-    const chunk = Buffer.alloc(1024 * 1024, "lenslet ");
-    const residentMib = () =>
-      Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${server.pid}/status`, "utf8"))?.[1]) / 1024;
-    const before = residentMib();
-    let most = before;
-    const note = () => (most = Math.max(most, residentMib()));
-    function* body() {
-      for (let sent = 0; sent < sizeBytes; sent += chunk.length) {
-        if (sent % (64 * chunk.length) === 0) note();
-        yield chunk;
-      }
-    }
-    const storageId = await upload(Readable.toWeb(Readable.from(body())) as ReadableStream);
+    const memory = new ResidentMemory(server);
+    const uploadUrl = (await client.mutation(api.files.uploadUrl, {})) as string;
+    const storageId = await uploadLargeFile(uploadUrl, sizeBytes, memory);
     const url = (await client.query(api.files.url, { storageId })) as string;
-    const response = await fetch(url);
-    expect(response.headers.get("content-length")).toBe(String(sizeBytes));
-    let received = 0;
-    let looked = 0;
-    for await (const part of response.body as unknown as AsyncIterable<Uint8Array>) {
-      received += part.length;
-      if (received - looked < 64 * chunk.length) continue;
-      looked = received;
-      note();
-    }
-    expect(received).toBe(sizeBytes);
-    expect(most - before).toBeLessThan(256);
+    expect(await downloadLargeFile(url, memory)).toBe(sizeBytes);
+    expect(memory.mostMib - memory.beforeMib).toBeLessThan(256);
     const tail = await fetch(url, { headers: { range: "bytes=-8" } });
     expect(await tail.text()).toBe("lenslet ");
     await client.mutation(api.files.remove, { storageId });

@@ -46,3 +46,8 @@ export const all = queryGeneric({
   args: { table: v.string() },
   handler: (ctx, { table }) => ctx.db.query(table).collect(),
 });
+
+export const insertInto = mutationGeneric({
+  args: { table: v.string(), value: v.any() },
+  handler: (ctx, { table, value }) => ctx.db.insert(table, value),
+});

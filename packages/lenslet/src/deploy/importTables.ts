@@ -136,18 +136,23 @@ export function publishStagedTable(
 
 /** Empties a table that the schema declares and deletes any other. */
 export function clearTable(tx: Transaction, namespace: Namespace, name: string): void {
-  const table = tx.table(namespace, name);
-  if (table === null) return;
-  const isDeclared = tx.catalog().activeSchema(namespace)?.tables.has(name) === true;
-  if (isDeclared) {
-    createStagedTable(tx, namespace, name);
-    publishStagedTable(tx, namespace, name, table.number);
+  if (tx.catalog().activeSchema(namespace)?.tables.has(name) === true) {
+    emptyTable(tx, namespace, name);
     return;
   }
-  for (const row of indexesOf(tx, namespace, name)) deleteRow(tx, indexRows, row.id);
   const row = tableRowOf(tx, namespace, name);
-  if (row !== null) deleteRow(tx, tableRows, row.id);
+  if (row === null) return;
+  for (const index of indexesOf(tx, namespace, name)) deleteRow(tx, indexRows, index.id);
+  deleteRow(tx, tableRows, row.id);
   recordTableBreak(tx, namespace, name);
+}
+
+/** Takes all documents of a table, if there is one; its number and its indexes stay. Throws SchemaPushInProgress. */
+export function emptyTable(tx: Transaction, namespace: Namespace, name: string): void {
+  const table = tx.table(namespace, name);
+  if (table === null) return;
+  createStagedTable(tx, namespace, name);
+  publishStagedTable(tx, namespace, name, table.number);
 }
 
 /** The number that the ids of a document's table have; null when it has no id. */

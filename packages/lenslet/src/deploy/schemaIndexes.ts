@@ -3,6 +3,7 @@ import type { Namespace } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import type { SchemaJson, SearchIndexJson, VectorIndexJson } from "./schemaTypes.ts";
 import { isSystemTableName } from "../values/names.ts";
+import { primaryKeyIndexName } from "./primaryKeys.ts";
 import {
   deleteRow,
   indexRows,
@@ -63,9 +64,10 @@ function vectorSpec(
 }
 
 function rowsIn(tx: Transaction, namespace: Namespace): readonly SystemRow<IndexRow>[] {
-  // Indexes of a component's system tables belong to no schema.
+  // Indexes of a component's system tables, and those of primary keys, belong to no schema.
   return rowsOf(tx, indexRows).filter(
-    ({ value }) => value.namespace === namespace && !isSystemTableName(value.table),
+    ({ value }) =>
+      value.namespace === namespace && value.name !== primaryKeyIndexName && !isSystemTableName(value.table),
   );
 }
 

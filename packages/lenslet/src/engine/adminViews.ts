@@ -1,3 +1,4 @@
+import { primaryKeyIndexName } from "../deploy/primaryKeys.ts";
 import type { DatabaseIndex, SearchIndex, VectorIndex } from "../store/catalog.ts";
 import type { Namespace } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
@@ -9,6 +10,7 @@ export function describeIndexes(tx: Transaction, namespace: Namespace): { indexe
     if (table.system) continue;
     for (const index of [...table.indexes, ...table.searchIndexes, ...table.vectorIndexes]) {
       if (index === table.byId || index === table.byCreationTime) continue;
+      if (index.name === primaryKeyIndexName) continue;
       indexes.push({
         table: table.name,
         name: index.name,

@@ -41,6 +41,7 @@ import { schedulerOperations } from "./schedulerOperations.ts";
 import { exportOperations } from "./exportOperations.ts";
 import { importOperations } from "./importOperations.ts";
 import type { Snapshots } from "./snapshots.ts";
+import { streamingImportOperations } from "./streamingImportOperations.ts";
 import { streamOperations } from "./streamOperations.ts";
 import { storageOperations } from "./storageOperations.ts";
 import { storageSyscall } from "./storageSyscalls.ts";
@@ -201,6 +202,7 @@ const operations: Readonly<Record<string, Operation>> = {
   ...exportOperations,
   ...importOperations,
   ...streamOperations,
+  ...streamingImportOperations,
   "push.configHashes": (_args, { tx }) => configHashes(tx),
   "push.prepare": (args, { tx, deployment, clock, random }) => {
     const options = { random, clock, builtInVariables: builtInVariables(deployment) };

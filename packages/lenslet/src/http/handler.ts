@@ -16,6 +16,7 @@ import { Router } from "./router.ts";
 import { addScheduleRoutes } from "./scheduleRoutes.ts";
 import { addStorageRoutes } from "./storageRoutes.ts";
 import { addStreamingExportRoutes } from "./streamingExportRoutes.ts";
+import { addStreamingImportRoutes } from "./streamingImportRoutes.ts";
 import { addTransferRoutes } from "./transferRoutes.ts";
 import type { HttpHandlerOptions } from "./services.ts";
 
@@ -52,6 +53,7 @@ export function createHttpHandlers(options: HttpHandlerOptions): HttpHandlers {
   addStorageRoutes(router);
   addTransferRoutes(router);
   addStreamingExportRoutes(router);
+  addStreamingImportRoutes(router);
   addLaterRoutes(router);
   const state: ServerState = {
     options,

@@ -8,6 +8,6 @@ export function addLaterRoutes(router: Router): void {
       throw notAvailable(feature);
     });
   add("/api/v1/data/list_active_syncs", "The list of data syncs");
-  add("/api/streaming_import/", "Streaming import");
+  add("/api/streaming_import/", "This streaming import");
   add("/api/app_metrics/", "This metric");
 }

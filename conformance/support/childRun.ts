@@ -17,6 +17,8 @@ export interface ChildOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Written to stdin, which is then closed; without it stdin is closed from the start. */
   readonly input?: string;
+  /** Leaves stdin open for `write`. */
+  readonly writable?: boolean;
 }
 
 const running = new Set<ChildRun>();
@@ -44,12 +46,12 @@ export class ChildRun {
     this.#child = spawn(command, args, {
       cwd: options.cwd,
       env: { ...baseEnvironment(), ...options.env },
-      stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+      stdio: [options.input === undefined && options.writable !== true ? "ignore" : "pipe", "pipe", "pipe"],
       detached: true,
     });
     running.add(this);
     this.#child.stdin?.on("error", () => {});
-    this.#child.stdin?.end(options.input);
+    if (options.writable !== true) this.#child.stdin?.end(options.input);
     this.#child.stdout?.setEncoding("utf8").on("data", (text: string) => {
       this.#stdout += text;
       this.#append(text);
@@ -68,6 +70,11 @@ export class ChildRun {
 
   get pid(): number {
     return this.#child.pid ?? -1;
+  }
+
+  /** To stdin of a process that was started `writable`. */
+  write(text: string): void {
+    this.#child.stdin?.write(text);
   }
 
   get output(): string {

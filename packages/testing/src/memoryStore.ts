@@ -54,6 +54,11 @@ export class MemoryStore implements Store {
     this.#openSearchStore = openSearchStore;
   }
 
+  /** Memory does not fail. */
+  failure(): null {
+    return null;
+  }
+
   appliedTs(): CommitTs {
     return this.#appliedTs;
   }

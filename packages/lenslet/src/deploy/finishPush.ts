@@ -102,7 +102,7 @@ export function parseFinishPushRequest(json: unknown): FinishPushRequest {
 
 /**
  * Commits a push in the caller's transaction: modules, auth, schema, indexes, definition and runtime configuration all
- * together. Throws BadRequest: RaceDetected (the CLI pushes again), MissingEnvironmentVariables, MissingSourcePackage.
+ * together. Throws BadRequest: RaceDetected (the CLI pushes again), MissingEnvironmentVariables.
  */
 export function finishPush(
   tx: Transaction,

@@ -61,12 +61,15 @@ export class PendingPushes {
     return id;
   }
 
-  /** Throws MissingSourcePackage when the push was never started here, or is too long ago. */
+  /**
+   * Throws RaceDetected when the push was never started here, or is too long ago, or the engine has been replaced since:
+   * the CLI takes that for something that passes, and pushes again by itself.
+   */
   get(id: string): PendingPush {
     const entry = this.#pushes.get(id);
     if (entry === undefined) {
       throw badRequest(
-        "MissingSourcePackage",
+        "RaceDetected",
         "The modules of this push are not on the server any more, because it restarted or many other pushes were started. Push again.",
       );
     }

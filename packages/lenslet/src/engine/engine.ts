@@ -139,8 +139,18 @@ export class Engine {
     for (const { id, watchers } of this.#closes.splice(0)) this.#calls.live.close(id, watchers);
     this.#runTurn(this.#reads, this.#nowMs() + turnBudgetMs);
     this.#runSearches();
+    this.#endIfStoreFailed();
     this.#post();
     this.#options.committer.persistIfDue();
+  }
+
+  /**
+   * A store that has failed (full disk) is not to be trusted: nothing it made is said, and this thread ends. Its
+   * successor opens the store anew, applies what the log has, and is asked again what has not been answered.
+   */
+  #endIfStoreFailed(): void {
+    const failure = this.#options.store.failure();
+    if (failure !== null) throw failure;
   }
 
   #runTurn(queue: QueuedCall[], untilMs: number): void {

@@ -331,6 +331,10 @@ describe("what functions see", () => {
       "databaseQueries",
       "documentsRead",
       "documentsWritten",
+      "fileReadBytes",
+      "fileWriteBytes",
+      "filesRead",
+      "filesWritten",
       "functionsScheduled",
       "scheduledFunctionArgsBytes",
     ]);

@@ -75,6 +75,7 @@ const storageSyscalls: Readonly<Record<string, Handler>> = {
       throw badRequest("Sha256Mismatch", `Sha256 mismatch. Expected: ${expected} Actual: ${sha256}`);
     }
     const contentType = optionalString(args, "contentType", "storage.store") || null;
+    tx.usage.countFileWrite(bytes.length);
     const random = Buffer.from(randomBytes());
     const [key, fileId] = [random.toString("hex", 0, 16), fileIdOf(random.subarray(16, 32))];
     insertContents(tx, key, bytes);
@@ -93,6 +94,7 @@ const storageSyscalls: Readonly<Record<string, Handler>> = {
         `A file of ${size} bytes is too large to be read in a mutation (limit: ${mutationFileBytesMax}). Read it in an action.`,
       );
     }
+    tx.usage.countFileRead(size);
     const { key } = file.row.value;
     const bytes = contentsOf(tx, key) ?? readContents?.(key) ?? null;
     if (bytes === null) {

@@ -57,6 +57,21 @@ describe("the runs of a cron", () => {
       { type: "cron", cronExpr: "0 0 16W * *" },
       ["2023-11-16T00:00:00", "2023-12-15T00:00:00"],
     ],
+    [
+      "days before the last one",
+      { type: "cron", cronExpr: "30 6 L-3 * *" },
+      ["2023-11-27T06:30:00", "2023-12-28T06:30:00", "2024-01-28T06:30:00", "2024-02-26T06:30:00"],
+    ],
+    [
+      "days before the last one, beside others",
+      { type: "cron", cronExpr: "0 0 L-1,15 2,3 *" },
+      ["2024-02-15T00:00:00", "2024-02-28T00:00:00", "2024-03-15T00:00:00", "2024-03-30T00:00:00"],
+    ],
+    [
+      "days before the last one, of months that are long enough",
+      { type: "cron", cronExpr: "0 0 L-30 * *" },
+      ["2023-12-01T00:00:00", "2024-01-01T00:00:00", "2024-03-01T00:00:00"],
+    ],
     ["leap days", { type: "cron", cronExpr: "0 0 29 2 *" }, ["2024-02-29T00:00:00", "2028-02-29T00:00:00"]],
   ])("%s", (_name, schedule, expected) => {
     expect(after(schedule, expected.length)).toEqual(expected);
@@ -91,6 +106,8 @@ it.each([
   ["0 0 31 4,6 *", 'The cron spec "0 0 31 4,6 *" will never match any time'],
   ["* * *", 'Invalid cron expression "* * *": it must have five fields'],
   ["60 * * * *", 'Invalid cron expression "60 * * * *": Invalid value for minute: 60'],
+  ["0 0 L-30 2 *", 'The cron spec "0 0 L-30 2 *" will never match any time'],
+  ["0 0 L-31 * *", "L-31 is before the first day of every month"],
   ["a b c d e", 'Invalid cron expression "a b c d e"'],
 ])("refuses %s", (expression, problem) => {
   expect(cronExpressionProblem(expression)).toContain(problem);

@@ -1,5 +1,6 @@
 import { Cron } from "croner";
 import { assert } from "../base/assert.ts";
+import { earlier } from "./dueTimes.ts";
 
 /** When a cron runs, UTC. Minutes that were left open are 0. */
 export type CronSchedule =
@@ -86,6 +87,49 @@ function expressionOf(schedule: Exclude<CronSchedule, { type: "interval" }>): st
 
 /** Null: never. Throws for what is no cron string. */
 function nextMatchMs(expression: string, afterMs: number): number | null {
+  const [minute = "", hour = "", day = "", month = "", weekday = ""] = expression.trim().split(/\s+/);
+  const parts = day.split(",");
+  const beforeLast = parts.filter((part) => lastDayMinus.test(part));
+  if (beforeLast.length === 0) return nextPlainMatchMs(expression, afterMs);
+  // Days before the last one are unknown to the parser. A day matches if any part does, or the weekday if it is given.
+  const others = parts.filter((part) => !lastDayMinus.test(part)).join(",");
+  const matches = beforeLast.map((part) =>
+    nextBeforeLastMs({ minute, hour, month }, Number(lastDayMinus.exec(part)?.[1]), afterMs),
+  );
+  if (others !== "")
+    matches.push(nextPlainMatchMs(`${minute} ${hour} ${others} ${month} ${weekday}`, afterMs));
+  else if (weekday !== "*" && weekday !== "?")
+    matches.push(nextPlainMatchMs(`${minute} ${hour} * ${month} ${weekday}`, afterMs));
+  return matches.reduce(earlier, null);
+}
+
+const lastDayMinus = /^L-(\d{1,2})$/i;
+/** Leap days of a weekday or of a short list of months: within so many months there is a match or never one. */
+const monthsMax = 12 * 9;
+
+/** So many days before the last of a month. */
+function nextBeforeLastMs(
+  { minute, hour, month }: { readonly minute: string; readonly hour: string; readonly month: string },
+  days: number,
+  afterMs: number,
+): number | null {
+  if (days > 30) throw new Error(`L-${days} is before the first day of every month`);
+  const after = new Date(afterMs);
+  for (let ahead = 0; ahead <= monthsMax; ahead++) {
+    const [year, index] = [after.getUTCFullYear(), after.getUTCMonth() + ahead];
+    const lastDay = new Date(Date.UTC(year, index + 1, 0)).getUTCDate();
+    const [startMs, endMs] = [Date.UTC(year, index, 1), Date.UTC(year, index + 1, 1)];
+    if (lastDay - days < 1) continue;
+    const match = nextPlainMatchMs(
+      `${minute} ${hour} ${lastDay - days} ${month} *`,
+      Math.max(afterMs, startMs - 1),
+    );
+    if (match !== null && match < endMs) return match;
+  }
+  return null;
+}
+
+function nextPlainMatchMs(expression: string, afterMs: number): number | null {
   // "5/10" is "from 5 on, every tenth" to the platform; the parser wants the range spelt out for minutes and hours.
   const [minute = "", hour = "", ...days] = expression.trim().split(/\s+/);
   const fields = [openRange(minute, 59), openRange(hour, 23), ...days].join(" ");

@@ -46,12 +46,8 @@ function shown(id: LiveQueryId): unknown {
 const query = (functionPath: string) => supervisor.client.query(callOf(functionPath));
 const mutation = (functionPath: string, args = {}) => supervisor.client.mutation(callOf(functionPath, args));
 
-beforeEach(async () => {
-  folder = mkdtempSync(path.join(tmpdir(), "lenslet-supervisor-"));
-  logThread = await LocalLogThread.start({ folder: path.join(folder, "log") });
-  fatal = [];
-  live.clear();
-  supervisor = await EngineSupervisor.start({
+function start(report: (message: string) => void = () => {}): Promise<EngineSupervisor> {
+  return EngineSupervisor.start({
     logThread,
     dataFolder: folder,
     instanceName: "test-instance-1",
@@ -60,9 +56,17 @@ beforeEach(async () => {
     siteUrl: "http://127.0.0.1:2",
     boot: "boot",
     heapMaxMib: 512,
-    report: () => {},
+    report: (_level, message) => report(message),
     fatal: (error) => fatal.push(error),
   });
+}
+
+beforeEach(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), "lenslet-supervisor-"));
+  logThread = await LocalLogThread.start({ folder: path.join(folder, "log") });
+  fatal = [];
+  live.clear();
+  supervisor = await start();
   supervisor.client.subscribe({
     published: (_ts, changed) => {
       for (const { id, state } of changed) live.set(id, state);
@@ -122,6 +126,47 @@ describe("a function that does not end", () => {
     await supervisor.close();
     void spinning;
   });
+});
+
+describe("a disk that is full", () => {
+  it("ends the engine, and everything goes on when there is room", async () => {
+    await supervisor.close();
+    const list = async () => valueOf(await query("m:list"));
+    // Less than there is already: no page can be added.
+    process.env["LENSLET_STORE_PAGES_MAX"] = "1";
+    let losses = 0;
+    supervisor = await start((message) => {
+      if (!message.startsWith("the engine thread failed")) return;
+      losses += 1;
+      // Somebody makes room.
+      delete process.env["LENSLET_STORE_PAGES_MAX"];
+    });
+    try {
+      const adding = Array.from({ length: 3000 }, (_, n) => mutation("m:add", { n }));
+      // A scan writes down first what the store holds back of the index: there is no room for that.
+      const reading = query("m:list");
+      expect((await Promise.all(adding)).map((result) => result.ok)).not.toContain(false);
+      expect((await reading).ok).toBe(true);
+      expect(losses).toBe(1);
+      expect(await list()).toHaveLength(3000);
+    } finally {
+      delete process.env["LENSLET_STORE_PAGES_MAX"];
+    }
+    await supervisor.close();
+    supervisor = await start();
+    expect(await list()).toHaveLength(3000);
+  });
+});
+
+it("a push that was started before the engine was replaced is started again by the CLI", async () => {
+  const service = createPushService(supervisor.client, realTimers);
+  const body = pushBody(await bundleApp(app("{}"))) as never;
+  const startPush = await service.startPush(body);
+  expect(failureOf(await mutation("m:spin"))).toBe(timeout);
+  const finish = (started: unknown) => service.finishPush({ startPush: started, dryRun: false } as never);
+  // What the CLI takes for something that passes (reference http-api.md §6.6).
+  await expect(finish(startPush)).rejects.toMatchObject({ code: "RaceDetected" });
+  await finish(await service.startPush(body));
 });
 
 describe("a function that uses up the memory", () => {

@@ -36,7 +36,10 @@ export type EngineWorkerMessage =
 /** Composition root of the engine thread. */
 async function main(init: EngineWorkerInit): Promise<void> {
   const log = openLocalLog(init.log, { clock: realClock });
-  const store = openSqliteStore(path.join(init.dataFolder, "store.sqlite"));
+  const store = openSqliteStore(
+    path.join(init.dataFolder, "store.sqlite"),
+    storeOptions(process.env["LENSLET_STORE_PAGES_MAX"]),
+  );
   const failpoint = failpointOf(process.env["LENSLET_FAILPOINT"]);
   failAround(log, "append", { after: () => failpoint("engine.appended") });
   failAround(store, "persist", {
@@ -79,6 +82,11 @@ async function main(init: EngineWorkerInit): Promise<void> {
   // First, so that the watchdog looks on when the queries that are opened again run.
   parentPort?.postMessage({ type: "ready" } satisfies EngineWorkerMessage);
   engine.start(init.handover);
+}
+
+/** A small "disk" for tests. */
+function storeOptions(pagesMax: string | undefined): { readonly pagesMax?: number } {
+  return pagesMax === undefined ? {} : { pagesMax: Number(pagesMax) };
 }
 
 async function close(

@@ -40,6 +40,8 @@ export interface SqliteStoreOptions {
   /** Memory for the codes of vector indexes. */
   readonly vectorMemoryBytesMax?: number;
   readonly lockWaitMs?: number;
+  /** The file is "full" at so many pages of 8 KiB. For tests of full disks. */
+  readonly pagesMax?: number;
 }
 
 /** The store, and a few words of metadata that live and are persisted with it. */
@@ -60,6 +62,7 @@ export interface SqliteStore extends Store {
  */
 export function openSqliteStore(path: string, options: SqliteStoreOptions = {}): SqliteStore {
   const database = new SqliteDatabase(path, options.lockWaitMs ?? defaultLockWaitMs);
+  if (options.pagesMax !== undefined) database.exec(`PRAGMA max_page_count = ${options.pagesMax}`);
   return new OpenSqliteStore(
     database,
     options.cacheBytesMax ?? defaultCacheBytesMax,
@@ -123,6 +126,10 @@ class OpenSqliteStore implements SqliteStore {
       this.#addSearchIndex(Number(id), Number(tablet), String(state));
     }
     for (const row of VectorTable.list(database)) this.#addVectorIndex(row);
+  }
+
+  failure(): unknown {
+    return this.#failure;
   }
 
   appliedTs(): CommitTs {

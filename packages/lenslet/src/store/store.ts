@@ -76,6 +76,11 @@ export interface SessionRequest {
 export interface Store {
   /** ts of the newest applied commit; after a reopen, of the newest persisted one. 0n when empty. */
   appliedTs(): CommitTs;
+  /**
+   * Why this store cannot be used any more (disk full, I/O error), or null. What it holds is then not to be trusted, and
+   * everything else throws: whoever opened it has to open it anew and apply again what the log has beyond `appliedTs`.
+   */
+  failure(): unknown;
 
   /**
    * Creation is idempotent. `byId` names the scan of the documents in id order: it has no entries of its own, so

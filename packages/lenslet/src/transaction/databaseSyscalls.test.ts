@@ -1,5 +1,6 @@
+import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { encodeId } from "../values/id.ts";
+import { decodeId, encodeId } from "../values/id.ts";
 import type { JsonValue } from "../values/json.ts";
 import { type Syscalls, TestDatabase, fullScan, indexRange, searchQuery } from "./testDatabase.ts";
 
@@ -83,6 +84,11 @@ describe("1.0/count", () => {
   });
 });
 
+function base62(number: bigint): string {
+  const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+  return number === 0n ? "" : base62(number / 62n) + digits[Number(number % 62n)];
+}
+
 describe("1.0/db/normalizeId", () => {
   it("returns the id if it belongs to the table", () => {
     const { id, syscalls } = setUp();
@@ -100,6 +106,24 @@ describe("1.0/db/normalizeId", () => {
       expect(normalize(table, text)).toEqual({ id: null });
     }
     expect(normalize("_storage", storageId)).toEqual({ id: storageId });
+  });
+
+  it("takes the two forms that ids had before (reference values.md §6.4)", () => {
+    const { id, syscalls } = setUp();
+    const normalize = (idString: string) =>
+      syscalls.call("1.0/db/normalizeId", { table: "messages", idString });
+    const { tableNumber, id: internal } = decodeId(id);
+    const bytes = Buffer.from(internal, "latin1");
+    expect(normalize(bytes.toString("base64url"))).toEqual({ id });
+    // 15 random bytes and two more: the id is made of a digest of the first and of the last.
+    const old = Buffer.from(Array.from({ length: 17 }, (_, i) => 200 - i));
+    const digest = createHash("sha256").update(old.subarray(0, 15)).digest();
+    const made = Buffer.concat([digest.subarray(0, 14), old.subarray(15)]).toString("latin1");
+    expect(normalize(base62(BigInt(`0x${old.toString("hex")}`)))).toEqual({
+      id: encodeId(tableNumber, made),
+    });
+    for (const text of ["", "a".repeat(21), "a".repeat(24), "-".repeat(23), "z".repeat(23)])
+      expect(normalize(text)).toEqual({ id: null });
   });
 });
 

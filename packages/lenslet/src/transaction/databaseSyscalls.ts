@@ -1,7 +1,14 @@
 import { badRequest } from "../base/errors.ts";
 import type { Table } from "../store/catalog.ts";
 import type { Namespace, StoredDocument } from "../store/store.ts";
-import { type DecodedId, type InternalId, decodeId, encodeId, tryDecodeId } from "../values/id.ts";
+import {
+  type DecodedId,
+  type InternalId,
+  decodeId,
+  encodeId,
+  legacyInternalId,
+  tryDecodeId,
+} from "../values/id.ts";
 import { type JsonValue, parseValue } from "../values/json.ts";
 import { checkFieldName, checkIdentifier, isSystemTableName } from "../values/names.ts";
 import { type Value, type ValueObject, isValueObject, setField } from "../values/value.ts";
@@ -96,9 +103,11 @@ export class DatabaseSyscalls {
     const name = stringArgument(args, "table", "db.normalizeId");
     const text = stringArgument(args, "idString", "db.normalizeId");
     const table = visibleTable(this.#tx, this.#namespace, name);
+    if (table === null) return '{"id":null}';
     const decoded = tryDecodeId(text);
-    const matches = table !== null && decoded !== null && decoded.tableNumber === table.number;
-    return JSON.stringify({ id: matches ? encodeId(decoded.tableNumber, decoded.id) : null });
+    const isOfTable = decoded !== null && decoded.tableNumber === table.number;
+    const id = isOfTable ? decoded.id : legacyInternalId(text);
+    return JSON.stringify({ id: id === null ? null : encodeId(table.number, id) });
   }
 
   queryStream(args: JsonObject): string {

@@ -11,6 +11,24 @@ function withDocuments(count: number): { db: TestDatabase; ids: string[] } {
   return { db, ids };
 }
 
+it("counts files, and takes those back that were not stored after all", () => {
+  const usage = new TransactionUsage({ filesWritten: 2, fileReadBytes: 10 });
+  usage.countFileWrite(5);
+  const before = usage.writeCounters();
+  usage.countFileWrite(7);
+  expect(usage.metrics().fileWriteBytes.used).toBe(12);
+  expect(() => usage.countFileWrite(1)).toThrow(
+    "Too many files written in a single function execution (limit: 2)",
+  );
+  usage.restoreWriteCounters(before);
+  expect(usage.metrics()).toMatchObject({
+    filesWritten: { used: 1, remaining: 1 },
+    fileWriteBytes: { used: 5 },
+  });
+  usage.countFileRead(10);
+  expect(() => usage.countFileRead(1)).toThrow(expect.objectContaining({ code: "TooManyFileBytesRead" }));
+});
+
 describe("limits", () => {
   it("on documents read count repeats and filtered-out rows", () => {
     const { db, ids } = withDocuments(3);

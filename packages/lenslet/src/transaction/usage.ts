@@ -12,6 +12,11 @@ export interface TransactionLimits {
   readonly bytesWritten: number;
   readonly functionsScheduled: number;
   readonly scheduledFunctionArgsBytes: number;
+  /** Of `storage.store` and `storage.get` in mutations. The platform's limits are not known; these are ours. */
+  readonly filesWritten: number;
+  readonly fileWriteBytes: number;
+  readonly filesRead: number;
+  readonly fileReadBytes: number;
 }
 
 export const defaultTransactionLimits: TransactionLimits = {
@@ -22,6 +27,10 @@ export const defaultTransactionLimits: TransactionLimits = {
   bytesWritten: 16_777_216,
   functionsScheduled: 1_000,
   scheduledFunctionArgsBytes: 16_777_216,
+  filesWritten: 1_000,
+  fileWriteBytes: 67_108_864,
+  filesRead: 1_000,
+  fileReadBytes: 67_108_864,
 };
 
 /** System tables are counted apart (limits.md #38). */
@@ -59,6 +68,8 @@ export interface WriteCounters {
   readonly bytesWritten: number;
   readonly systemDocumentsWritten: number;
   readonly systemBytesWritten: number;
+  readonly filesWritten: number;
+  readonly fileWriteBytes: number;
 }
 
 /**
@@ -78,6 +89,10 @@ export class TransactionUsage {
   bytesWritten = 0;
   functionsScheduled = 0;
   scheduledFunctionArgsBytes = 0;
+  filesWritten = 0;
+  fileWriteBytes = 0;
+  filesRead = 0;
+  fileReadBytes = 0;
   systemDocumentsWritten = 0;
   systemBytesWritten = 0;
 
@@ -213,9 +228,39 @@ export class TransactionUsage {
     }
   }
 
+  /** Counts a file that the mutation stored. Throws TooManyFilesWritten, TooManyFileBytesWritten. */
+  countFileWrite(bytes: number): void {
+    this.filesWritten += 1;
+    this.fileWriteBytes += bytes;
+    this.#checkFiles("filesWritten", "TooManyFilesWritten", "files written");
+    this.#checkFiles("fileWriteBytes", "TooManyFileBytesWritten", "bytes written to files");
+  }
+
+  /** Counts a file whose contents the mutation read. Throws TooManyFilesRead, TooManyFileBytesRead. */
+  countFileRead(bytes: number): void {
+    this.filesRead += 1;
+    this.fileReadBytes += bytes;
+    this.#checkFiles("filesRead", "TooManyFilesRead", "files read");
+    this.#checkFiles("fileReadBytes", "TooManyFileBytesRead", "bytes read from files");
+  }
+
+  #checkFiles(name: FileLimit, code: string, what: string): void {
+    const limit = this.#limits[name];
+    if (this[name] <= limit) return;
+    throw badRequest(code, `Too many ${what} in a single function execution (limit: ${limit})`);
+  }
+
   writeCounters(): WriteCounters {
     const { documentsWritten, bytesWritten, systemDocumentsWritten, systemBytesWritten } = this;
-    return { documentsWritten, bytesWritten, systemDocumentsWritten, systemBytesWritten };
+    const { filesWritten, fileWriteBytes } = this;
+    return {
+      documentsWritten,
+      bytesWritten,
+      systemDocumentsWritten,
+      systemBytesWritten,
+      filesWritten,
+      fileWriteBytes,
+    };
   }
 
   restoreWriteCounters(counters: WriteCounters): void {
@@ -253,6 +298,10 @@ export class TransactionUsage {
       documentsWritten: metric("documentsWritten"),
       functionsScheduled: metric("functionsScheduled"),
       scheduledFunctionArgsBytes: metric("scheduledFunctionArgsBytes"),
+      filesWritten: metric("filesWritten"),
+      fileWriteBytes: metric("fileWriteBytes"),
+      filesRead: metric("filesRead"),
+      fileReadBytes: metric("fileReadBytes"),
     };
   }
 
@@ -275,6 +324,8 @@ export class TransactionUsage {
     return this.#measuredBytesRead + sizePerJsonLengthMax * this.#unmeasuredJsonLength;
   }
 }
+
+type FileLimit = "filesWritten" | "fileWriteBytes" | "filesRead" | "fileReadBytes";
 
 const readLimitCodes: ReadonlySet<string> = new Set([
   "TooManyDocumentsRead",

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { assert } from "../base/assert.ts";
 import { badRequest } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
@@ -16,6 +17,13 @@ const footerBytes = 2;
 const idTextLengthMin = 31;
 const idTextLengthMax = 37;
 const tableNumberMax = 2 ** 32 - 1;
+
+/** Texts up to here are 16 bytes in base64, longer ones 17 bytes in base 62: the forms of ids before this one. */
+const bareIdLengthMax = 22;
+const oldIdBytes = 17;
+const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/** Digits of 17 bytes. */
+const base62LengthMax = 23;
 
 const alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
 /** Text of each ten bits. */
@@ -59,6 +67,41 @@ export function decodeId(text: string): DecodedId {
 export function tryDecodeId(text: string): DecodedId | null {
   const decoded = parseId(text);
   return typeof decoded === "string" ? null : decoded;
+}
+
+/**
+ * The internal id in a text of one of the two forms that ids had before (reference values.md §6.4); they do not say of
+ * which table. Null for anything else.
+ */
+export function legacyInternalId(text: string): InternalId | null {
+  if (text.length <= bareIdLengthMax) {
+    const bytes = Buffer.from(text, "base64url");
+    const isCanonical = bytes.toString("base64url") === text.replace(/=+$/, "");
+    return isCanonical && bytes.length === internalIdBytes ? internalIdOf(bytes) : null;
+  }
+  const bytes = base62Bytes(text, oldIdBytes);
+  if (bytes === null) return null;
+  const digest = hash("sha256", bytes.subarray(0, oldIdBytes - 2), "buffer");
+  return internalIdOf(
+    Buffer.concat([digest.subarray(0, internalIdBytes - 2), bytes.subarray(oldIdBytes - 2)]),
+  );
+}
+
+function internalIdOf(bytes: Buffer): InternalId {
+  return bytes.toString("latin1");
+}
+
+/** A number in base 62 as so many bytes, big-endian; null when it is none or does not fit. */
+function base62Bytes(text: string, length: number): Buffer | null {
+  if (text.length > base62LengthMax) return null;
+  let number = 0n;
+  for (const character of text) {
+    const digit = base62.indexOf(character);
+    if (digit === -1) return null;
+    number = number * 62n + BigInt(digit);
+  }
+  const hex = number.toString(16).padStart(length * 2, "0");
+  return hex.length === length * 2 ? Buffer.from(hex, "hex") : null;
 }
 
 /** 48 bits of milliseconds, then 80 random bits: ids made later sort later, so inserts append to the B-trees. */

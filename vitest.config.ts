@@ -37,6 +37,17 @@ export default defineConfig({
       },
       {
         extends: true,
+        // Apps' functions in process, on the engine of packages/testing.
+        test: {
+          name: "apps",
+          include: ["apps/*/packages/*/{convex,lint}/**/*.test.ts"],
+          // Component packages ship their test helpers as TypeScript.
+          server: { deps: { inline: [/@convex-dev/] } },
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
         test: { name: "servers", include: servers, maxWorkers: 1, sequence: { groupOrder: 1 } },
       },
     ],

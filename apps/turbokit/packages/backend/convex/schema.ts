@@ -37,7 +37,7 @@ export const onboardingStateValidator = v.union(
 export const outboxTargetValidator = v.union(v.literal("posthog"), v.literal("autumn"));
 
 /*
- * Every index is used by a query, and none is a prefix of another (tests/backend/checklist.test.ts). Where a document can be
+ * Every index is used by a query, and none is the beginning of another (lint/indexRules.ts). Where a document can be
  * deleted softly, `deletedAt` stands before the field that sorts: `eq("deletedAt", undefined)` reads the living only.
  */
 export default defineSchema({
@@ -155,9 +155,7 @@ export default defineSchema({
     title: v.string(),
     createdAt: v.number(),
     updatedAt: v.number(),
-  })
-    .index("by_user", ["userId", "updatedAt"])
-    .index("by_agent_thread", ["agentThreadId"]),
+  }).index("by_user", ["userId", "updatedAt"]),
 
   /** Every change of `users.credits`. `key` makes each be booked once. */
   ledger: defineTable({
@@ -178,9 +176,7 @@ export default defineSchema({
     purpose: v.string(),
     state: v.union(v.literal("open"), v.literal("settled"), v.literal("released")),
     expiresAt: v.number(),
-  })
-    .index("by_user", ["userId"])
-    .index("by_state", ["state", "expiresAt"]),
+  }).index("by_state", ["state", "expiresAt"]),
 
   /** What a user has used in a month ("2026-11"). */
   usage: defineTable({
@@ -198,9 +194,7 @@ export default defineSchema({
     subscriptionId: v.optional(v.string()),
     /** `created` of the newest event that changed the plan, in seconds; older ones that arrive late are ignored. */
     planEventAtS: v.number(),
-  })
-    .index("by_user", ["userId"])
-    .index("by_stripe_customer", ["stripeCustomerId"]),
+  }).index("by_stripe_customer", ["stripeCustomerId"]),
 
   /** Deliveries that have been applied: a repeated one does nothing. */
   webhookEvents: defineTable({

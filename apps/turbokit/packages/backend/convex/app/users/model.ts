@@ -6,6 +6,7 @@ import { checkLength, checkText, limits } from "../../lib/validation.ts";
 import { capture } from "../analytics/model.ts";
 import { sendProfileEvent, startOnboarding } from "../../workflows/onboardingState.ts";
 import { findWithDeleted } from "./find.ts";
+import { removeSessionsOf } from "./sessions.ts";
 
 /** What an identity provider knows of a person. */
 export interface Profile {
@@ -112,6 +113,7 @@ export async function softDelete(ctx: MutationCtx, user: Doc<"users">): Promise<
   if (user.deletedAt !== undefined) return;
   const now = Date.now();
   await ctx.db.patch(user._id, { deletedAt: now, updatedAt: now });
+  await removeSessionsOf(ctx, user.clerkId);
   await capture(ctx, "user_deleted", user._id);
 }
 

@@ -21,3 +21,12 @@ export async function cleanupExpired(ctx: MutationCtx): Promise<number> {
     await ctx.scheduler.runAfter(0, internal.sessions.cleanupExpired, {});
   return sessions.length + deliveries.length;
 }
+
+/** Forgets the sessions of somebody who was deleted. */
+export async function removeSessionsOf(ctx: MutationCtx, clerkId: string): Promise<void> {
+  const sessions = await ctx.db
+    .query("sessions")
+    .withIndex("by_clerk_id", (q) => q.eq("clerkId", clerkId))
+    .take(batchSize);
+  for (const { _id } of sessions) await ctx.db.delete(_id);
+}

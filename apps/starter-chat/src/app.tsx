@@ -8,6 +8,8 @@ import { Brand } from "./brand.tsx";
 import { DeletingAccount } from "./deletingAccount.tsx";
 import { failureText } from "./failures.ts";
 import { Landing } from "./landing.tsx";
+import { type Route, useRoute } from "./route.ts";
+import { SharedChat } from "./sharedChat.tsx";
 import { Shell } from "./shell.tsx";
 import { setTheme, storedTheme } from "./theme.ts";
 
@@ -15,6 +17,9 @@ import { setTheme, storedTheme } from "./theme.ts";
 export function App() {
   const { person } = useAuth();
   const { isAuthenticated } = useConvexAuth();
+  const route = useRoute();
+  if (route.kind === "shared" && (person === null || isAuthenticated))
+    return <SharedChat token={route.token} isSignedIn={person !== null} />;
   if (person === null || hasResetToken())
     return (
       <Landing>
@@ -22,10 +27,10 @@ export function App() {
       </Landing>
     );
   if (!isAuthenticated) return <Splash text="Signing in…" />;
-  return <SignedIn key={person.email} />;
+  return <SignedIn key={person.email} route={route} />;
 }
 
-function SignedIn() {
+function SignedIn({ route }: { route: Route }) {
   const { signOut } = useAuth();
   const account = useQuery(api.functions.queries.users.getCurrentUser, {});
   const createUser = useMutation(api.functions.mutations.users.createUser);
@@ -50,7 +55,7 @@ function SignedIn() {
   }, [theme]);
 
   if (isLeaving) return <DeletingAccount />;
-  if (account !== undefined && account !== null) return <Shell account={account} />;
+  if (account !== undefined && account !== null) return <Shell account={account} route={route} />;
   if (failure !== null)
     return (
       <main className="splash">

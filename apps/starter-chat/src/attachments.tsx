@@ -1,4 +1,4 @@
-import { useConvex, useMutation, useQuery } from "convex/react";
+import { useConvex } from "convex/react";
 import { useRef, useState } from "react";
 import { api } from "../convex/_generated/api.js";
 import type { Id } from "../convex/_generated/dataModel.js";
@@ -122,34 +122,5 @@ export function AttachmentDrafts({
         </li>
       ))}
     </ul>
-  );
-}
-
-/** A file in a message: a picture, or a line to download it by. */
-export function FileInMessage({ chatId, part }: { chatId: Id<"chats">; part: FilePart }) {
-  const found = useQuery(api.functions.queries.attachments.getAttachmentUrl, { chatId, fileId: part.fileId });
-  const recordDownload = useMutation(api.functions.mutations.attachments.recordDownload);
-  if (found === null) return <p className="file-part muted">{part.fileName} has been deleted.</p>;
-  if (found !== undefined && part.fileType.startsWith("image/"))
-    return (
-      <a href={found.url} target="_blank" rel="noreferrer" className="image-link">
-        <img className="image-part" src={found.url} alt={part.fileName} loading="lazy" />
-      </a>
-    );
-  return (
-    <p className="file-part">
-      <a
-        href={found?.url}
-        target="_blank"
-        rel="noreferrer"
-        aria-disabled={found === undefined}
-        onClick={() => {
-          if (found !== undefined) void recordDownload({ attachmentId: found.attachmentId }).catch(() => {});
-        }}
-      >
-        {part.fileName}
-      </a>
-      <span className="muted">{fileSize(part.fileSize)}</span>
-    </p>
   );
 }

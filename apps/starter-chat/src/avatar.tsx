@@ -16,9 +16,11 @@ export function ChatAvatar({ chatId, title }: { chatId: string; title: string })
 export function Avatar({
   person,
   size = "medium",
+  isOnline = false,
 }: {
   person: { _id: string; name: string; image?: string } | null;
-  size?: "small" | "medium" | "large";
+  size?: "small" | "medium";
+  isOnline?: boolean;
 }) {
   const name = person?.name ?? "?";
   const style = { "--hue": person === null ? 0 : hueOf(person._id) } as CSSProperties;
@@ -29,6 +31,7 @@ export function Avatar({
       ) : (
         <img src={person.image} alt="" referrerPolicy="no-referrer" loading="lazy" />
       )}
+      {isOnline && <span className="online-dot" />}
     </span>
   );
 }

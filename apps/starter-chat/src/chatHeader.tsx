@@ -2,36 +2,55 @@ import { useMutation } from "convex/react";
 import { useState } from "react";
 import { api } from "../convex/_generated/api.js";
 import { limits } from "../convex/model/limits.ts";
-import type { Account, Chat, Profile } from "../convex/model/views.ts";
+import type { Id } from "../convex/_generated/dataModel.js";
+import type { Account, ChatDetails } from "../convex/model/views.ts";
 import { Avatar } from "./avatar.tsx";
 import { untitled } from "./chatLists.tsx";
+import { ChatSettingsDialog } from "./chatSettingsDialog.tsx";
 import { ConfirmDialog, PromptDialog } from "./dialog.tsx";
-import { BackIcon, MoreIcon, ShareIcon } from "./icons.tsx";
+import { FilesDialog } from "./filesDialog.tsx";
+import { MenuIcon, MoreIcon, ShareIcon } from "./icons.tsx";
 import { Menu, type MenuItem } from "./menu.tsx";
-import { useDeleteChat } from "./messageMutations.ts";
 import { openChat } from "./route.ts";
 import { ShareDialog } from "./shareDialog.tsx";
+import { useShortcuts } from "./shortcuts.ts";
 import { useAttempt, useToast } from "./toasts.tsx";
+
+type Opened = "rename" | "share" | "settings" | "files" | "delete" | "leave";
 
 export function ChatHeader({
   chat,
   account,
+  online,
+  onShowList,
 }: {
-  chat: Chat & { members: readonly Profile[] };
+  chat: ChatDetails;
   account: Account;
+  /** Who else has the chat open. */
+  online: ReadonlySet<Id<"users">>;
+  onShowList: () => void;
 }) {
-  const [dialog, setDialog] = useState<"rename" | "share" | "delete" | "leave" | null>(null);
+  const [dialog, setDialog] = useState<Opened | null>(null);
   const updateChat = useMutation(api.functions.mutations.chats.updateChat);
   const leaveChat = useMutation(api.functions.mutations.shares.leaveChat);
-  const deleteChat = useDeleteChat();
+  const deleteChat = useMutation(api.functions.mutations.chats.deleteChat);
   const attempt = useAttempt();
   const toast = useToast();
   const close = () => setDialog(null);
   const { isOwner, canShare } = chat.access;
   const title = chat.title ?? untitled;
 
+  useShortcuts({
+    files: () => setDialog("files"),
+    ...(canShare ? { share: () => setDialog("share") } : {}),
+    ...(isOwner ? { settings: () => setDialog("settings") } : {}),
+  });
+
+  const files: MenuItem = { label: "Files", onSelect: () => setDialog("files") };
   const items: MenuItem[] = isOwner
     ? [
+        { label: "Settings", onSelect: () => setDialog("settings") },
+        files,
         { label: "Rename", onSelect: () => setDialog("rename") },
         {
           label: chat.isArchived ? "Take out of the archive" : "Archive",
@@ -43,17 +62,17 @@ export function ChatHeader({
         },
         { label: "Delete…", isDangerous: true, onSelect: () => setDialog("delete") },
       ]
-    : [{ label: "Leave chat…", isDangerous: true, onSelect: () => setDialog("leave") }];
+    : [files, { label: "Leave chat…", isDangerous: true, onSelect: () => setDialog("leave") }];
 
   return (
     <header className="chat-head">
       <button
         type="button"
         className="icon-button back"
-        aria-label="Back to the list"
-        onClick={() => openChat(null)}
+        aria-label="Show the list of chats"
+        onClick={onShowList}
       >
-        <BackIcon />
+        <MenuIcon />
       </button>
       <div className="chat-title">
         <h1>
@@ -65,12 +84,21 @@ export function ChatHeader({
             title
           )}
         </h1>
-        <p className="muted">{subtitle(chat, chat.members, account)}</p>
+        <p className="muted">{subtitle(chat, account, online)}</p>
+        {chat.tags.length > 0 && (
+          <ul className="chat-tags" aria-label="Tags">
+            {chat.tags.map((tag) => (
+              <li key={tag} className="tag">
+                {tag}
+              </li>
+            ))}
+          </ul>
+        )}
       </div>
       {chat.members.length > 1 && (
         <span className="members" aria-hidden="true">
           {chat.members.slice(0, 4).map((member) => (
-            <Avatar key={member._id} person={member} size="small" />
+            <Avatar key={member._id} person={member} size="small" isOnline={online.has(member._id)} />
           ))}
         </span>
       )}
@@ -84,6 +112,8 @@ export function ChatHeader({
         <MoreIcon />
       </Menu>
       {dialog === "share" && <ShareDialog chat={chat} onClose={close} />}
+      {dialog === "settings" && <ChatSettingsDialog chat={chat} onClose={close} />}
+      {dialog === "files" && <FilesDialog chat={chat} account={account} onClose={close} />}
       {dialog === "rename" && (
         <PromptDialog
           title="Rename chat"
@@ -101,7 +131,7 @@ export function ChatHeader({
           action="Delete chat"
           onConfirm={async () => {
             openChat(null);
-            await deleteChat(chat._id);
+            await deleteChat({ chatId: chat._id });
             toast("Chat deleted.");
           }}
           onClose={close}
@@ -130,16 +160,19 @@ export function ChatHeader({
   );
 }
 
-function subtitle(chat: Chat, members: readonly Profile[], account: Account): string {
-  const others = members.filter(({ _id }) => _id !== account._id).map(({ name }) => name);
+function subtitle(chat: ChatDetails, account: Account, online: ReadonlySet<Id<"users">>): string {
+  const others = chat.members.filter(({ _id }) => _id !== account._id);
+  const names = others.slice(0, 3).map(({ name }) => name);
+  const here = others.filter(({ _id }) => online.has(_id));
   const parts = [
     others.length === 0
-      ? "Only you"
-      : new Intl.ListFormat("en").format([
-          "You",
-          ...others.slice(0, 3),
-          ...(others.length > 3 ? ["others"] : []),
-        ]),
+      ? chat.isShared
+        ? "You, and who has the link"
+        : "Only you"
+      : new Intl.ListFormat("en").format(["You", ...names, ...(others.length > 3 ? ["others"] : [])]),
+    ...(here.length === 0
+      ? []
+      : [here.length === 1 && here[0] !== undefined ? `${here[0].name} is here` : `${here.length} are here`]),
     `${chat.messageCount.toLocaleString()} ${chat.messageCount === 1 ? "message" : "messages"}`,
   ];
   if (chat.isArchived) parts.push("archived");

@@ -1,12 +1,14 @@
-import { usePaginatedQuery, type UsePaginatedQueryResult } from "convex/react";
+import { usePaginatedQuery, type UsePaginatedQueryResult, useQuery } from "convex/react";
 import { useEffect, useId, useRef, useState } from "react";
 import { api } from "../convex/_generated/api.js";
 import type { Id } from "../convex/_generated/dataModel.js";
+import { limits } from "../convex/model/limits.ts";
 import type { Account, Chat } from "../convex/model/views.ts";
 import { Avatar, ChatAvatar } from "./avatar.tsx";
 import { listTime } from "./format.ts";
 import { chatHref } from "./route.ts";
 import { useNow } from "./now.ts";
+import { setTitleUnread } from "./pageTitle.ts";
 import { Skeleton } from "./skeleton.tsx";
 
 const pageItems = 20;
@@ -17,9 +19,13 @@ export const untitled = "New chat";
 /** Own chats, chats shared by others, and the archive: live, each loaded page by page. */
 export function ChatLists({ account, openChatId }: { account: Account; openChatId: Id<"chats"> | null }) {
   const [showsArchive, setShowsArchive] = useState(false);
+  const [tag, setTag] = useState<string | null>(null);
+  const tags = useQuery(api.functions.queries.chats.getUserTags, {});
+  // The last chat with a tag may lose it, here or in another window.
+  const chosen = tags?.some((entry) => entry.tag === tag) === true ? tag : null;
   const own = usePaginatedQuery(
     api.functions.queries.chats.getUserChats,
-    { archived: false },
+    { archived: false, ...(chosen === null ? {} : { tag: chosen }) },
     { initialNumItems: pageItems },
   );
   const shared = usePaginatedQuery(
@@ -33,10 +39,15 @@ export function ChatLists({ account, openChatId }: { account: Account; openChatI
     { initialNumItems: pageItems },
   );
   const props = { account, openChatId };
+  const unread = [...own.results, ...shared.results].filter((chat) => chat.unread > 0).length;
+  useEffect(() => setTitleUnread(unread), [unread]);
   return (
     <nav aria-label="Your chats">
+      {tags !== undefined && tags.length > 0 && (
+        <TagFilter tags={tags.map(({ tag }) => tag)} chosen={chosen} onChoose={setTag} />
+      )}
       <Section {...props} title="Your chats" chats={own} empty="No chats yet. Start one with the + above." />
-      {(shared.results.length > 0 || shared.status === "CanLoadMore") && (
+      {chosen === null && (shared.results.length > 0 || shared.status === "CanLoadMore") && (
         <Section {...props} title="Shared with you" chats={shared} empty="" />
       )}
       {showsArchive && <Section {...props} title="Archive" chats={archive} empty="The archive is empty." />}
@@ -93,18 +104,11 @@ function Section({
 function ChatEntry({ chat, account, isOpen }: { chat: Chat; account: Account; isOpen: boolean }) {
   const nowMs = useNow();
   const { lastMessage } = chat;
-  const who =
-    lastMessage === null
-      ? ""
-      : lastMessage.author?._id === account._id
-        ? "You: "
-        : lastMessage.author === null
-          ? ""
-          : `${lastMessage.author.name}: `;
+  const who = lastMessage === null ? "" : whoSaid(lastMessage, account);
   return (
     <li>
       <a
-        className={isOpen ? "chat-entry open" : "chat-entry"}
+        className={`chat-entry${isOpen ? " open" : ""}${chat.unread > 0 && !isOpen ? " has-unread" : ""}`}
         href={chatHref(chat._id)}
         aria-current={isOpen ? "page" : undefined}
       >
@@ -120,12 +124,46 @@ function ChatEntry({ chat, account, isOpen }: { chat: Chat; account: Account; is
               {listTime(chat.lastMessageAt, nowMs)}
             </time>
           </span>
-          <span className="chat-entry-preview">
-            {lastMessage === null ? "Nothing said yet" : `${who}${lastMessage.preview}`}
+          <span className="chat-entry-top">
+            <span className="chat-entry-preview">
+              {lastMessage === null ? "Nothing said yet" : `${who}${lastMessage.preview}`}
+            </span>
+            {chat.unread > 0 && !isOpen && (
+              <span className="unread">
+                {chat.unread >= limits.unreadShownMax ? `${limits.unreadShownMax}+` : chat.unread}
+                <span className="visually-hidden"> unread</span>
+              </span>
+            )}
           </span>
         </span>
       </a>
     </li>
+  );
+}
+
+function whoSaid({ author, role }: NonNullable<Chat["lastMessage"]>, account: Account): string {
+  if (author?._id === account._id) return "You: ";
+  if (author !== null) return `${author.name}: `;
+  return role === "assistant" ? "Assistant: " : "";
+}
+
+function TagFilter({
+  tags,
+  chosen,
+  onChoose,
+}: {
+  tags: readonly string[];
+  chosen: string | null;
+  onChoose: (tag: string | null) => void;
+}) {
+  return (
+    <div className="tag-filter" role="group" aria-label="Chats with the tag">
+      {[null, ...tags].map((tag) => (
+        <button key={tag ?? ""} type="button" aria-pressed={tag === chosen} onClick={() => onChoose(tag)}>
+          {tag ?? "All"}
+        </button>
+      ))}
+    </div>
   );
 }
 

@@ -1,40 +1,74 @@
-import { useMutation, useQuery } from "convex/react";
+import { useConvexConnectionState, useMutation, useQuery } from "convex/react";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { api } from "../convex/_generated/api.js";
 import type { Id } from "../convex/_generated/dataModel.js";
-import type { Account, Message } from "../convex/model/views.ts";
-import { flatten, type MessagePart, preview } from "../convex/model/parts.ts";
+import type { Account, ChatDetails, Message } from "../convex/model/views.ts";
 import { type FilePart, useAttachmentDrafts } from "./attachments.tsx";
 import { ChatHeader } from "./chatHeader.tsx";
 import { untitled } from "./chatLists.tsx";
 import { Composer, type ComposerControl } from "./composer.tsx";
+import { DropZone } from "./dropZone.tsx";
 import { splitFences } from "./fences.ts";
 import { MessageList } from "./messageList.tsx";
 import { useSendMessage, useUpdateMessage } from "./messageMutations.ts";
+import { setTitleChat } from "./pageTitle.ts";
+import { useHeartbeat, usePresence, useTypingSignal } from "./presence.ts";
 import { openChat } from "./route.ts";
+import { useShortcuts } from "./shortcuts.ts";
 import { useAttempt } from "./toasts.tsx";
 
-const titleFromMessageLength = 60;
+/** The open chat, once it is there. */
+export function ChatPane(props: {
+  chatId: Id<"chats">;
+  messageId: Id<"messages"> | null;
+  account: Account;
+  onShowList: () => void;
+}) {
+  const chat = useQuery(api.functions.queries.chats.getChatById, { chatId: props.chatId });
+  const title = chat?.title;
+  useEffect(() => setTitleChat(title ?? untitled), [title]);
+  if (chat === undefined)
+    return (
+      <div className="pane-loading" role="status">
+        <span className="spinner" aria-hidden="true" />
+        <span className="visually-hidden">Opening the chat</span>
+      </div>
+    );
+  if (chat === null) return <Missing />;
+  return <OpenChat {...props} chat={chat} />;
+}
 
-/** The open chat: what was said, and where to say more. */
-export function ChatPane({ chatId, account }: { chatId: Id<"chats">; account: Account }) {
-  const chat = useQuery(api.functions.queries.chats.getChatById, { chatId });
+/** What was said, and where to say more. */
+function OpenChat({
+  chat,
+  messageId,
+  account,
+  onShowList,
+}: {
+  chat: ChatDetails;
+  messageId: Id<"messages"> | null;
+  account: Account;
+  onShowList: () => void;
+}) {
+  const chatId = chat._id;
   const [replyTo, setReplyTo] = useState<Message | null>(null);
   const [editing, setEditing] = useState<Message | null>(null);
+  const [messages, setMessages] = useState<readonly Message[]>([]);
+  const [isAtEnd, setAtEnd] = useState(false);
+  const [unreadAtOpening] = useState(chat.unread);
   const composer = useRef<ComposerControl>(null);
   const sendMessage = useSendMessage(account);
   const updateMessage = useUpdateMessage();
-  const updateChat = useMutation(api.functions.mutations.chats.updateChat);
   const attempt = useAttempt();
-  const lastOwn = useRef<Message | null>(null);
   const attachments = useAttachmentDrafts(chatId);
   const askAssistant = useMutation(api.functions.mutations.assistant.askAssistant);
+  const cancelAnswer = useMutation(api.functions.mutations.assistant.cancelAnswer);
   const [isAssistantOn, toggleAssistant] = useAssistantSwitch(chatId);
-
-  const title = chat?.title;
-  useEffect(() => {
-    document.title = `${title ?? untitled} · Starter chat`;
-  }, [title]);
+  const presence = usePresence(chatId, account._id);
+  const signalTyping = useTypingSignal(chatId);
+  useHeartbeat(chatId, true);
+  useMarkRead(chat, isAtEnd);
+  useShortcuts(chat.access.canWrite ? { assistant: toggleAssistant } : {});
 
   const startEditing = useCallback((message: Message) => {
     setReplyTo(null);
@@ -46,18 +80,10 @@ export function ChatPane({ chatId, account }: { chatId: Id<"chats">; account: Ac
     composer.current?.focus();
   }, []);
 
-  if (chat === undefined)
-    return (
-      <div className="pane-loading" role="status">
-        <span className="spinner" aria-hidden="true" />
-        <span className="visually-hidden">Opening the chat</span>
-      </div>
-    );
-  if (chat === null) return <Missing />;
-
   const send = async (text: string, files: readonly FilePart[]) => {
     const said = text.trim() === "" ? [] : splitFences(text);
     const parts = [...said, ...files];
+    signalTyping(false);
     if (editing !== null) {
       const { _id } = editing;
       setEditing(null);
@@ -66,26 +92,41 @@ export function ChatPane({ chatId, account }: { chatId: Id<"chats">; account: Ac
     }
     const parent = replyTo;
     setReplyTo(null);
+    // What one says stands at the end: there one goes from wherever one was reading.
+    if (messageId !== null) openChat(chatId);
     await sendMessage({ chatId, parts, ...(parent === null ? {} : { parentMessageId: parent._id }) });
-    // The first words are the best name a new chat can have.
-    if (chat.title === undefined && chat.access.isOwner && chat.messageCount === 0)
-      attempt(() => updateChat({ chatId, title: titleFrom(said.length > 0 ? said : parts) }));
     if (isAssistantOn) attempt(() => askAssistant({ chatId }));
+  };
+  const isAnswering = ({ role, status }: Message) => role === "assistant" && status === "sending";
+  const cancel = () => {
+    const answer = messages.findLast(isAnswering);
+    if (editing !== null || replyTo !== null) {
+      setEditing(null);
+      setReplyTo(null);
+    } else if (answer !== undefined && chat.access.canWrite)
+      attempt(() => cancelAnswer({ messageId: answer._id }));
+  };
+  const editLast = () => {
+    const last = messages.findLast(
+      ({ userId, status }) => userId === account._id && status !== "sending" && status !== "error",
+    );
+    if (last !== undefined) startEditing(last);
   };
 
   return (
-    <div className="chat">
-      <ChatHeader chat={chat} account={account} />
+    <DropZone isOn={chat.access.canWrite && editing === null} onFiles={(files) => attachments.add(files)}>
+      <ChatHeader chat={chat} account={account} online={presence.online} onShowList={onShowList} />
       <MessageList
-        chatId={chatId}
+        chat={chat}
+        messageId={messageId}
         account={account}
-        access={chat.access}
+        unread={unreadAtOpening}
+        typing={presence.typing}
         editingId={editing?._id ?? null}
         onEdit={startEditing}
         onReply={startReply}
-        onNewestOwn={(message) => {
-          lastOwn.current = message;
-        }}
+        onLoaded={setMessages}
+        onAtEnd={setAtEnd}
       />
       {chat.access.canWrite ? (
         <Composer
@@ -96,21 +137,33 @@ export function ChatPane({ chatId, account }: { chatId: Id<"chats">; account: Ac
           assistant={{ isOn: isAssistantOn, onToggle: toggleAssistant }}
           attachments={attachments}
           onSend={send}
-          onCancel={() => {
-            setEditing(null);
-            setReplyTo(null);
-          }}
-          onEditLast={() => {
-            if (lastOwn.current !== null) startEditing(lastOwn.current);
-          }}
+          onCancel={cancel}
+          onEditLast={editLast}
+          onTyping={signalTyping}
         />
       ) : (
         <p className="read-only" role="note">
           You can read this chat, but not write in it.
         </p>
       )}
-    </div>
+    </DropZone>
   );
+}
+
+/** Tells the server that one has read the chat, while its end is in view in a window one looks at. */
+function useMarkRead(chat: ChatDetails, isAtEnd: boolean): void {
+  const markRead = useMutation(api.functions.mutations.messages.markRead);
+  const { isWebSocketConnected } = useConvexConnectionState();
+  const { _id: chatId, unread } = chat;
+  useEffect(() => {
+    if (unread === 0 || !isAtEnd || !isWebSocketConnected) return;
+    const mark = () => {
+      if (document.visibilityState === "visible") void markRead({ chatId }).catch(() => {});
+    };
+    mark();
+    document.addEventListener("visibilitychange", mark);
+    return () => document.removeEventListener("visibilitychange", mark);
+  }, [chatId, unread, isAtEnd, isWebSocketConnected, markRead]);
 }
 
 function Missing() {
@@ -136,11 +189,4 @@ function useAssistantSwitch(chatId: Id<"chats">): [boolean, () => void] {
       setOn(!isOn);
     },
   ];
-}
-
-function titleFrom(parts: readonly MessagePart[]): string {
-  const line = preview(flatten(parts));
-  return line.length > titleFromMessageLength
-    ? `${line.slice(0, titleFromMessageLength - 1).trimEnd()}…`
-    : line;
 }

@@ -1,68 +1,93 @@
-import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 
 const atEndPx = 48;
 const loadAheadPx = 600;
 
+/** More messages on one side of those that are loaded. */
+export interface More {
+  readonly canLoad: boolean;
+  readonly load: () => void;
+}
+
 /**
  * How a chat scrolls: it stays at the newest message while one is there, stays where one reads while older ones are
- * put in above or newer ones below, and asks for older ones before one reaches the top.
+ * put in above or newer ones below, and asks for more before one reaches an end of what is loaded. With a target it
+ * begins there instead of at the newest message.
  */
 export function useChatScroll({
   firstKey,
   lastKey,
+  targetKey,
   followsAlways,
-  canLoadMore,
-  loadMore,
+  older,
+  newer,
 }: {
   firstKey: string | null;
   lastKey: string | null;
+  /** The message to begin at, once it is among those loaded. */
+  targetKey: string | null;
   /** The newest message has just been written here: go there from wherever one was reading. */
   followsAlways: boolean;
-  canLoadMore: boolean;
-  loadMore: () => void;
+  older: More;
+  newer: More;
 }) {
   const scrollRef = useRef<HTMLDivElement>(null);
   const contentRef = useRef<HTMLDivElement>(null);
   const topRef = useRef<HTMLDivElement>(null);
-  const isAtEnd = useRef(true);
+  const bottomRef = useRef<HTMLDivElement>(null);
+  const sticksToEnd = useRef(targetKey === null);
+  const shownTarget = useRef<string | null>(null);
   const before = useRef<{ firstKey: string | null; lastKey: string | null; height: number }>({
     firstKey: null,
     lastKey: null,
     height: 0,
   });
+  const [isAtEnd, setAtEnd] = useState(targetKey === null);
   const [hasUnseen, setUnseen] = useState(false);
+  const hasNewer = newer.canLoad;
 
   const goToEnd = useCallback(() => {
     const scroller = scrollRef.current;
     if (scroller === null) return;
-    isAtEnd.current = true;
+    sticksToEnd.current = true;
     scroller.scrollTop = scroller.scrollHeight;
     setUnseen(false);
+    setAtEnd(true);
   }, []);
 
   useLayoutEffect(() => {
     const scroller = scrollRef.current;
     if (scroller === null) return;
     const { firstKey: oldFirst, lastKey: oldLast, height } = before.current;
-    if (isAtEnd.current || (followsAlways && lastKey !== oldLast)) goToEnd();
+    const target =
+      targetKey === null || shownTarget.current === targetKey
+        ? null
+        : scroller.querySelector(`[data-message="${CSS.escape(targetKey)}"]`);
+    if (target !== null) {
+      shownTarget.current = targetKey;
+      sticksToEnd.current = false;
+      target.scrollIntoView({ block: "center" });
+    } else if (sticksToEnd.current || (followsAlways && lastKey !== oldLast)) goToEnd();
     else {
       if (firstKey !== oldFirst) scroller.scrollTop += scroller.scrollHeight - height;
-      if (lastKey !== oldLast && lastKey !== null) setUnseen(true);
+      else if (lastKey !== oldLast && lastKey !== null && oldLast !== null && !hasNewer) setUnseen(true);
     }
     before.current = { firstKey, lastKey, height: scroller.scrollHeight };
-  }, [firstKey, lastKey, followsAlways, goToEnd]);
+  }, [firstKey, lastKey, targetKey, followsAlways, hasNewer, goToEnd]);
 
   useEffect(() => {
     const scroller = scrollRef.current;
     const content = contentRef.current;
     if (scroller === null || content === null) return;
     const onScroll = () => {
-      isAtEnd.current = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < atEndPx;
-      if (isAtEnd.current) setUnseen(false);
+      const isNear = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < atEndPx;
+      sticksToEnd.current = isNear && !hasNewer;
+      setAtEnd(sticksToEnd.current);
+      if (sticksToEnd.current) setUnseen(false);
     };
     // The window, the composer or a picture changed the size: the end stays in view.
     const observer = new ResizeObserver(() => {
-      if (isAtEnd.current) scroller.scrollTop = scroller.scrollHeight;
+      if (sticksToEnd.current) scroller.scrollTop = scroller.scrollHeight;
       before.current.height = scroller.scrollHeight;
     });
     scroller.addEventListener("scroll", onScroll, { passive: true });
@@ -72,24 +97,33 @@ export function useChatScroll({
       scroller.removeEventListener("scroll", onScroll);
       observer.disconnect();
     };
-  }, []);
+  }, [hasNewer]);
 
-  const latestLoadMore = useRef(loadMore);
+  useLoadWhenNear(topRef, scrollRef, older);
+  useLoadWhenNear(bottomRef, scrollRef, newer);
+
+  return { scrollRef, contentRef, topRef, bottomRef, isAtEnd, hasUnseen, goToEnd };
+}
+
+function useLoadWhenNear(
+  edgeRef: RefObject<HTMLDivElement | null>,
+  scrollRef: RefObject<HTMLDivElement | null>,
+  { canLoad, load }: More,
+): void {
+  const latestLoad = useRef(load);
   useEffect(() => {
-    latestLoadMore.current = loadMore;
+    latestLoad.current = load;
   });
   useEffect(() => {
-    const top = topRef.current;
-    if (top === null || !canLoadMore) return;
+    const edge = edgeRef.current;
+    if (edge === null || !canLoad) return;
     const observer = new IntersectionObserver(
       (entries) => {
-        if (entries.some(({ isIntersecting }) => isIntersecting)) latestLoadMore.current();
+        if (entries.some(({ isIntersecting }) => isIntersecting)) latestLoad.current();
       },
-      { root: scrollRef.current, rootMargin: `${loadAheadPx}px 0px 0px 0px` },
+      { root: scrollRef.current, rootMargin: `${loadAheadPx}px 0px ${loadAheadPx}px 0px` },
     );
-    observer.observe(top);
+    observer.observe(edge);
     return () => observer.disconnect();
-  }, [canLoadMore]);
-
-  return { scrollRef, contentRef, topRef, hasUnseen, goToEnd };
+  }, [canLoad, edgeRef, scrollRef]);
 }

@@ -35,6 +35,7 @@ export function Composer({
   onSend,
   onCancel,
   onEditLast,
+  onTyping,
 }: {
   ref: Ref<ComposerControl>;
   draftKey: string;
@@ -46,6 +47,8 @@ export function Composer({
   onSend: (text: string, files: readonly FilePart[]) => Promise<void>;
   onCancel: () => void;
   onEditLast: () => void;
+  /** Something is being written; or no longer. */
+  onTyping: (isTyping: boolean) => void;
 }) {
   const [draft, setDraft] = useState(() => drafts.get(draftKey) ?? "");
   const [edited, setEdited] = useState("");
@@ -82,6 +85,7 @@ export function Composer({
     else {
       setDraft(value);
       drafts.set(draftKey, value);
+      onTyping(value !== "");
     }
   };
 
@@ -107,7 +111,7 @@ export function Composer({
     if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       send();
-    } else if (event.key === "Escape" && (editing !== null || replyTo !== null)) {
+    } else if (event.key === "Escape") {
       event.preventDefault();
       onCancel();
     } else if (event.key === "ArrowUp" && text === "" && editing === null) {
@@ -121,11 +125,6 @@ export function Composer({
     <form
       className="composer"
       aria-label="Write a message"
-      onDragOver={(event) => event.preventDefault()}
-      onDrop={(event) => {
-        event.preventDefault();
-        if (editing === null) attachments.add(event.dataTransfer.files);
-      }}
       onSubmit={(event) => {
         event.preventDefault();
         send();
@@ -209,7 +208,8 @@ export function Composer({
         </div>
       </div>
       <p className="composer-hint" id={hintId}>
-        <kbd>Enter</kbd> sends, <kbd>Shift</kbd> <kbd>Enter</kbd> for a new line, <code>```</code> for code
+        <kbd>Enter</kbd> sends, <kbd>Shift</kbd> <kbd>Enter</kbd> for a new line, <kbd>?</kbd> outside the
+        field for all keys
       </p>
     </form>
   );

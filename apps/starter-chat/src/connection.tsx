@@ -1,11 +1,12 @@
 import { useConvexConnectionState } from "convex/react";
-import { useEffect, useState } from "react";
+import { useEffect, useState, useSyncExternalStore } from "react";
 
 const graceMs = 700;
 
 /** Says so when the live connection is gone for more than a moment. Messages sent meanwhile wait in the client. */
 export function ConnectionNotice() {
-  const { isWebSocketConnected, hasEverConnected, inflightMutations } = useConvexConnectionState();
+  const { isWebSocketConnected, hasEverConnected } = useConvexConnectionState();
+  const isOnline = useIsOnline();
   const [isShown, setShown] = useState(false);
   useEffect(() => {
     if (isWebSocketConnected) {
@@ -15,18 +16,34 @@ export function ConnectionNotice() {
     const timer = setTimeout(() => setShown(true), graceMs);
     return () => clearTimeout(timer);
   }, [isWebSocketConnected]);
-  const waiting =
-    inflightMutations === 0
-      ? ""
-      : ` ${inflightMutations === 1 ? "One change waits" : `${inflightMutations} changes wait`} to be sent.`;
   return (
     <div className="connection" role="status">
-      {isShown && (
-        <span className="connection-text">
+      {(isShown || !isOnline) && (
+        <span className={isOnline ? "connection-text" : "connection-text offline"}>
           <span className="spinner" aria-hidden="true" />
-          {hasEverConnected ? `Reconnecting…${waiting}` : "Connecting…"}
+          <span>
+            <strong>
+              {!isOnline ? "You are offline." : hasEverConnected ? "Reconnecting…" : "Connecting…"}
+            </strong>
+            {hasEverConnected && " What you write is kept, and sent when the connection is back."}
+          </span>
         </span>
       )}
     </div>
+  );
+}
+
+/** Whether this computer has a network at all. */
+function useIsOnline(): boolean {
+  return useSyncExternalStore(
+    (listener) => {
+      window.addEventListener("online", listener);
+      window.addEventListener("offline", listener);
+      return () => {
+        window.removeEventListener("online", listener);
+        window.removeEventListener("offline", listener);
+      };
+    },
+    () => navigator.onLine,
   );
 }

@@ -6,10 +6,12 @@ import { failureText } from "./failures.ts";
 export function Dialog({
   title,
   onClose,
+  size = "normal",
   children,
 }: {
   title: string;
   onClose: () => void;
+  size?: "normal" | "wide";
   children: ReactNode;
 }) {
   const ref = useRef<HTMLDialogElement>(null);
@@ -22,7 +24,7 @@ export function Dialog({
   return (
     <dialog
       ref={ref}
-      className="dialog"
+      className={`dialog ${size}`}
       aria-labelledby={titleId}
       onCancel={(event) => {
         event.preventDefault();

@@ -13,8 +13,3 @@ export function appFailure(error: unknown): ErrorData | null {
 export function failureText(error: unknown): string {
   return appFailure(error)?.message ?? "Something went wrong. Please try again.";
 }
-
-/** Whether the server says that it cannot do this yet (text search arrives in a later version of Lenslet). */
-export function isNotAvailable(error: unknown): boolean {
-  return error instanceof Error && /not available|by_content not found/i.test(error.message);
-}

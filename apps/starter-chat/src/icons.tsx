@@ -12,7 +12,6 @@ function icon(paths: ReactNode) {
 }
 
 export const PlusIcon = icon(<path d="M10 4v12M4 10h12" />);
-export const BackIcon = icon(<path d="M12.5 4.5 7 10l5.5 5.5" />);
 export const SendIcon = icon(<path d="M10 16V4.5M5 9.5l5-5 5 5" />);
 export const CloseIcon = icon(<path d="m5 5 10 10M15 5 5 15" />);
 export const CheckIcon = icon(<path d="m4.5 10.5 3.5 3.5 7.5-8" />);
@@ -65,3 +64,10 @@ export const AssistantIcon = icon(
 export const SyncIcon = icon(
   <path d="M16.5 8A7 7 0 0 0 4.2 6M3.5 3v3.5H7M3.5 12a7 7 0 0 0 12.3 2M16.5 17v-3.5H13" />,
 );
+export const LinkIcon = icon(
+  <path d="M8.5 11.5a3 3 0 0 0 4.2 0l2.6-2.6a3 3 0 0 0-4.2-4.2L10 5.8M11.5 8.5a3 3 0 0 0-4.2 0l-2.6 2.6a3 3 0 0 0 4.2 4.2l1.1-1.1" />,
+);
+export const MenuIcon = icon(<path d="M3.5 6h13M3.5 10h13M3.5 14h9" />);
+export const StopIcon = icon(<rect x="6" y="6" width="8" height="8" rx="1.5" fill="currentColor" />);
+export const FileIcon = icon(<path d="M5 3.5h6.5L15 7v9.5H5zM11.5 3.5V7H15" />);
+export const RetryIcon = icon(<path d="M15.8 11.5A6 6 0 1 1 14.5 6L16.5 8M16.5 3.8V8h-4.2" />);

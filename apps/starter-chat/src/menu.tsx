@@ -38,6 +38,7 @@ export function Menu({
   const listRef = useRef<HTMLDivElement>(null);
   const menuId = useId();
   const [opens, setOpens] = useState(direction);
+  const [side, setSide] = useState(align);
 
   useEffect(() => {
     if (!isOpen) return;
@@ -56,12 +57,15 @@ export function Menu({
     // Where there is no room below, the menu goes up, rather than making what scrolls around it longer.
     const frame =
       button.closest(".messages")?.getBoundingClientRect() ?? document.body.getBoundingClientRect();
-    const { top, bottom } = button.getBoundingClientRect();
+    const { top, bottom, left, right } = button.getBoundingClientRect();
     const needed = list.offsetHeight + menuGapPx;
     const fitsBelow = bottom + needed <= frame.bottom;
     const fitsAbove = top - needed >= frame.top;
     setOpens(direction === "down" ? (fitsBelow || !fitsAbove ? "down" : "up") : fitsAbove ? "up" : "down");
-  }, [isOpen, direction]);
+    const fitsToLeft = right - list.offsetWidth >= frame.left + menuGapPx;
+    const fitsToRight = left + list.offsetWidth <= frame.right - menuGapPx;
+    setSide(align === "end" ? (fitsToLeft || !fitsToRight ? "end" : "start") : fitsToRight ? "start" : "end");
+  }, [isOpen, direction, align]);
 
   const close = () => {
     setOpen(false);
@@ -102,7 +106,7 @@ export function Menu({
         <div
           ref={listRef}
           id={menuId}
-          className={`menu ${align} ${opens}`}
+          className={`menu ${side} ${opens}`}
           role="menu"
           aria-label={label}
           onKeyDown={onKeyDown}

@@ -1,5 +1,6 @@
 import { memo } from "react";
 import type { Chat, Message } from "../convex/model/views.ts";
+import { AnswerFoot } from "./answerFoot.tsx";
 import { AssistantAvatar, Avatar } from "./avatar.tsx";
 import { clockTime } from "./format.ts";
 import { MoreIcon } from "./icons.tsx";
@@ -23,15 +24,18 @@ interface Props {
   /** The message before is by the same person, a moment ago: no need to say who again. */
   readonly isContinued: boolean;
   readonly isEditing: boolean;
+  /** The message somebody came for. */
+  readonly isTarget: boolean;
   readonly access: Chat["access"];
-  readonly actions: MessageActions;
+  /** Null: one can only read. */
+  readonly actions: MessageActions | null;
 }
 
 /** One message. Memoized: a new one must not render the whole history again. */
 export const MessageItem = memo(
-  function MessageItem({ message, isOwn, isContinued, isEditing, access, actions }: Props) {
+  function MessageItem({ message, isOwn, isContinued, isEditing, isTarget, access, actions }: Props) {
     const author = nameOf(message);
-    const items = menuItems(message, isOwn, access, actions);
+    const items = actions === null ? [] : menuItems(message, isOwn, access, actions);
     const isAnswering = message.role === "assistant" && message.status === "sending";
     const isPending = message.status === "sending" && !isAnswering;
     const time = clockTime(message._creationTime);
@@ -43,6 +47,8 @@ export const MessageItem = memo(
           isContinued ? "continued" : "",
           isEditing ? "editing" : "",
           isPending ? "pending" : "",
+          isTarget ? "target" : "",
+          message.role === "assistant" ? "answer" : "",
         ].join(" ")}
         data-message={message._id}
       >
@@ -76,7 +82,7 @@ export const MessageItem = memo(
                   <MessageParts chatId={message.chatId} parts={message.parts} />
                 )}
               </div>
-              {!isPending && (
+              {!isPending && items.length > 0 && (
                 <Menu
                   label={`Options for this message of ${isOwn ? "yours" : author}`}
                   className="icon-button small message-more"
@@ -87,17 +93,8 @@ export const MessageItem = memo(
                 </Menu>
               )}
             </div>
-            {isAnswering && access.canWrite && (
-              <div className="message-foot">
-                <button type="button" className="link" onClick={() => actions.onStop(message)}>
-                  Stop
-                </button>
-              </div>
-            )}
-            {message.answer !== undefined && !isAnswering && (
-              <div className="message-foot" title={answerText(message.answer)}>
-                {message.answer.error === undefined ? message.answer.model : message.answer.error}
-              </div>
+            {message.role === "assistant" && (
+              <AnswerFoot message={message} actions={access.canWrite ? actions : null} />
             )}
             {(isPending || message.edited || (message.status === "error" && message.role === "user")) && (
               <div className="message-foot">
@@ -106,9 +103,7 @@ export const MessageItem = memo(
                 ) : message.status === "error" ? (
                   "Not delivered"
                 ) : (
-                  <button type="button" className="link" onClick={() => actions.onHistory(message)}>
-                    Edited
-                  </button>
+                  <EditedMark message={message} actions={actions} />
                 )}
               </div>
             )}
@@ -122,17 +117,19 @@ export const MessageItem = memo(
     before.isOwn === after.isOwn &&
     before.isContinued === after.isContinued &&
     before.isEditing === after.isEditing &&
+    before.isTarget === after.isTarget &&
     before.actions === after.actions &&
     (before.message === after.message || JSON.stringify(before.message) === JSON.stringify(after.message)) &&
     (before.access === after.access || JSON.stringify(before.access) === JSON.stringify(after.access)),
 );
 
-function answerText({ tokens, processingTime }: NonNullable<Message["answer"]>): string {
-  const parts = [
-    ...(tokens === undefined ? [] : [`${tokens} tokens`]),
-    ...(processingTime === undefined ? [] : [`${(processingTime / 1000).toFixed(1)} s`]),
-  ];
-  return parts.join(", ");
+function EditedMark({ message, actions }: { message: Message; actions: MessageActions | null }) {
+  if (actions === null) return "Edited";
+  return (
+    <button type="button" className="link" onClick={() => actions.onHistory(message)}>
+      Edited
+    </button>
+  );
 }
 
 export function nameOf(message: Message): string {

@@ -1,5 +1,5 @@
 import type { OptimisticLocalStore } from "convex/browser";
-import { insertAtTop, optimisticallyUpdateValueInPaginatedQuery, useMutation } from "convex/react";
+import { insertAtTop, useMutation } from "convex/react";
 import { useMemo } from "react";
 import { api } from "../convex/_generated/api.js";
 import type { Id } from "../convex/_generated/dataModel.js";
@@ -53,17 +53,17 @@ export function useUpdateMessage() {
   return useMemo(
     () =>
       mutation.withOptimisticUpdate((store, { messageId, parts = [] }) => {
-        const chatId = chatOf(store, messageId);
-        if (chatId === null) return;
-        optimisticallyUpdateValueInPaginatedQuery(
-          store,
-          getChatMessages,
-          { chatId, order: "desc" },
-          (message) =>
-            message._id === messageId
-              ? { ...message, parts, content: flatten(parts), edited: true, status: "sending" as const }
-              : message,
-        );
+        for (const { args, value } of store.getAllQueries(getChatMessages)) {
+          if (value?.page.some(({ _id }) => _id === messageId) !== true) continue;
+          store.setQuery(getChatMessages, args, {
+            ...value,
+            page: value.page.map((message) =>
+              message._id === messageId
+                ? { ...message, parts, content: flatten(parts), edited: true, status: "sending" as const }
+                : message,
+            ),
+          });
+        }
       }),
     [mutation],
   );
@@ -71,23 +71,19 @@ export function useUpdateMessage() {
 
 export function useDeleteMessage() {
   const mutation = useMutation(api.functions.mutations.messages.deleteMessage);
-  return useMemo(() => {
-    const remove = mutation.withOptimisticUpdate((store, { messageId }) => {
-      for (const { args, value } of store.getAllQueries(getChatMessages)) {
-        if (value?.page.some(({ _id }) => _id === messageId) !== true) continue;
-        store.setQuery(getChatMessages, args, {
-          ...value,
-          page: value.page.filter(({ _id }) => _id !== messageId),
-        });
-      }
-    });
-    return (messageId: Id<"messages">) => remove({ messageId });
-  }, [mutation]);
-}
-
-export function useDeleteChat() {
-  const mutation = useMutation(api.functions.mutations.chats.deleteChat);
-  return useMemo(() => (chatId: Id<"chats">) => mutation({ chatId }), [mutation]);
+  return useMemo(
+    () =>
+      mutation.withOptimisticUpdate((store, { messageId }) => {
+        for (const { args, value } of store.getAllQueries(getChatMessages)) {
+          if (value?.page.some(({ _id }) => _id === messageId) !== true) continue;
+          store.setQuery(getChatMessages, args, {
+            ...value,
+            page: value.page.filter(({ _id }) => _id !== messageId),
+          });
+        }
+      }),
+    [mutation],
+  );
 }
 
 function loadedMessage(
@@ -100,10 +96,4 @@ function loadedMessage(
     .filter(({ args }) => args.chatId === chatId)
     .flatMap(({ value }) => value?.page ?? [])
     .find(({ _id }) => _id === messageId);
-}
-
-function chatOf(store: OptimisticLocalStore, messageId: Id<"messages">): Id<"chats"> | null {
-  for (const { args, value } of store.getAllQueries(getChatMessages))
-    if (value?.page.some(({ _id }) => _id === messageId) === true) return args.chatId;
-  return null;
 }

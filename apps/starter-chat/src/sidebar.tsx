@@ -1,40 +1,55 @@
-import { useMutation } from "convex/react";
 import { useEffect, useRef, useState } from "react";
-import { api } from "../convex/_generated/api.js";
 import type { Id } from "../convex/_generated/dataModel.js";
 import type { Account } from "../convex/model/views.ts";
+import { VerifyNotice } from "./auth/verifyNotice.tsx";
 import { Avatar } from "./avatar.tsx";
 import { Brand } from "./brand.tsx";
 import { ChatLists } from "./chatLists.tsx";
-import { CloseIcon, MoonIcon, PlusIcon, SearchIcon, SunIcon, SystemIcon } from "./icons.tsx";
+import { CloseIcon, PlusIcon, SearchIcon } from "./icons.tsx";
 import { SearchResults } from "./searchResults.tsx";
-import { nextTheme, setTheme, useTheme } from "./theme.ts";
-import { useAttempt } from "./toasts.tsx";
+import { useShortcuts } from "./shortcuts.ts";
+import { ThemeButton } from "./themeButton.tsx";
 import { useCreateChat } from "./useCreateChat.ts";
 import { UserMenu } from "./userMenu.tsx";
 
-export function Sidebar({ account, openChatId }: { account: Account; openChatId: Id<"chats"> | null }) {
+export function Sidebar({
+  account,
+  openChatId,
+  isHidden,
+  onSearch,
+  onHelp,
+}: {
+  account: Account;
+  openChatId: Id<"chats"> | null;
+  /** A drawer that is closed. */
+  isHidden: boolean;
+  /** The search is about to get the focus: it must be in view. */
+  onSearch: () => void;
+  onHelp: () => void;
+}) {
   const [search, setSearch] = useState("");
   const searchRef = useRef<HTMLInputElement>(null);
   const createChat = useCreateChat();
 
+  const [isSearchWanted, setSearchWanted] = useState(false);
+  useShortcuts({
+    search: () => {
+      onSearch();
+      setSearchWanted(true);
+    },
+  });
   useEffect(() => {
-    const onKeyDown = (event: KeyboardEvent) => {
-      if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
-        event.preventDefault();
-        searchRef.current?.focus();
-        searchRef.current?.select();
-      }
-    };
-    window.addEventListener("keydown", onKeyDown);
-    return () => window.removeEventListener("keydown", onKeyDown);
-  }, []);
+    if (!isSearchWanted || isHidden) return;
+    searchRef.current?.focus();
+    searchRef.current?.select();
+    setSearchWanted(false);
+  }, [isSearchWanted, isHidden]);
 
   return (
-    <aside className="sidebar" aria-label="Chats">
+    <aside className="sidebar" aria-label="Chats" inert={isHidden}>
       <header className="sidebar-head">
         <Brand />
-        <ThemeButton />
+        <ThemeButton account={account} />
         <button
           type="button"
           className="icon-button filled"
@@ -56,9 +71,15 @@ export function Sidebar({ account, openChatId }: { account: Account; openChatId:
           value={search}
           onChange={(event) => setSearch(event.target.value)}
           onKeyDown={(event) => {
+            if (event.key === "ArrowDown") {
+              event.preventDefault();
+              document.querySelector<HTMLElement>(".sidebar-scroll a")?.focus();
+            }
             if (event.key !== "Escape") return;
+            // Once to clear it; only then does Escape mean what is around it.
+            if (search === "") event.currentTarget.blur();
+            else event.stopPropagation();
             setSearch("");
-            event.currentTarget.blur();
           }}
         />
         {search !== "" && (
@@ -79,42 +100,18 @@ export function Sidebar({ account, openChatId }: { account: Account; openChatId:
         {search.trim() === "" ? (
           <ChatLists account={account} openChatId={openChatId} />
         ) : (
-          <SearchResults text={search} />
+          <SearchResults text={search} openChatId={openChatId} />
         )}
       </div>
+      <VerifyNotice />
       <footer className="sidebar-foot">
         <Avatar person={account} />
         <span className="who">
           <span className="who-name">{account.name}</span>
           {account.email !== undefined && <span className="who-email">{account.email}</span>}
         </span>
-        <UserMenu account={account} />
+        <UserMenu account={account} onHelp={onHelp} />
       </footer>
     </aside>
-  );
-}
-
-const themeNames = { light: "light", dark: "dark", system: "as the system" } as const;
-
-function ThemeButton() {
-  const theme = useTheme();
-  const updateUser = useMutation(api.functions.mutations.users.updateUser);
-  const attempt = useAttempt();
-  const Icon = theme === "light" ? SunIcon : theme === "dark" ? MoonIcon : SystemIcon;
-  const label = `Theme: ${themeNames[theme]}. Switch to ${themeNames[nextTheme(theme)]}`;
-  return (
-    <button
-      type="button"
-      className="icon-button"
-      aria-label={label}
-      title={label}
-      onClick={() => {
-        const next = nextTheme(theme);
-        setTheme(next);
-        attempt(() => updateUser({ preferences: { theme: next } }));
-      }}
-    >
-      <Icon />
-    </button>
   );
 }

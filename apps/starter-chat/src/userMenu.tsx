@@ -9,7 +9,7 @@ import { ConfirmDialog, PromptDialog } from "./dialog.tsx";
 import { MoreIcon } from "./icons.tsx";
 import { Menu } from "./menu.tsx";
 
-export function UserMenu({ account }: { account: Account }) {
+export function UserMenu({ account, onHelp }: { account: Account; onHelp: () => void }) {
   const [dialog, setDialog] = useState<"rename" | "sessions" | "delete" | null>(null);
   const updateUser = useMutation(api.functions.mutations.users.updateUser);
   const deleteUser = useMutation(api.functions.mutations.users.deleteUser);
@@ -23,6 +23,7 @@ export function UserMenu({ account }: { account: Account }) {
         items={[
           { label: "Change name", onSelect: () => setDialog("rename") },
           { label: "Devices and password", onSelect: () => setDialog("sessions") },
+          { label: "Keys and formatting", onSelect: onHelp },
           { label: "Sign out", onSelect: () => void signOut() },
           { label: "Delete account…", isDangerous: true, onSelect: () => setDialog("delete") },
         ]}

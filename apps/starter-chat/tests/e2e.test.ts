@@ -1,154 +1,121 @@
-import type { Browser, Locator, Page } from "playwright-core";
+import type { Locator } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { api } from "../convex/_generated/api.js";
 import {
-  chromiumPath as executable,
-  launchChromium,
-  openWindow,
-  servePages,
-  shoot as shootOf,
-} from "../../../conformance/support/browser.ts";
-import { appFolder, linkIn, LiveServer } from "./support/liveServer.ts";
-import { signIn, signUp } from "./support/page.ts";
-
-if (executable === null)
-  process.stderr.write(
-    "\n*** starter-chat: NO CHROMIUM FOUND, the browser tests are SKIPPED. Set LENSLET_CHROMIUM to one. ***\n\n",
-  );
+  composer,
+  hasChromium,
+  messageOf,
+  newChat,
+  openOptions,
+  picture,
+  say,
+  sees,
+  shareWith,
+  Site,
+  waitMs,
+} from "./support/site.ts";
 
 const { queries, mutations } = api.functions;
-const waitMs = 15_000;
-let count = 0;
-const shoot = (page: Page, name: string) => shootOf(page, appFolder, name);
+/** A red square of ten by ten. */
+const png =
+  "iVBORw0KGgoAAAANSUhEUgAAAAoAAAAKCAYAAACNMs+9AAAAFUlEQVR42mNk+M9Qz0AEYBxVSF+FABJADveWkH6oAAAAAElFTkSuQmCC";
 
-describe.skipIf(executable === null)("the page, in Chromium", { timeout: 90_000 }, () => {
-  let server: LiveServer;
-  let site: Awaited<ReturnType<typeof servePages>>;
-  let browser: Browser;
-
+describe.skipIf(!hasChromium)("the page, in Chromium", { timeout: 120_000 }, () => {
+  let site: Site;
   beforeAll(async () => {
-    server = await LiveServer.startWithApp();
-    site = await servePages(appFolder, server.url, server.siteUrl);
-    await server.servePageAt(site.url);
-    browser = await launchChromium(executable ?? "");
-  }, 90_000);
-  afterAll(async () => {
-    await browser?.close();
-    await site?.close();
-    await server?.close();
-  });
+    site = await Site.open();
+  }, 120_000);
+  afterAll(async () => await site?.close());
 
-  const newChat = (page: Page) =>
-    page.getByRole("complementary").getByRole("button", { name: "New chat" }).click();
-  const messageOf = (page: Page, text: string): Locator =>
-    page.locator("[data-message]").filter({ hasText: text });
-  const composer = (page: Page) => page.getByRole("textbox", { name: "Message", exact: true });
-  const say = async (page: Page, text: string) => {
-    await composer(page).fill(text);
-    await composer(page).press("Enter");
-  };
-  const sees = (page: Page, text: string) => messageOf(page, text).waitFor({ timeout: waitMs });
-  const person = (name: string) => ({ name, email: `${name.toLowerCase()}.${++count}@example.com` });
-  const enter = async (name: string, options: Parameters<typeof openWindow>[2] = {}) => {
-    const who = person(name);
-    const visitor = await openWindow(browser, site.url, options);
-    await signUp(visitor.page, who.name, who.email);
-    await server.confirm(who.email);
-    return { ...visitor, ...who };
-  };
-
-  it("takes a file along, and lets the assistant answer", async () => {
-    const ada = await enter("Ada");
-    await newChat(ada.page);
-    await composer(ada.page).waitFor();
-    const png =
-      "iVBORw0KGgoAAAANSUhEUgAAAAoAAAAKCAYAAACNMs+9AAAAFUlEQVR42mNk+M9Qz0AEYBxVSF+FABJADveWkH6oAAAAAElFTkSuQmCC";
-    await ada.page.getByLabel("Attach files").setInputFiles([
+  it("goes from signing up to a shared chat with a file and an answer that grows", async () => {
+    const ada = await site.enter("Ada");
+    const bob = await site.enter("Bob", { colorScheme: "dark" });
+    const { page } = ada;
+    await newChat(page);
+    await page.getByLabel("Attach files").setInputFiles([
       { name: "red.png", mimeType: "image/png", buffer: Buffer.from(png, "base64") },
       { name: "page.html", mimeType: "text/html", buffer: Buffer.from("<h1>no</h1>") },
     ]);
-    await ada.page.getByRole("alert").filter({ hasText: "text/html" }).waitFor();
-    await ada.page.getByRole("button", { name: "Remove page.html" }).click();
-    await ada.page.getByRole("button", { name: "The assistant answers" }).click();
-    await composer(ada.page).fill("What colour is this?");
-    await ada.page.getByRole("button", { name: "Send", exact: true }).click();
-    const picture = ada.page.getByRole("img", { name: "red.png" });
-    await picture.waitFor({ timeout: waitMs });
+    await page.getByRole("alert").filter({ hasText: "text/html" }).waitFor();
+    await page.getByRole("button", { name: "Remove page.html" }).click();
+    await page.getByRole("button", { name: "The assistant answers" }).click();
+    await composer(page).fill("What colour is this?");
+    await page.getByRole("button", { name: "Send", exact: true }).click();
+    const square = page.getByRole("img", { name: "red.png" });
+    await square.waitFor({ timeout: waitMs });
     await expect
-      .poll(() => picture.evaluate((image) => (image as HTMLImageElement).naturalWidth), { timeout: waitMs })
+      .poll(() => square.evaluate((image) => (image as HTMLImageElement).naturalWidth), { timeout: waitMs })
       .toBe(10);
     // It can be seen growing, and says that it is a stand-in.
-    await ada.page.getByRole("button", { name: "Stop" }).waitFor({ timeout: waitMs });
-    await sees(ada.page, "No language model is connected");
-    await messageOf(ada.page, "No language model")
-      .getByText("stand-in", { exact: true })
-      .waitFor({ timeout: waitMs });
-    await shoot(ada.page, "00-assistant-and-file");
-    expect(ada.errors).toEqual([]);
+    await page.getByRole("button", { name: "Stop" }).waitFor({ timeout: waitMs });
+    await sees(page, "No language model is connected");
+    const answer = messageOf(page, "No language model");
+    await answer.locator("summary", { hasText: "stand-in" }).click({ timeout: waitMs });
+    await answer.getByText("Time", { exact: true }).waitFor();
+    await picture(page, "00-assistant-and-file");
+    // The chat has its title from the first message.
+    await page.getByRole("heading", { name: "What colour is this?" }).waitFor();
+
+    await shareWith(page, bob.email);
+    await bob.page.getByRole("link", { name: /What colour is this/ }).click();
+    await bob.page.getByRole("img", { name: "red.png" }).waitFor({ timeout: waitMs });
+    await sees(bob.page, "No language model is connected");
+    await bob.page.getByRole("button", { name: "Chat options" }).click();
+    await bob.page.getByRole("menuitem", { name: "Files" }).click();
+    await bob.page.getByRole("list", { name: "Files" }).getByText("red.png").waitFor();
+    await picture(bob.page, "01-files-dark");
+    expect([...ada.errors, ...bob.errors]).toEqual([]);
+    await Promise.all([ada.context.close(), bob.context.close()]);
   });
 
-  it("lets two people chat live, through a crash of the server", async () => {
-    const ada = await enter("Ada");
-    const bob = await enter("Bob", { colorScheme: "dark" });
-    await shoot(ada.page, "01-first-visit-light");
+  it("stops an answer, and writes it anew", async () => {
+    const { page, errors, context } = await site.enter("Ada");
+    await newChat(page);
+    await page.keyboard.press("Alt+a");
+    await say(page, "Tell me a long story");
+    await page.getByRole("button", { name: "Stop" }).waitFor({ timeout: waitMs });
+    await composer(page).press("Escape");
+    await page.getByRole("button", { name: "Stop" }).waitFor({ state: "hidden", timeout: waitMs });
+    await page.getByRole("button", { name: "Answer again" }).click();
+    await page.getByRole("button", { name: "Stop" }).waitFor({ timeout: waitMs });
+    await sees(page, "No language model is connected");
+    await page.locator("summary", { hasText: "stand-in" }).waitFor({ timeout: waitMs });
+    expect(await page.locator("[data-message]").count()).toBe(2);
+    expect(errors).toEqual([]);
+    await context.close();
+  });
 
-    // A new chat takes its title from the first message.
+  it("shows two people who is there, who is writing, and what is new", async () => {
+    const ada = await site.enter("Ada");
+    const bob = await site.enter("Bob");
     await newChat(ada.page);
     await say(ada.page, "Shall we plan the launch?");
     await sees(ada.page, "Shall we plan the launch?");
-    await ada.page.getByRole("heading", { name: "Shall we plan the launch?" }).waitFor();
+    await shareWith(ada.page, bob.email);
+    const entry = bob.page.getByRole("link", { name: /Shall we plan the launch/ });
+    await entry.getByText("unread").waitFor({ timeout: waitMs });
+    await expect.poll(() => bob.page.title()).toBe("(1) Starter chat");
+    await entry.click();
+    await bob.page.getByText("New", { exact: true }).waitFor();
+    await ada.page.getByText("Bob is here").waitFor({ timeout: waitMs });
+    await expect
+      .poll(() => bob.page.title(), { timeout: waitMs })
+      .toBe("Shall we plan the launch? · Starter chat");
 
-    await ada.page.getByRole("button", { name: "Share" }).click();
-    const dialog = ada.page.getByRole("dialog", { name: "Share this chat" });
-    await dialog.getByLabel("E-mail of the other person").fill("nobody@example.com");
-    await dialog.getByRole("button", { name: "Share", exact: true }).click();
-    await dialog.getByText("nobody@example.com").waitFor();
-    await dialog.getByRole("button", { name: "Stop sharing with nobody@example.com" }).click();
-    await dialog.getByText("nobody@example.com").waitFor({ state: "hidden" });
-    await dialog.getByLabel("E-mail of the other person").fill(bob.email);
-    await dialog.getByRole("button", { name: "Share", exact: true }).click();
-    await dialog.getByRole("list", { name: "Shared with" }).getByText(bob.email).waitFor();
-    await shoot(ada.page, "02-share-dialog-light");
-    await dialog.getByRole("button", { name: "Close" }).click();
-    await ada.page.getByText("You and Bob").waitFor();
-
-    // The chat is in the other's list without a reload.
-    await bob.page.getByRole("heading", { name: "Shared with you" }).waitFor({ timeout: waitMs });
-    await bob.page.getByRole("link", { name: /Shall we plan the launch/ }).click();
-    await sees(bob.page, "Shall we plan the launch?");
-    await say(
-      bob.page,
-      "Yes! I wrote this:\n```ts src/launch.ts\nexport function launch(at: Date): string {\n  return `T minus ${at.getTime() - Date.now()} ms`;\n}\n```\nWhat do you think?",
-    );
-    await sees(ada.page, "What do you think?");
-    await ada.page.getByRole("region", { name: "Code, ts · src/launch.ts" }).waitFor();
-    await say(ada.page, "I like it. See https://example.com/launch, and use `Temporal` one day.");
-    await sees(bob.page, "I like it.");
-
-    // kill -9, and back on the same folder and port.
-    await server.server.kill9();
-    await ada.page.getByText("Reconnecting…").waitFor({ timeout: waitMs });
-    await bob.page.getByText("Reconnecting…").waitFor({ timeout: waitMs });
-    await say(ada.page, "Sent while the server was away");
-    await messageOf(ada.page, "Sent while the server was away").getByText("Sending…").waitFor();
-    await shoot(ada.page, "03-reconnecting-light");
-    await server.server.start();
-    await sees(bob.page, "Sent while the server was away");
-    await ada.page.getByText("Reconnecting…").waitFor({ state: "hidden", timeout: waitMs });
-    await messageOf(ada.page, "Sent while the server was away")
-      .getByText("Sending…")
-      .waitFor({ state: "hidden", timeout: waitMs });
-    await say(bob.page, "We are back");
-    await sees(ada.page, "We are back");
-    await say(ada.page, "So we are");
-    await sees(bob.page, "So we are");
-    expect(await messageOf(bob.page, "Sent while the server was away").count()).toBe(1);
-    for (const page of [ada.page, bob.page]) expect(await page.locator("[data-message]").count()).toBe(6);
-    await shoot(ada.page, "04-chat-light");
-    await shoot(bob.page, "04-chat-dark");
+    await composer(bob.page).pressSequentially("Yes, an");
+    await ada.page.getByText("Bob is writing").waitFor({ timeout: waitMs });
+    await picture(ada.page, "02-typing-light");
+    await composer(bob.page).fill("Yes, and **soon**");
+    await composer(bob.page).press("Enter");
+    await sees(ada.page, "Yes, and soon");
+    await ada.page.getByText("Bob is writing").waitFor({ state: "hidden", timeout: waitMs });
+    await bob.page.goto(`${site.url}/#/`);
+    await ada.page.getByText("Bob is here").waitFor({ state: "hidden", timeout: waitMs });
 
     // Taking the share back closes the chat in the other's open window.
-    await ada.page.getByRole("button", { name: "Share" }).click();
+    await entry.click();
+    await sees(bob.page, "Shall we plan the launch?");
+    await ada.page.keyboard.press("Alt+s");
     await ada.page.getByRole("button", { name: "Stop sharing with Bob" }).click();
     await bob.page.getByText("is not shared with you").waitFor({ timeout: waitMs });
     expect([...ada.errors, ...bob.errors]).toEqual([]);
@@ -156,25 +123,24 @@ describe.skipIf(executable === null)("the page, in Chromium", { timeout: 90_000 
   });
 
   it("edits, replies to, and deletes messages, by keyboard", async () => {
-    const ada = await enter("Ada");
+    const ada = await site.enter("Ada");
     const { page } = ada;
     await newChat(page);
     await say(page, "First thought");
     await say(page, "Secnod thought");
     await messageOf(page, "Secnod").waitFor();
-    await expect.poll(() => page.getByText("Sending…").count(), { timeout: waitMs }).toBe(0);
+    await page.getByText("Sending…").waitFor({ state: "hidden" });
 
     await composer(page).press("ArrowUp");
     await expect.poll(() => composer(page).inputValue()).toBe("Secnod thought");
     await composer(page).fill("Second thought");
-    await shoot(page, "05-editing-light");
+    await picture(page, "03-editing-light");
     await composer(page).press("Enter");
     await messageOf(page, "Second thought").getByRole("button", { name: "Edited" }).click();
     await page.getByRole("dialog", { name: "Earlier versions" }).getByText("Secnod thought").waitFor();
     await page.keyboard.press("Escape");
 
     await openOptions(messageOf(page, "First thought"));
-    await shoot(page, "06-message-menu-light");
     await page.keyboard.press("Enter"); // Reply is the first entry, and has the focus
     await say(page, "A reply");
     await messageOf(page, "A reply").getByText("First thought").waitFor();
@@ -189,68 +155,76 @@ describe.skipIf(executable === null)("the page, in Chromium", { timeout: 90_000 
     await composer(page).fill("draft");
     await composer(page).press("Shift+Enter");
     await composer(page).pressSequentially("goes on");
-    await newChat(page);
+    await page.keyboard.press("Alt+n");
     await page.getByText("Write the first message below.").waitFor();
     await expect.poll(() => composer(page).inputValue()).toBe("");
-    await page.goBack();
+    await page.keyboard.press("Alt+ArrowDown");
     await messageOf(page, "A reply").waitFor();
     await expect.poll(() => composer(page).inputValue()).toBe("draft\ngoes on");
     expect(ada.errors).toEqual([]);
     await ada.context.close();
   });
 
-  it("renames, archives, searches and deletes chats", async () => {
-    const ada = await enter("Ada");
+  it("sets a chat up, finds it by its tag, archives and deletes it", async () => {
+    const ada = await site.enter("Ada");
     const { page } = ada;
     await newChat(page);
-    await page.getByRole("button", { name: "Chat options" }).click();
-    await page.getByRole("menuitem", { name: "Rename" }).click();
-    await page.getByLabel("Title").fill("Groceries");
-    await page.getByRole("button", { name: "Rename", exact: true }).click();
+    await page.keyboard.press("Alt+e");
+    const settings = page.getByRole("dialog", { name: "Chat settings" });
+    await settings.getByLabel("Title").fill("Groceries");
+    await settings.getByLabel("Tags").fill("home");
+    await settings.getByLabel("Tags").press("Enter");
+    await settings.getByLabel("Model").selectOption("gpt-4o");
+    await settings.getByLabel("What it should always keep in mind").fill("Be brief.");
+    await settings.getByLabel("Temperature").fill("0.3");
+    await settings.getByLabel("Longest answer").fill("500");
+    await settings.getByRole("button", { name: "Save" }).click();
+    await settings.waitFor({ state: "hidden" });
     const entry = page.getByRole("link", { name: /Groceries/ });
     await entry.waitFor();
-
-    await page.getByRole("button", { name: "Chat options" }).click();
-    await page.getByRole("menuitem", { name: "Archive" }).click();
+    await newChat(page);
+    await page.getByRole("button", { name: "home", exact: true }).click();
+    await expect.poll(() => page.locator("nav a.chat-entry").count()).toBe(1);
+    await entry.click();
+    await page.keyboard.press("Alt+e");
+    await expect.poll(() => settings.getByLabel("Temperature").inputValue()).toBe("0.3");
+    expect(await settings.getByLabel("Model").inputValue()).toBe("gpt-4o");
+    // Back to what the model does by itself.
+    await settings.getByLabel("Temperature").fill("");
+    await settings.getByRole("button", { name: "Remove the tag home" }).click();
+    await settings.getByLabel("In the archive").check();
+    await settings.getByRole("button", { name: "Save" }).click();
     await entry.waitFor({ state: "hidden" });
     await page.getByRole("button", { name: "Show archive" }).click();
     await entry.waitFor();
+    await page.keyboard.press("Alt+e");
+    await expect.poll(() => settings.getByLabel("Temperature").inputValue()).toBe("");
+    await page.keyboard.press("Escape");
     await page.getByRole("button", { name: "Chat options" }).click();
     await page.getByRole("menuitem", { name: "Take out of the archive" }).click();
     await page.getByText("The archive is empty.").waitFor();
 
-    await page.keyboard.press("Control+k");
-    await page.keyboard.type("milk");
-    await page.getByText("Nothing found").waitFor();
-    await shoot(page, "07-search-light");
-    await page.keyboard.press("Escape");
-
     await page.getByRole("button", { name: "Chat options" }).click();
     await page.getByRole("menuitem", { name: "Delete" }).click();
-    await shoot(page, "08-delete-chat-light");
+    await picture(page, "04-delete-chat-light");
     await page.getByRole("button", { name: "Delete chat" }).click();
     await entry.waitFor({ state: "hidden" });
-    await page.getByText("No chats yet.").waitFor();
-
-    await page.goto(`${site.url}/#/c/nonsense`);
-    await page.getByText("This chat cannot be shown").waitFor();
     expect(ada.errors).toEqual([]);
     await ada.context.close();
   });
 
-  it("loads a long history page by page, keeping the place", async () => {
-    const who = person("Ada");
-    const client = await server.client(who.name, { email: who.email });
+  it("loads a long history page by page, keeping the place, and jumps to what a search finds", async () => {
+    const email = site.newEmail("Ada");
+    const { client } = await site.live.signUp("Ada", { email });
     const chatId = await client.mutation(mutations.chats.createChat, { title: "A long history" });
     const total = 130;
     for (let index = 1; index <= total; index++)
       await client.mutation(mutations.messages.sendMessage, {
         chatId,
-        content: `Message ${index}. ${"Some words that take up room. ".repeat(index % 5)}`,
+        content: `Message ${index}. ${index === 20 ? "A needle. " : ""}${"Some words that take up room. ".repeat(index % 5)}`,
       });
-    const ada = await openWindow(browser, `${site.url}/#/c/${chatId}`);
+    const ada = await site.signIn(email, `/#/c/${chatId}`);
     const { page } = ada;
-    await signIn(page, who.email);
     await sees(page, `Message ${total}.`);
     const list = page.getByRole("region", { name: "Messages", exact: true });
     await expect.poll(() => distanceToEnd(list)).toBeLessThan(3);
@@ -274,8 +248,23 @@ describe.skipIf(executable === null)("the page, in Chromium", { timeout: 90_000 
     const pill = page.getByRole("button", { name: "New messages" });
     await pill.waitFor();
     expect(Math.abs(((await anchor.boundingBox())?.y ?? Number.NaN) - topNow)).toBeLessThan(3);
-    await shoot(page, "09-history-light");
+    await picture(page, "05-history-light");
+    await pill.click();
+    await expect.poll(() => distanceToEnd(list)).toBeLessThan(3);
 
+    // From the search to the middle of the history, and from there both ways.
+    await page.keyboard.press("Control+k");
+    await page.keyboard.type("needle");
+    // Not what its first letters have found.
+    await page.getByText("1 message", { exact: true }).waitFor({ timeout: waitMs });
+    await page.locator("mark", { hasText: "needle" }).waitFor();
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+    const found = messageOf(page, "A needle.");
+    await found.waitFor({ timeout: waitMs });
+    await expect.poll(() => isInView(found)).toBe(true);
+    await picture(page, "06-found-light");
+    const newest = page.getByRole("button", { name: "To the newest message" });
     await expect
       .poll(
         async () => {
@@ -287,30 +276,71 @@ describe.skipIf(executable === null)("the page, in Chromium", { timeout: 90_000 
         { timeout: waitMs },
       )
       .toBe(1);
+    await expect
+      .poll(
+        async () => {
+          await list.evaluate((element) => {
+            element.scrollTop = element.scrollHeight;
+          });
+          return await messageOf(page, "Something new").count();
+        },
+        { timeout: waitMs },
+      )
+      .toBe(1);
     expect(await page.locator("[data-message]").count()).toBe(total + 1);
-    await pill.click();
+    await list.evaluate((element) => {
+      element.scrollTop = 0;
+    });
+    await newest.click();
     await expect.poll(() => distanceToEnd(list)).toBeLessThan(3);
     expect(ada.errors).toEqual([]);
     await ada.context.close();
   });
 
+  it("takes files that are dropped or pasted", async () => {
+    const { page, errors, context } = await site.enter("Ada");
+    await newChat(page);
+    const files = (name: string) =>
+      page.evaluateHandle((name) => {
+        const data = new DataTransfer();
+        data.items.add(new File(["what is in it"], name, { type: "text/plain" }));
+        return data;
+      }, name);
+    const pane = page.locator(".chat");
+    await pane.dispatchEvent("dragenter", { dataTransfer: await files("dropped.txt") });
+    await page.getByText("Drop to attach").waitFor();
+    await picture(page, "07-drop-light");
+    await pane.dispatchEvent("drop", { dataTransfer: await files("dropped.txt") });
+    const drafts = page.getByRole("list", { name: "Files to send" });
+    await drafts.getByText("dropped.txt").waitFor();
+    await page.getByText("Drop to attach").waitFor({ state: "hidden" });
+    await composer(page).evaluate(
+      (field, clipboardData) =>
+        field.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true })),
+      await files("pasted.txt"),
+    );
+    await drafts.getByText("pasted.txt").waitFor();
+    await expect.poll(() => page.getByRole("progressbar").count(), { timeout: waitMs }).toBe(0);
+    await page.getByRole("button", { name: "Send", exact: true }).click();
+    const link = page.getByRole("link", { name: "dropped.txt", exact: true });
+    await link.waitFor({ timeout: waitMs });
+    await expect.poll(() => link.getAttribute("href"), { timeout: waitMs }).toMatch(/^http/);
+    const file = await fetch((await link.getAttribute("href")) ?? "");
+    expect(await file.text()).toBe("what is in it");
+    await page.getByRole("link", { name: "pasted.txt", exact: true }).waitFor();
+    expect(errors).toEqual([]);
+    await context.close();
+  });
+
   it("fits a phone, and keeps the theme that was chosen", async () => {
-    const who = person("Grace");
-    const client = await server.client(who.name, { email: who.email });
-    for (const title of [
-      "Compiler notes",
-      "Moths found so far",
-      "A title that is much too long to fit on one line of a phone",
-    ]) {
+    const email = site.newEmail("Grace");
+    const { client } = await site.live.signUp("Grace", { email });
+    for (const title of ["Compiler notes", "Moths found so far"]) {
       const chatId = await client.mutation(mutations.chats.createChat, { title });
       await client.mutation(mutations.messages.sendMessage, { chatId, content: `About ${title}` });
     }
-    const grace = await openWindow(browser, site.url, { width: 390, height: 780, isTouch: true });
+    const grace = await site.signIn(email, "/", { width: 390, height: 780, isTouch: true });
     const { page } = grace;
-    await shoot(page, "10-sign-in-narrow-light");
-    await signIn(page, who.email);
-    await page.getByRole("link", { name: /Moths/ }).waitFor();
-    await shoot(page, "11-list-narrow-light");
     await page.getByRole("link", { name: /Moths/ }).click();
     await sees(page, "About Moths found so far");
     await say(
@@ -319,88 +349,38 @@ describe.skipIf(executable === null)("the page, in Chromium", { timeout: 90_000 
     );
     await sees(page, "That line scrolls.");
     expect(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth)).toBe(true);
-    await shoot(page, "12-chat-narrow-light");
-    await page.getByRole("button", { name: "Back to the list" }).click();
+    // The list is a drawer: out of the way of the keyboard until it is opened, and closed by Escape or a choice.
+    const list = page.getByRole("button", { name: "Show the list of chats" });
+    await list.click();
+    await page.getByRole("button", { name: "Close the list" }).waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: "Close the list" }).waitFor({ state: "hidden" });
+    await list.click();
     const theme = page.getByRole("button", { name: /^Theme/ });
     await theme.click();
     await theme.click();
     expect(await page.evaluate(() => getComputedStyle(document.documentElement).colorScheme)).toBe("dark");
-    await shoot(page, "13-list-narrow-dark");
+    await page.getByRole("link", { name: /Compiler/ }).click();
+    await sees(page, "About Compiler notes");
+    await page.getByRole("button", { name: "Close the list" }).waitFor({ state: "hidden" });
     await page.reload();
-    await page.getByRole("link", { name: /Moths/ }).click();
-    await sees(page, "That line scrolls.");
+    await sees(page, "About Compiler notes");
     expect(await page.evaluate(() => getComputedStyle(document.documentElement).colorScheme)).toBe("dark");
-    await shoot(page, "14-chat-narrow-dark");
     await expect
       .poll(async () => (await client.query(queries.users.getCurrentUser, {}))?.preferences?.theme)
       .toBe("dark");
     expect(grace.errors).toEqual([]);
     await grace.context.close();
   });
-
-  it("signs out a device that is signed out from another one", async () => {
-    const ada = await enter("Ada");
-    const other = await openWindow(browser, site.url);
-    await signIn(other.page, ada.email);
-    await ada.page.getByRole("button", { name: "Your account" }).click();
-    await ada.page.getByRole("menuitem", { name: "Devices and password" }).click();
-    await ada.page.getByText("This device").waitFor();
-    await shoot(ada.page, "17-devices-light");
-    await ada.page.getByRole("button", { name: /^Sign out Chrome/ }).click();
-    await other.page.getByText("ended on another device").waitFor({ timeout: waitMs });
-    await ada.page.reload();
-    await ada.page.getByRole("heading", { name: "Hello, Ada" }).waitFor();
-    expect([...ada.errors, ...other.errors]).toEqual([]);
-    await Promise.all([ada.context.close(), other.context.close()]);
-  });
-
-  it("gets one back in whose password is lost", async () => {
-    const ada = await enter("Ada");
-    await ada.page.getByRole("button", { name: "Your account" }).click();
-    await ada.page.getByRole("menuitem", { name: "Sign out" }).click();
-    await ada.page.getByRole("button", { name: "Forgot your password?" }).click();
-    await ada.page.getByLabel("E-mail").fill(ada.email);
-    await ada.page.getByRole("button", { name: "Send the link" }).click();
-    await ada.page.getByRole("heading", { name: "Look into your mail" }).waitFor();
-    await shoot(ada.page, "18-look-into-mail-light");
-    await ada.page.goto(linkIn(await server.mailTo(ada.email, "new password")));
-    await ada.page.getByLabel("New password").fill("an altogether different one");
-    await shoot(ada.page, "19-new-password-light");
-    await ada.page.getByRole("button", { name: "Change password" }).click();
-    await ada.page.getByText("Your password has been changed").waitFor({ timeout: waitMs });
-    await ada.page.getByLabel("E-mail").fill(ada.email);
-    await ada.page.getByLabel("Password").fill("an altogether different one");
-    await ada.page.getByRole("button", { name: "Sign in", exact: true }).click();
-    await ada.page.getByRole("heading", { name: "Hello, Ada" }).waitFor({ timeout: waitMs });
-    expect(ada.errors).toEqual([]);
-    await ada.context.close();
-  });
-
-  it("deletes the account with everything in it", async () => {
-    const eve = await enter("Eve", { colorScheme: "dark" });
-    const { page } = eve;
-    await newChat(page);
-    await say(page, "Nothing stays");
-    await sees(page, "Nothing stays");
-    await page.getByRole("button", { name: "Your account" }).click();
-    await page.getByRole("menuitem", { name: "Delete account" }).click();
-    await shoot(page, "15-delete-account-dark");
-    await page.getByRole("button", { name: "Delete everything" }).click();
-    await page.getByRole("heading", { name: "Welcome" }).waitFor({ timeout: waitMs });
-    await shoot(page, "16-sign-in-dark");
-    await signUp(page, eve.name, eve.email);
-    await page.getByText("No chats yet.").waitFor();
-    expect(eve.errors).toEqual([]);
-    await eve.context.close();
-  });
-
-  async function openOptions(message: Locator): Promise<void> {
-    const options = message.getByRole("button", { name: /Options for this message/ });
-    await options.focus();
-    await options.press("Enter");
-  }
-
-  async function distanceToEnd(list: Locator): Promise<number> {
-    return await list.evaluate((element) => element.scrollHeight - element.scrollTop - element.clientHeight);
-  }
 });
+
+async function distanceToEnd(list: Locator): Promise<number> {
+  return await list.evaluate((element) => element.scrollHeight - element.scrollTop - element.clientHeight);
+}
+
+async function isInView(element: Locator): Promise<boolean> {
+  return await element.evaluate((found) => {
+    const { top, bottom } = found.getBoundingClientRect();
+    return top >= 0 && bottom <= window.innerHeight;
+  });
+}

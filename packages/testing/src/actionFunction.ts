@@ -1,12 +1,12 @@
 import { badRequest } from "../../lenslet/src/base/errors.ts";
 import { ArgumentError, parseArguments, parseReturnValue } from "../../lenslet/src/engine/arguments.ts";
-import { canonicalPath, inComponent, strippedPath } from "../../lenslet/src/engine/functionPath.ts";
+import { canonicalPath, inComponent } from "../../lenslet/src/engine/functionPath.ts";
 import type { JsonObject } from "../../lenslet/src/transaction/syscallArguments.ts";
 import type { Backend } from "./backend.ts";
 import { callerIn, type FunctionRun, type Outcome } from "./call.ts";
+import { commonSyscall } from "./commonSyscalls.ts";
 import { nestedError, platformError, syscallError } from "./failures.ts";
 import { type Host, runWithHost } from "./host.ts";
-import { requestMetadata } from "./metadata.ts";
 import { invocable } from "./modules.ts";
 
 /** Validates arguments, runs an action and validates what it returns. */
@@ -40,12 +40,14 @@ export async function runActionFunction(backend: Backend, run: FunctionRun): Pro
 /** The host side of one running action: each operation is a transaction of its own, and many may run at once. */
 export class ActionHost implements Host {
   readonly isTransaction = false;
+  readonly environment: Host["environment"];
   readonly #backend: Backend;
   readonly #run: FunctionRun;
 
   constructor(backend: Backend, run: FunctionRun) {
     this.#backend = backend;
     this.#run = run;
+    this.environment = run.component.environment;
   }
 
   syscall(op: string): string {
@@ -68,7 +70,9 @@ export class ActionHost implements Host {
 
   async #answer(op: string, args: JsonObject): Promise<string> {
     const backend = this.#backend;
-    const { component, fn, caller } = this.#run;
+    const { component, caller } = this.#run;
+    const common = commonSyscall(op, args, backend, this.#run);
+    if (common !== null) return common;
     switch (op) {
       case "1.0/actions/query":
         return this.#call(args, "Query");
@@ -84,16 +88,8 @@ export class ActionHost implements Host {
         return backend.transact(async (tx) => backend.scheduler.cancel(args, component, tx, caller));
       case "1.0/actions/vectorSearch":
         return backend.vectorSearch(args, component);
-      case "1.0/createFunctionHandle":
-        return JSON.stringify(backend.deployment.handleOf(args, component));
-      case "1.0/getUserIdentity":
-        return JSON.stringify(caller.identity);
-      case "1.0/getFunctionMetadata":
-        return JSON.stringify({ name: strippedPath(fn.info.path), componentPath: component.path });
-      case "1.0/getDeploymentMetadata":
-        return JSON.stringify({ name: "test", region: null, class: "s16" });
-      case "1.0/getRequestMetadata":
-        return requestMetadata(caller);
+      case "1.0/auditLog":
+        throw badRequest("AuditLogInAction", "Audit logging is not yet supported in actions");
       default:
         if (/^1\.0\/(get|insert|query|shallowMerge|replace|remove|count|db)/.test(op)) {
           throw badRequest(

@@ -1,5 +1,6 @@
 import { unreachable } from "../../lenslet/src/base/assert.ts";
 import type { SchemaJson } from "../../lenslet/src/deploy/schemaTypes.ts";
+import { AuditLog } from "../../lenslet/src/engine/auditLog.ts";
 import type { Namespace } from "../../lenslet/src/store/store.ts";
 import type { JsonObject } from "../../lenslet/src/transaction/syscallArguments.ts";
 import type { ReadSet } from "../../lenslet/src/transaction/readSet.ts";
@@ -16,6 +17,7 @@ import {
 import type { IdContext } from "../../lenslet/src/values/validator.ts";
 import { runActionFunction } from "./actionFunction.ts";
 import type { FunctionRun, Outcome } from "./call.ts";
+import { Crons } from "./crons.ts";
 import { Database } from "./database.ts";
 import { type Component, Deployment, schemaJsonOf } from "./deployment.ts";
 import { Faults } from "./faults.ts";
@@ -24,7 +26,7 @@ import { ModuleMap } from "./modules.ts";
 import type { ModuleGlob } from "./types.ts";
 import { Scheduler } from "./scheduler.ts";
 import { Subscriptions } from "./subscriptions.ts";
-import { runTransactionFunction } from "./transactionFunction.ts";
+import { runTransactionFunction, type TransactionScope } from "./transactionFunction.ts";
 
 /** Everything behind one `convexTest()`: its own database, components, scheduler and files. */
 export class Backend {
@@ -34,6 +36,9 @@ export class Backend {
   readonly files: Files;
   readonly faults = new Faults();
   readonly subscriptions: Subscriptions;
+  readonly crons: Crons;
+  /** What functions have written with `log.audit`. */
+  readonly auditLines: JsonValue[] = [];
   readonly #schemas = new Map<Component, object>();
   /** Components whose tables do not exist yet. */
   #unprepared: Component[] = [];
@@ -43,10 +48,13 @@ export class Backend {
     this.scheduler = new Scheduler(this);
     this.files = new Files();
     this.subscriptions = new Subscriptions(this);
+    this.crons = new Crons(this);
   }
 
   addComponent(path: string, schema: object | null, glob: ModuleGlob): void {
-    const component: Component = { path, namespace: path as Namespace, modules: new ModuleMap(glob, path) };
+    const modules = new ModuleMap(glob, path);
+    const namespace = path as Namespace;
+    const component: Component = { path, namespace, modules, httpPrefix: null, environment: null };
     this.deployment.add(component);
     if (schema !== null) this.#schemas.set(component, schema);
     this.#unprepared.push(component);
@@ -139,15 +147,26 @@ export class Backend {
     await this.#prepare();
     const tx = this.database.beginRead();
     try {
-      const scope = { backend: this, tx, kind: "query", inMutation: false, depth: 0 } as const;
-      return { outcome: await runTransactionFunction(scope, run), reads: tx.reads };
+      const outcome = await this.#runAudited({ tx, kind: "query", inMutation: false }, run);
+      return { outcome, reads: tx.reads };
     } finally {
       this.database.release(tx);
     }
   }
 
   #runIn(tx: Transaction, run: FunctionRun): Promise<Outcome> {
-    return runTransactionFunction({ backend: this, tx, kind: "mutation", inMutation: true, depth: 0 }, run);
+    return this.#runAudited({ tx, kind: "mutation", inMutation: true }, run);
+  }
+
+  /** What a function writes to the audit log counts when it succeeds. */
+  async #runAudited(
+    scope: Pick<TransactionScope, "tx" | "kind" | "inMutation">,
+    run: FunctionRun,
+  ): Promise<Outcome> {
+    const audit = new AuditLog();
+    const outcome = await runTransactionFunction({ ...scope, backend: this, depth: 0, audit }, run);
+    if (outcome.ok) this.auditLines.push(...audit.lines);
+    return outcome;
   }
 
   async #prepare(): Promise<void> {

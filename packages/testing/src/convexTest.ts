@@ -1,5 +1,6 @@
 import {
   actionGeneric,
+  type GenericDataModel,
   type GenericSchema,
   getFunctionAddress,
   mutationGeneric,
@@ -9,6 +10,7 @@ import {
 } from "convex/server";
 import { convexToJson, jsonToConvex } from "convex/values";
 import { createHash } from "node:crypto";
+import { jwksJson } from "../../lenslet/src/engine/jwtSigning.ts";
 import { defaultTransactionLimits, type TransactionLimits } from "../../lenslet/src/transaction/usage.ts";
 import { Backend } from "./backend.ts";
 import type { Caller, Outcome, UserAttributes } from "./call.ts";
@@ -18,8 +20,15 @@ import { installGuards } from "./guards.ts";
 import { answerRequest } from "./httpRequests.ts";
 import { installHost, runOutside } from "./host.ts";
 import { inspectFunction, type RegisteredFunction, udfTypeOf } from "./modules.ts";
-import { newRequestId } from "./platform.ts";
-import type { Fault, ModuleGlob, TestConvex, TransactionLimitOptions } from "./types.ts";
+import { jwtSecret, newRequestId } from "./platform.ts";
+import type {
+  ComponentMount,
+  Fault,
+  ModuleGlob,
+  TestConvex,
+  TestConvexRoot,
+  TransactionLimitOptions,
+} from "./types.ts";
 
 export interface ConvexTestOptions<Schema extends GenericSchema> {
   readonly schema?: SchemaDefinition<Schema, boolean>;
@@ -52,6 +61,7 @@ export function convexTest<Schema extends GenericSchema>(
     ...root,
     registerComponent: (path: string, componentSchema: object, glob: ModuleGlob) =>
       backend.addComponent(path, componentSchema, glob),
+    mountComponent: (path: string, mount: ComponentMount) => backend.deployment.mount(path, mount),
   } as unknown as TestConvex<SchemaDefinition<Schema, boolean>>;
 }
 
@@ -159,6 +169,14 @@ function accessor(backend: Backend, requester: Requester) {
         backend.subscriptions.open({ component, fn, argsJson, caller: caller() }, valueOf),
       );
     },
+    startCrons: () => runInstalled(() => backend.crons.start()),
+    stopCrons: () => backend.crons.stop(),
+    runCron: (identifier: string, componentPath = "") =>
+      runInstalled(() => backend.crons.run(identifier, componentPath)).catch((thrown: unknown) => {
+        throw forTest(thrown);
+      }),
+    auditLog: backend.auditLines,
+    jwks: () => JSON.parse(jwksJson(jwtSecret)) as ReturnType<TestConvexRoot<GenericDataModel>["jwks"]>,
     injectFault: (fault: Fault) => backend.faults.plant(fault),
     passTime: (ms: number, advanceTimersByTime: (ms: number) => unknown) =>
       backend.scheduler.passTime(ms, advanceTimersByTime),
@@ -176,6 +194,11 @@ function accessor(backend: Backend, requester: Requester) {
 
 function argsJsonOf(args: Args | undefined): string {
   return JSON.stringify([convexToJson((args ?? {}) as Parameters<typeof convexToJson>[0])]);
+}
+
+function runInstalled<T>(body: () => Promise<T>): Promise<T> {
+  install();
+  return runOutside(body);
 }
 
 function install(): void {

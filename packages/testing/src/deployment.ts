@@ -4,13 +4,20 @@ import type { SchemaJson } from "../../lenslet/src/deploy/schemaTypes.ts";
 import { parseFunctionPath, strippedPath } from "../../lenslet/src/engine/functionPath.ts";
 import type { Namespace } from "../../lenslet/src/store/store.ts";
 import type { JsonObject } from "../../lenslet/src/transaction/syscallArguments.ts";
+import { installEnvironments } from "./guards.ts";
 import type { LoadedFunction, ModuleMap } from "./modules.ts";
+import { cloudUrl, siteUrl } from "./platform.ts";
+import type { ComponentMount } from "./types.ts";
 
 /** One mounted component; the app itself has the path "". */
 export interface Component {
   readonly path: string;
   readonly namespace: Namespace;
   readonly modules: ModuleMap;
+  /** Where its HTTP routes are served by its parent, e.g. "/auth/"; null: nowhere. Of the app: its own prefix. */
+  httpPrefix: string | null;
+  /** All that `process.env` has within its functions; null: what the process has. */
+  environment: Readonly<Record<string, string>> | null;
 }
 
 export interface Resolved {
@@ -47,6 +54,32 @@ export class Deployment {
     const component = this.#components.get(path);
     if (component === undefined) throw unregistered(path);
     return component;
+  }
+
+  childrenOf({ path }: Component): readonly Component[] {
+    const prefix = path === "" ? "" : `${path}/`;
+    return this.components.filter(
+      (other) =>
+        other.path !== "" && other.path.startsWith(prefix) && !other.path.slice(prefix.length).includes("/"),
+    );
+  }
+
+  /** What `convex.config.ts` says of a component, which only works in a bundle. */
+  mount(path: string, { httpPrefix, env }: ComponentMount): void {
+    const component = this.component(path);
+    if (httpPrefix !== undefined)
+      component.httpPrefix = httpPrefix.endsWith("/") ? httpPrefix : `${httpPrefix}/`;
+    if (env === undefined) return;
+    const siteUrlHere = `${siteUrl}${this.#prefixesOf(path)}`;
+    component.environment = { ...env, CONVEX_CLOUD_URL: cloudUrl, CONVEX_SITE_URL: siteUrlHere };
+    installEnvironments();
+  }
+
+  /** Under which path the routes of a component are served. */
+  #prefixesOf(path: string): string {
+    const names = path.split("/");
+    const above = names.map((_, i) => this.component(names.slice(0, i + 1).join("/")).httpPrefix ?? "/");
+    return above.map((prefix) => prefix.slice(0, -1)).join("");
   }
 
   get components(): readonly Component[] {

@@ -48,3 +48,20 @@ function refuse(name: string): () => never {
     );
   };
 }
+
+let hasOwnEnvironments = false;
+
+/** Makes `process.env` what a component declares while one of its functions runs. */
+export function installEnvironments(): void {
+  if (hasOwnEnvironments) return;
+  hasOwnEnvironments = true;
+  let own = process.env;
+  Object.defineProperty(process, "env", {
+    configurable: true,
+    enumerable: true,
+    get: () => runningHost()?.environment ?? own,
+    set: (value: NodeJS.ProcessEnv) => {
+      own = value;
+    },
+  });
+}

@@ -7,6 +7,8 @@ export interface Host {
   jsSyscall(op: string, args: Readonly<Record<string, unknown>>): Promise<unknown>;
   /** A query or mutation: it may neither fetch nor wait. */
   readonly isTransaction: boolean;
+  /** What `process.env` is within the function; null: the process's own. */
+  readonly environment: Readonly<Record<string, string>> | null;
 }
 
 /**
@@ -25,7 +27,7 @@ function currentHost(): Host {
   return host;
 }
 
-const convexGlobal: Omit<Host, "isTransaction"> = {
+const convexGlobal: Omit<Host, "isTransaction" | "environment"> = {
   syscall: (op, argsJson) => currentHost().syscall(op, argsJson),
   asyncSyscall: async (op, argsJson) => currentHost().asyncSyscall(op, argsJson),
   jsSyscall: async (op, args) => currentHost().jsSyscall(op, args),

@@ -1,6 +1,7 @@
 export { convexTest } from "./convexTest.ts";
 export type { ConvexTestOptions } from "./convexTest.ts";
 export type {
+  ComponentMount,
   Fault,
   ModuleGlob,
   TestConvex,

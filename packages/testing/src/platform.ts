@@ -24,6 +24,9 @@ export const testClock: Clock = {
 export const cloudUrl = "https://test.convex.cloud";
 export const siteUrl = "https://test.convex.site";
 
+/** What `ctx.auth.signJwt` signs with; `t.jwks()` shows the public key. */
+export const jwtSecret = new Uint8Array(32).fill(11);
+
 /** Independent of `Math.random`, which tests replace and count on. */
 export const systemRandom: Random = {
   bytes: (length) => {

@@ -16,6 +16,7 @@ import type { Transaction } from "../../lenslet/src/transaction/transaction.ts";
 import { decodeId, type InternalId } from "../../lenslet/src/values/id.ts";
 import { stringifyValue } from "../../lenslet/src/values/json.ts";
 import type { Value } from "../../lenslet/src/values/value.ts";
+import { Alarm } from "./alarm.ts";
 import type { Backend } from "./backend.ts";
 import type { Caller, FunctionRun, Outcome } from "./call.ts";
 import type { Component, Resolved } from "./deployment.ts";
@@ -23,14 +24,11 @@ import { failureText } from "./failures.ts";
 import { runOutside } from "./host.ts";
 import { real } from "./platform.ts";
 
-/** The longest delay that `setTimeout` knows. */
-const timerMsMax = 2 ** 31 - 1;
-
 interface Job {
   readonly id: InternalId;
   readonly target: Resolved;
   readonly dueMs: number;
-  timer: { readonly isFake: boolean; readonly cancel: () => void } | null;
+  timer: Alarm | null;
 }
 
 /**
@@ -99,11 +97,14 @@ export class Scheduler {
   async passTime(ms: number, advanceTimersByTime: (ms: number) => unknown): Promise<void> {
     const untilMs = Date.now() + ms;
     for (;;) {
-      const nextMs = Math.min(untilMs, ...this.#waiting().map(({ dueMs }) => dueMs));
-      await advanceTimersByTime(Math.max(0, nextMs - Date.now()));
+      await advanceTimersByTime(Math.max(0, Math.min(untilMs, this.#nextDueMs()) - Date.now()));
       await this.finishInProgress();
-      if (Date.now() >= untilMs && !this.#waiting().some(({ dueMs }) => dueMs <= untilMs)) return;
+      if (Date.now() >= untilMs && this.#nextDueMs() > untilMs) return;
     }
+  }
+
+  #nextDueMs(): number {
+    return Math.min(this.#backend.crons.dueMs, ...this.#waiting().map(({ dueMs }) => dueMs));
   }
 
   #waiting(): Job[] {
@@ -125,26 +126,19 @@ export class Scheduler {
   }
 
   #arm(idText: string, job: Job): void {
-    const delayMs = Math.min(Math.max(0, job.dueMs - Date.now()), timerMsMax);
-    const [timer, isFake] = runOutside(
-      () =>
-        [
-          globalThis.setTimeout(() => this.#start(idText, job), delayMs),
-          "clock" in globalThis.setTimeout,
-        ] as const,
-    );
-    // A function that is due in an hour does not keep the test run alive.
-    if (!isFake) (timer as { unref?: () => void }).unref?.();
-    job.timer = { isFake, cancel: () => globalThis.clearTimeout(timer) };
+    job.timer = Alarm.at(job.dueMs, () => this.#start(idText, job));
   }
 
   #start(idText: string, job: Job): void {
     if (job.timer === null) return;
     job.timer.cancel();
     job.timer = null;
-    const running: Promise<void> = runOutside(() => this.#run(idText, job)).finally(() =>
-      this.#running.delete(running),
-    );
+    this.track(runOutside(() => this.#run(idText, job)));
+  }
+
+  /** Something runs on its own, and tests can wait for its end. */
+  track(run: Promise<void>): void {
+    const running: Promise<void> = run.finally(() => this.#running.delete(running));
     this.#running.add(running);
   }
 

@@ -1,15 +1,18 @@
 import { badRequest } from "../../lenslet/src/base/errors.ts";
+import type { AuditLog } from "../../lenslet/src/engine/auditLog.ts";
 import { ArgumentError, parseArguments, parseReturnValue } from "../../lenslet/src/engine/arguments.ts";
 import { canonicalPath, inComponent, strippedPath } from "../../lenslet/src/engine/functionPath.ts";
+import { jwtIssuer, jwtKeyOf, signJwt } from "../../lenslet/src/engine/jwtSigning.ts";
 import { DatabaseSyscalls } from "../../lenslet/src/transaction/databaseSyscalls.ts";
 import type { JsonObject } from "../../lenslet/src/transaction/syscallArguments.ts";
 import type { Transaction } from "../../lenslet/src/transaction/transaction.ts";
 import type { Backend } from "./backend.ts";
 import { callerIn, type FunctionRun, type Outcome } from "./call.ts";
+import { commonSyscall } from "./commonSyscalls.ts";
 import { nestedError, platformError, syscallError } from "./failures.ts";
 import { type Host, runWithHost } from "./host.ts";
-import { requestMetadata } from "./metadata.ts";
 import { invocable } from "./modules.ts";
+import { cloudUrl, jwtSecret } from "./platform.ts";
 
 const callDepthMax = 8;
 /** Promise continuations between an operation's answer and the next operation of code that nobody awaits. */
@@ -24,6 +27,8 @@ export interface TransactionScope {
   /** The top-level function is a mutation: an unresolved commit timestamp may come and go. */
   readonly inMutation: boolean;
   readonly depth: number;
+  /** Of the top-level function and all that it calls. */
+  readonly audit: AuditLog;
 }
 
 /** Validates arguments, runs a query or mutation to its end and validates what it returns. */
@@ -61,6 +66,7 @@ export async function runTransactionFunction(scope: TransactionScope, run: Funct
  */
 class TransactionHost implements Host {
   readonly isTransaction = true;
+  readonly environment: Host["environment"];
   readonly #scope: TransactionScope;
   readonly #run: FunctionRun;
   readonly #database: DatabaseSyscalls;
@@ -73,6 +79,7 @@ class TransactionHost implements Host {
   constructor(scope: TransactionScope, run: FunctionRun) {
     this.#scope = scope;
     this.#run = run;
+    this.environment = run.component.environment;
     this.#database = new DatabaseSyscalls(scope.tx, run.component.namespace, {
       journal: null,
       cursorSecret,
@@ -173,22 +180,31 @@ class TransactionHost implements Host {
   #answerNow(op: string, args: JsonObject): string {
     if (this.#database.handles(op)) return this.#database.call(op, args);
     const { backend, tx, kind } = this.#scope;
-    const { component, fn, caller } = this.#run;
+    const { component, caller } = this.#run;
+    if (kind === "query" && op === "1.0/getRequestMetadata")
+      throw badRequest("RequestMetadataNotAllowed", "Cannot get request metadata in a Query");
+    const common = commonSyscall(op, args, backend, this.#run);
+    if (common !== null) return common;
     switch (op) {
-      case "1.0/createFunctionHandle":
-        return JSON.stringify(backend.deployment.handleOf(args, component));
-      case "1.0/getUserIdentity":
-        return JSON.stringify(caller.identity);
-      case "1.0/getFunctionMetadata":
-        return JSON.stringify({ name: strippedPath(fn.info.path), componentPath: component.path });
       case "1.0/getTransactionMetrics":
         return JSON.stringify(tx.metrics());
-      case "1.0/getDeploymentMetadata":
-        return JSON.stringify({ name: "test", region: null, class: "s16" });
-      case "1.0/getRequestMetadata":
-        if (kind === "query")
-          throw badRequest("RequestMetadataNotAllowed", "Cannot get request metadata in a Query");
-        return requestMetadata(caller);
+      case "1.0/auditLog":
+        this.#scope.audit.write(args["body"], {
+          identity: { kind: "anonymous" },
+          requestId: caller.requestId,
+          client: caller,
+          nowMs: Date.now(),
+        });
+        return "null";
+      case "1.0/signJwt":
+        if (kind === "query") throw badRequest("SignJwtInQuery", "Tokens can be signed in mutations only.");
+        return JSON.stringify(
+          signJwt(args, {
+            issuer: jwtIssuer(cloudUrl, component.path),
+            nowMs: Date.now(),
+            key: jwtKeyOf(jwtSecret),
+          }),
+        );
       case "1.0/cancel_job":
         return backend.scheduler.cancel(args, component, tx, caller);
       default:
@@ -231,7 +247,7 @@ class TransactionHost implements Host {
     limits: Readonly<Record<string, number>>,
     run: FunctionRun,
   ): Promise<string> {
-    const { backend, tx, inMutation } = this.#scope;
+    const { backend, tx, inMutation, audit } = this.#scope;
     const depth = this.#scope.depth + 1;
     if (depth > callDepthMax) {
       throw badRequest(
@@ -247,7 +263,7 @@ class TransactionHost implements Host {
     const kind = udfType === "mutation" ? "mutation" : "query";
     try {
       const outcome = await runTransactionFunction(
-        { backend, tx: stale ?? tx, kind, inMutation, depth },
+        { backend, tx: stale ?? tx, kind, inMutation, depth, audit },
         run,
       );
       if (outcome.ok) return outcome.valueJson;

@@ -57,6 +57,14 @@ export interface Fault {
   readonly times?: number;
 }
 
+/** How a component is mounted: tests say it, because `convex.config.ts` only works in a bundle. */
+export interface ComponentMount {
+  /** Where its parent serves its HTTP routes, e.g. "/auth/"; of the app (""), the prefix of its own. */
+  readonly httpPrefix?: string;
+  /** All that `process.env` has within its functions, besides CONVEX_CLOUD_URL and CONVEX_SITE_URL. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 type AnyReference<Type extends "query" | "mutation" | "action"> = FunctionReference<
   Type,
   "public" | "internal"
@@ -121,6 +129,18 @@ export interface TestConvexForDataModel<DataModel extends GenericDataModel> {
    * of `vi`. Not part of `convex-test`.
    */
   passTime(ms: number, advanceTimersByTime: (ms: number) => unknown): Promise<void>;
+  /**
+   * Starts the crons of `crons.ts`, also those of components: intervals run at once, the others at their next time. Under
+   * fake timers `passTime` runs each at its own time. Not part of `convex-test`.
+   */
+  startCrons(): Promise<void>;
+  stopCrons(): void;
+  /** Runs one cron now and throws what it throws. Not part of `convex-test`. */
+  runCron(identifier: string, componentPath?: string): Promise<void>;
+  /** What functions that succeeded have written with `log.audit`, in order. Not part of `convex-test`. */
+  readonly auditLog: readonly unknown[];
+  /** The keys with which tokens of `ctx.auth.signJwt` are checked. Not part of `convex-test`. */
+  jwks(): { readonly keys: readonly Readonly<Record<string, string>>[] };
   /** The same deployment as a signed-in user; issuer, subject and tokenIdentifier are made up when not given. */
   withIdentity(identity: Partial<UserIdentity>): TestConvexForDataModel<DataModel>;
   /** The same deployment, called from this address and user agent. */
@@ -139,6 +159,8 @@ export interface TestConvexRoot<
     schema: SchemaDefinition<GenericSchema, boolean>,
     glob: ModuleGlob,
   ): void;
+  /** Says where the routes of a registered component are and what its environment is. Not part of `convex-test`. */
+  mountComponent(componentPath: string, mount: ComponentMount): void;
 }
 
 export type TestConvex<SchemaDef extends SchemaDefinition<GenericSchema, boolean>> = TestConvexRoot<

@@ -15,7 +15,7 @@ import {
   readModules,
   readUdfConfig,
 } from "./configuration.ts";
-import { canonicalFunctionPath } from "./cronSpecs.ts";
+import { canonicalFunctionPath } from "./cronExport.ts";
 import { decodeSchema } from "./schemaJson.ts";
 import { activeSchema, activeSchemaRow, pendingSchemaRow, tablesToValidate } from "./schemaState.ts";
 import type { SystemFunction } from "./systemFunction.ts";

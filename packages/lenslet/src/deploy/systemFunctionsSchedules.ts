@@ -15,7 +15,7 @@ import { tryDecodeId } from "../values/id.ts";
 import { stringifyValue } from "../values/json.ts";
 import type { IndexKey } from "../values/key.ts";
 import { isValueObject, type Value, type ValueObject } from "../values/value.ts";
-import { canonicalFunctionPath } from "./cronSpecs.ts";
+import { canonicalFunctionPath } from "./cronExport.ts";
 import type { SystemFunction } from "./systemFunction.ts";
 import { namespaceOfArgument, optionalStringArgument, stringArgument } from "./systemFunctionArguments.ts";
 

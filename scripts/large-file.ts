@@ -9,7 +9,7 @@ import { TestServer } from "../conformance/support/server.ts";
  * Memory of the server while a large file goes up, down, into an export and back out of it:
  * node scripts/large-file.ts [GiB, default 5]. Needs twice as much space in the temporary folder. Linux only.
  */
-const sizeBytes = Number(process.argv[2] ?? 5) * 1024 ** 3;
+const sizeBytes = Math.round(Number(process.argv[2] ?? 5) * 1024) * 1024 ** 2;
 const server = await TestServer.start();
 try {
   const app = fileURLToPath(new URL("../conformance/files/app", import.meta.url));

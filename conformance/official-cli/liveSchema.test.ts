@@ -161,4 +161,77 @@ describe(`a table of ${documents} documents, written to all the time`, () => {
     );
     expect(await client.query(query("reads:below"), {})).toBe(bumps);
   });
+
+  it("is cleared, filled again by an import, and deleted, while another one is written", async () => {
+    project.write(
+      "convex/schema.ts",
+      `import { defineSchema, defineTable } from "convex/server";
+       import { v } from "convex/values";
+       export default defineSchema({ others: defineTable({ n: v.number() }) }, { schemaValidation: false });`,
+    );
+    project.write(
+      "convex/items.ts",
+      `import { v } from "convex/values";
+       import { mutation, query } from "./_generated/server";
+       export const bump = mutation({ args: { n: v.number() }, handler: async (ctx, { n }) =>
+         await ctx.db.insert("others", { n }) });
+       export const first = query({ args: {}, handler: async (ctx) => await ctx.db.query("items" as any).first() });`,
+    );
+    const pushed = await writingDuring("a schema without the table", push());
+    expect(pushed.code, pushed.stderr).toBe(0);
+    const rows = await server.call("_system/cli/tableSize", { tableName: "items" });
+    expect(rows).toBeGreaterThanOrEqual(documents);
+    const exported = await writingDuring(
+      "export",
+      project.convex(["export", "--path", "all.zip"], { timeoutMs }),
+    );
+    expect(exported.code, exported.output).toBe(0);
+
+    const cleared = await writingDuring("clearing it page by page", clearByPages("items"));
+    expect(cleared).toBe(rows);
+    expect(await client.query(query("items:first"), {})).toBeNull();
+
+    const others = bumps;
+    const imported = await writingDuring(
+      "import",
+      project.convex(["import", "--replace", "-y", "all.zip"], { timeoutMs }),
+    );
+    expect(imported.code, imported.output).toBe(0);
+    expect(await server.call("_system/cli/tableSize", { tableName: "items" })).toBe(rows);
+    expect(bumps).toBeGreaterThan(others);
+    const deletion = fetch(`${server.url}/api/delete_tables`, {
+      method: "POST",
+      headers: { authorization: `Convex ${server.adminKey}`, "content-type": "application/json" },
+      body: JSON.stringify({ tableNames: ["items"], componentId: null }),
+    });
+    const settled = Promise.all([deletion, new Promise((resolve) => setTimeout(resolve, 1000))]);
+    expect((await writingDuring("deleting it", settled))[0].status).toBe(200);
+    expect(await client.query(query("items:first"), {})).toBeNull();
+    await server.kill9();
+    await server.start();
+    expect(await client.query(query("items:first"), {})).toBeNull();
+  });
 });
+
+/** As the dashboard does it; how many documents there were. */
+async function clearByPages(tableName: string): Promise<number> {
+  let cursor: string | null = null;
+  let deleted = 0;
+  for (;;) {
+    const response = await fetch(`${server.url}/api/mutation`, {
+      method: "POST",
+      headers: { authorization: `Convex ${server.adminKey}`, "content-type": "application/json" },
+      body: JSON.stringify({
+        path: "_system/frontend/clearTablePage",
+        args: { tableName, cursor },
+        format: "json",
+      }),
+    });
+    const { value } = (await response.json()) as {
+      value: { deleted: number; hasMore: boolean; continueCursor: string };
+    };
+    deleted += value.deleted;
+    cursor = value.continueCursor;
+    if (!value.hasMore) return deleted;
+  }
+}

@@ -1,6 +1,13 @@
 import { describe, expect, it } from "vitest";
 import type { DocumentWrite } from "../store/store.ts";
-import { CommitHistory, historyAgeMaxMs, historyTextBytesMax, historyWritesMax } from "./history.ts";
+import {
+  CommitHistory,
+  historyAgeMaxMs,
+  historyTextBytesMax,
+  historyWritesMax,
+  quietWritesMax,
+  recentAgeMaxMs,
+} from "./history.ts";
 
 function writes(name: string, count = 1): readonly DocumentWrite[] {
   return Array.from({ length: count }, () => ({ idText: name }) as DocumentWrite);
@@ -32,16 +39,26 @@ describe("commit history", () => {
     expect(namesBack(history, 2n)).toEqual(["d", "c"]);
   });
 
+  it("keeps what is not recent any more only while it is little", () => {
+    const history = new CommitHistory(0n);
+    history.add(1n, 0, writes("old"));
+    history.add(2n, recentAgeMaxMs + 1, writes("few", 10));
+    expect(namesBack(history, 0n)).toEqual(["few", "old"]);
+    history.add(3n, recentAgeMaxMs + 2, writes("many", quietWritesMax));
+    expect(namesBack(history, 0n)).toBeNull();
+    expect(namesBack(history, 1n)).toEqual(["many", "few"]);
+  });
+
   it("forgets when it holds too many writes, and keeps counting right after it was cut", () => {
     const history = new CommitHistory(0n);
-    for (let ts = 1n; ts <= 3000n; ts++) history.add(ts, Number(ts) * 20, writes(`c${ts}`));
-    const oldest = 3000n - BigInt(historyAgeMaxMs / 20);
+    for (let ts = 1n; ts <= 3000n; ts++) history.add(ts, Number(ts) * 160, writes(`c${ts}`));
+    const oldest = 3000n - BigInt(historyAgeMaxMs / 160);
     expect(namesBack(history, oldest - 2n)).toBeNull();
-    expect(namesBack(history, oldest)).toHaveLength(historyAgeMaxMs / 20);
-    history.add(3001n, 60_000, writes("big", historyWritesMax));
+    expect(namesBack(history, oldest)).toHaveLength(historyAgeMaxMs / 160);
+    history.add(3001n, 480_000, writes("big", historyWritesMax));
     expect(namesBack(history, 3000n)).toEqual(["big"]);
     expect(namesBack(history, 2999n)).toBeNull();
-    history.add(3002n, 60_000, writes("d"));
+    history.add(3002n, 480_000, writes("d"));
     expect(namesBack(history, 3000n)).toBeNull();
     expect(namesBack(history, 3001n)).toEqual(["d"]);
   });

@@ -1,8 +1,12 @@
 import type { CommitTs } from "../log/log.ts";
 import type { DocumentWrite } from "../store/store.ts";
 
-/** How far back `query_at_ts` reaches. */
-export const historyAgeMaxMs = 30_000;
+/** How far back `query_at_ts` reaches (limits.md #118) while there is little to remember. */
+export const historyAgeMaxMs = 240_000;
+export const quietWritesMax = 20_000;
+const quietTextBytesMax = 8 * 1024 * 1024;
+/** How far back it reaches at any rate, within the limits of memory below. */
+export const recentAgeMaxMs = 30_000;
 export const historyWritesMax = 200_000;
 /** Of the texts of the documents before and after each write; in memory they may take a few times as much. */
 export const historyTextBytesMax = 64 * 1024 * 1024;
@@ -61,7 +65,9 @@ export class CommitHistory {
     for (; this.#start < this.#commits.length; this.#start++) {
       const commit = this.#commits[this.#start] as PastCommit;
       const isTooMuch = this.#writeCount > historyWritesMax || this.#textBytes > historyTextBytesMax;
-      if (nowMs - commit.atMs <= historyAgeMaxMs && !isTooMuch) break;
+      const isQuiet = this.#writeCount <= quietWritesMax && this.#textBytes <= quietTextBytesMax;
+      const ageMaxMs = isQuiet ? historyAgeMaxMs : recentAgeMaxMs;
+      if (nowMs - commit.atMs <= ageMaxMs && !isTooMuch) break;
       this.#writeCount -= commit.writes.length;
       this.#textBytes -= commit.textBytes;
       this.#oldestTs = commit.ts;

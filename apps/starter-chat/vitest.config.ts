@@ -13,6 +13,8 @@ export default defineConfig({
     root: fileURLToPath(new URL(".", import.meta.url)),
     include: ["convex/**/*.test.ts"],
     environment: "edge-runtime",
+    // What they print matters when they fail.
+    silent: "passed-only",
     server: { deps: { inline: [/@convex-dev\//, /better-auth/] } },
     coverage: {
       provider: "v8",

@@ -248,6 +248,15 @@ export default defineSchema({
     .index("by_user_chat", ["userId", "chatId"])
     .index("by_chat", ["chatId"]),
 
+  // Beyond document 004: how far each migration is.
+  migrations: defineTable({
+    name: v.string(),
+    way: v.union(v.literal("up"), v.literal("down")),
+    cursor: v.union(v.string(), v.null()),
+    isDone: v.boolean(),
+    seen: v.number(),
+  }).index("by_name", ["name"]),
+
   // Beyond document 004: who is writing in a conversation right now.
   chat_typing: defineTable({
     userId: v.id("users"),

@@ -18,6 +18,7 @@ import type * as functions_mutations_attachments from "../functions/mutations/at
 import type * as functions_mutations_cascade from "../functions/mutations/cascade.js";
 import type * as functions_mutations_chats from "../functions/mutations/chats.js";
 import type * as functions_mutations_messages from "../functions/mutations/messages.js";
+import type * as functions_mutations_migrations from "../functions/mutations/migrations.js";
 import type * as functions_mutations_presence from "../functions/mutations/presence.js";
 import type * as functions_mutations_sessions from "../functions/mutations/sessions.js";
 import type * as functions_mutations_shares from "../functions/mutations/shares.js";
@@ -52,6 +53,7 @@ import type * as model_site from "../model/site.js";
 import type * as model_typing from "../model/typing.js";
 import type * as model_validation from "../model/validation.js";
 import type * as model_views from "../model/views.js";
+import type * as seed from "../seed.js";
 import type * as types from "../types.js";
 
 import type {
@@ -71,6 +73,7 @@ declare const fullApi: ApiFromModules<{
   "functions/mutations/cascade": typeof functions_mutations_cascade;
   "functions/mutations/chats": typeof functions_mutations_chats;
   "functions/mutations/messages": typeof functions_mutations_messages;
+  "functions/mutations/migrations": typeof functions_mutations_migrations;
   "functions/mutations/presence": typeof functions_mutations_presence;
   "functions/mutations/sessions": typeof functions_mutations_sessions;
   "functions/mutations/shares": typeof functions_mutations_shares;
@@ -105,6 +108,7 @@ declare const fullApi: ApiFromModules<{
   "model/typing": typeof model_typing;
   "model/validation": typeof model_validation;
   "model/views": typeof model_views;
+  seed: typeof seed;
   types: typeof types;
 }>;
 

@@ -61,6 +61,10 @@ export const limits = {
   /** A file that has not been looked into after so long is tried again: its action may be gone with its process. */
   processingMs: 60_000,
   sweepBatch: 100,
+  /** How far back a sweep looks for shares that have ended. */
+  sweepBackMs: 30 * 24 * 3_600_000,
+  migrationBatch: 200,
+  migrationsMax: 1000,
   /** What one step of a cascade may delete, well below what one mutation may write. */
   cascadeDocumentsMax: 400,
   /** Rows of Better Auth's tables that one call of its component deletes. */

@@ -15,7 +15,7 @@ export const sweep = internalMutation({
     const now = Date.now();
     const shares = await ctx.db
       .query("chat_shares")
-      .withIndex("by_expiry", (q) => q.gt("expiresAt", 0).lte("expiresAt", now))
+      .withIndex("by_expiry", (q) => q.gt("expiresAt", now - limits.sweepBackMs).lte("expiresAt", now))
       .filter((q) => q.eq(q.field("isActive"), true))
       .take(limits.sweepBatch);
     for (const { _id } of shares) await endShare(ctx, _id);

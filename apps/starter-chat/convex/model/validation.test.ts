@@ -1,7 +1,7 @@
 import { ConvexError } from "convex/values";
 import { describe, expect, it } from "vitest";
-import type { ErrorData } from "../convex/model/errors.ts";
-import { limits } from "../convex/model/limits.ts";
+import type { ErrorData } from "./errors.ts";
+import { limits } from "./limits.ts";
 import {
   checkEmail,
   checkModel,
@@ -14,7 +14,7 @@ import {
   checkTitle,
   checkUrl,
   nameFromIdentity,
-} from "../convex/model/validation.ts";
+} from "./validation.ts";
 
 /** The field a rule complains about; null if it accepts. */
 function refusedField(check: () => unknown): string | null {

@@ -1,16 +1,8 @@
 import type { ConvexError } from "convex/values";
 import { describe, expect, it } from "vitest";
-import type { ErrorData } from "../convex/model/errors.ts";
-import { limits } from "../convex/model/limits.ts";
-import {
-  addEdit,
-  checkBody,
-  type Edit,
-  filesOf,
-  type MessagePart,
-  preview,
-  sameParts,
-} from "../convex/model/parts.ts";
+import type { ErrorData } from "./errors.ts";
+import { limits } from "./limits.ts";
+import { addEdit, checkBody, type Edit, filesOf, type MessagePart, preview, sameParts } from "./parts.ts";
 
 function refusal(input: Parameters<typeof checkBody>[0]): ErrorData {
   try {

@@ -18,6 +18,15 @@ export interface Run {
   readonly output: () => string;
 }
 
+interface PagesOptions {
+  readonly serverUrl: string;
+  readonly siteUrl?: string;
+  readonly pagePort: number;
+  /** More than the server's addresses that the build is to know. */
+  readonly variables?: Readonly<Record<string, string>>;
+  readonly push?: () => Promise<Run>;
+}
+
 /** The Node programs of one script. */
 export class Programs {
   readonly #folder: string;
@@ -61,17 +70,13 @@ export class Programs {
   }
 
   /**
-   * Builds the pages of the app in a folder for a server, while that gets ready, then serves them. `before`: what has
-   * to be done in between.
+   * Builds the pages of the app in a folder for a server, while that gets ready, then serves them. `push`: what pushes
+   * the functions once the server runs, where it does not do so itself. `before`: what has to be done in between.
    */
   async runPages(
     folder: string,
     server: Run,
-    {
-      serverUrl,
-      siteUrl = "",
-      pagePort,
-    }: { readonly serverUrl: string; readonly siteUrl?: string; readonly pagePort: number },
+    { serverUrl, siteUrl = "", pagePort, variables = {}, push = () => Promise.resolve(server) }: PagesOptions,
     before: () => Promise<void> = () => Promise.resolve(),
   ): Promise<Run> {
     // Not before the server has its data folder: a second start must not build over the pages of the first.
@@ -79,9 +84,11 @@ export class Programs {
     const build = this.run("build of the pages", buildArgs(folder), {
       VITE_CONVEX_URL: serverUrl,
       VITE_CONVEX_SITE_URL: siteUrl,
+      ...variables,
       ...offline,
     });
-    await Promise.all([until(server, /functions ready/i), succeeded(build)]);
+    const pushed = push().then((functions) => until(functions, /functions ready/i));
+    await Promise.all([pushed, succeeded(build)]);
     await before();
     const pages = this.run("pages", previewArgs(folder, pagePort), offline);
     await until(pages, /127\.0\.0\.1/);

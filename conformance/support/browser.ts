@@ -24,6 +24,13 @@ export async function servePages(
   appFolder: string,
   convexUrl: string,
   siteUrl = "",
+  options: {
+    readonly port?: number;
+    /** More than the server's address that the build is to know. */
+    readonly variables?: Readonly<Record<string, string>>;
+    /** The page itself makes sense of any path. */
+    readonly isSinglePage?: boolean;
+  } = {},
 ): Promise<{ url: string; close: () => Promise<void> }> {
   const outDir = fs.mkdtempSync(path.join(os.tmpdir(), "lenslet-pages-"));
   await promisify(execFile)(process.execPath, buildArgs(appFolder, outDir), {
@@ -34,13 +41,14 @@ export async function servePages(
       NODE_ENV: "production",
       VITE_CONVEX_URL: convexUrl,
       VITE_CONVEX_SITE_URL: siteUrl,
+      ...options.variables,
     },
   });
-  const [port] = (await freePorts(1)) as [number];
+  const port = options.port ?? ((await freePorts(1)) as [number])[0];
   const server = await preview({
     root: appFolder,
     configFile: false,
-    appType: "mpa",
+    appType: options.isSinglePage === true ? "spa" : "mpa",
     logLevel: "error",
     build: { outDir },
     preview: { port, strictPort: true, host: "127.0.0.1" },

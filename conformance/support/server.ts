@@ -13,6 +13,8 @@ export interface TestServerOptions {
   /** Added to the command. */
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Of the API and of HTTP actions, where something has to know them before the server runs. Default: free ones. */
+  readonly ports?: readonly [number, number];
   /** Node flags of the server's process, e.g. `--inspect`. */
   readonly nodeArgs?: readonly string[];
 }
@@ -49,7 +51,7 @@ export class TestServer {
 
   /** Resolves when the server answers. */
   static async start(options: TestServerOptions = {}): Promise<TestServer> {
-    const [port, sitePort] = (await freePorts(2)) as [number, number];
+    const [port, sitePort] = options.ports ?? ((await freePorts(2)) as [number, number]);
     const server = new TestServer(options, port, sitePort);
     await server.start();
     server.#adminKey = await readAdminKey(server.dataFolder);

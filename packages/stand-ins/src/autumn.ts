@@ -18,11 +18,14 @@ import {
   productView,
 } from "./autumnViews.ts";
 import { Service, type ServiceRequest } from "./service.ts";
+import type { Stripe } from "./stripe.ts";
 
 export interface AutumnOptions extends AutumnCatalog {
   /** What requests must carry as `Authorization: Bearer`. */
   readonly secretKey: string;
   readonly port?: number;
+  /** Where plans are paid, as with the real one; it then tells the app's webhook. Default: a page of this server. */
+  readonly stripe?: Stripe;
 }
 
 export type AutumnService = Service & { readonly accounts: AutumnAccounts };
@@ -52,6 +55,8 @@ interface Body {
   readonly force_checkout?: boolean;
   readonly cancel_immediately?: boolean;
   readonly success_url?: string;
+  /** What Autumn passes on to Stripe. */
+  readonly checkout_session_params?: { readonly metadata?: Readonly<Record<string, string>> };
   readonly balances?: readonly { readonly feature_id: string; readonly balance: number }[];
   readonly offset?: number;
   readonly limit?: number;
@@ -65,6 +70,7 @@ interface Call {
   /** What the path's placeholders stand for. */
   readonly at: readonly string[];
   readonly pageUrl: (page: string) => string;
+  readonly stripe: Stripe | undefined;
 }
 
 /**
@@ -85,7 +91,8 @@ export async function startAutumn(options: AutumnOptions): Promise<AutumnService
         throw new AutumnRefusal(401, "invalid_secret_key", "Invalid secret key");
       const body = (request.text === "" ? {} : JSON.parse(request.text)) as Body;
       const pageUrl = (page: string) => `${origin}/pages/${page}`;
-      return { body: answer({ accounts, request, body, at: [], pageUrl }, checkouts) };
+      const { stripe } = options;
+      return { body: answer({ accounts, request, body, at: [], pageUrl, stripe }, checkouts) };
     } catch (error) {
       if (!(error instanceof AutumnRefusal)) throw error;
       return { status: error.status, body: { message: error.message, code: error.code } };
@@ -255,18 +262,52 @@ function needsCheckout(account: AutumnAccount, plans: readonly AutumnPlan[]): bo
 }
 
 function openCheckout(
-  { accounts, body, pageUrl }: Call,
+  { accounts, body, pageUrl, stripe }: Call,
   checkouts: Map<string, Checkout>,
   account: AutumnAccount,
   plans: readonly AutumnPlan[],
 ): string {
+  const { success_url: successUrl } = body;
+  if (stripe !== undefined) return openStripe(stripe, { accounts, account, plans, body });
   const id = accounts.newId("cs");
   checkouts.set(id, {
     customerId: account.id,
     planIds: plans.map((plan) => plan.id),
-    successUrl: body.success_url,
+    successUrl,
   });
   return pageUrl(`checkout/${id}`);
+}
+
+function openStripe(
+  stripe: Stripe,
+  {
+    accounts,
+    account,
+    plans,
+    body,
+  }: {
+    readonly accounts: AutumnAccounts;
+    readonly account: AutumnAccount;
+    readonly plans: readonly AutumnPlan[];
+    readonly body: Body;
+  },
+): string {
+  const lines = plans.map(({ name, price = 0 }) => ({
+    price_data: { currency: "usd", unit_amount: String(price * 100), product_data: { name } },
+  }));
+  const fields = {
+    mode: "subscription",
+    client_reference_id: account.id,
+    customer_email: account.email ?? "",
+    success_url: body.success_url ?? "",
+    metadata: body.checkout_session_params?.metadata ?? {},
+    line_items: Object.fromEntries(lines.entries()),
+  };
+  const { url } = stripe.create(fields, () => {
+    account.hasPaymentMethod = true;
+    for (const plan of plans) accounts.attach(account, plan);
+  });
+  return url;
 }
 
 function check(call: Call): object {

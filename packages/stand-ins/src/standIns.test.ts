@@ -3,6 +3,8 @@ import { createRemoteJWKSet, jwtVerify } from "jose";
 import StripeClient from "stripe";
 import { Webhook } from "svix";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { answerWithTools } from "./assistant.ts";
+import { startAutumn } from "./autumn.ts";
 import { Clerk } from "./clerk.ts";
 import { startPostHog } from "./postHog.ts";
 import { startResend } from "./resend.ts";
@@ -263,5 +265,82 @@ describe("postHog", () => {
       ["b", "u2"],
     ]);
     await postHog.close();
+  });
+});
+
+describe("autumn on top of stripe", () => {
+  it("has a plan as soon as stripe's checkout is paid, and stripe tells the app whose it is", async () => {
+    const inbox = new Inbox();
+    const stripe = await Stripe.start({ webhook: { url: await inbox.start(), secret: "whsec_stripe" } });
+    const plans = [
+      { id: "free", name: "Free", isDefault: true, includes: {} },
+      { id: "pro", name: "Pro", price: 20, includes: {} },
+    ];
+    const autumn = await startAutumn({ secretKey: "am", features: [], plans, stripe });
+    const answer = await fetch(`${autumn.url}/checkout`, {
+      method: "POST",
+      headers: { authorization: "Bearer am" },
+      body: JSON.stringify({
+        customer_id: "u1",
+        product_id: "pro",
+        success_url: "http://127.0.0.1:1/",
+        checkout_session_params: { metadata: { userId: "u1", plan: "pro" } },
+      }),
+    });
+    const { url } = (await answer.json()) as { url: string };
+    expect(await (await fetch(url)).text()).toContain("$20.00");
+    const held = () => autumn.accounts.get("u1").held.map(({ plan }) => plan.id);
+    expect(held()).toEqual(["free"]);
+    await stripe.pay(stripe.sessions[0]?.id ?? "");
+    expect(held()).toEqual(["pro"]);
+    const events = inbox.requests.map(({ text }) => JSON.parse(text) as { type: string; data: object });
+    expect(events.map(({ type }) => type)).toEqual([
+      "checkout.session.completed",
+      "customer.subscription.created",
+    ]);
+    expect(events[0]?.data).toMatchObject({ object: { metadata: { userId: "u1", plan: "pro" } } });
+    await autumn.close();
+    await stripe.close();
+    await inbox.close();
+  });
+});
+
+describe("the assistant", () => {
+  const tools = ["searchProjects", "createProject", "getUsage"].map((name) => ({ function: { name } }));
+  const asked = (content: string) =>
+    answerWithTools({ model: "m", tools, messages: [{ role: "user", content }] });
+  const told = (content: string) =>
+    answerWithTools({
+      model: "m",
+      tools,
+      messages: [
+        { role: "user", content: "?" },
+        { role: "tool", content },
+      ],
+    });
+
+  it("calls the tool that a question is for", () => {
+    expect(asked("Which of my projects are about the launch?")).toEqual({
+      tool: "searchProjects",
+      args: { query: "launch" },
+    });
+    expect(asked("Create a draft project called “Spring launch”")).toEqual({
+      tool: "createProject",
+      args: { name: "Spring launch" },
+    });
+    expect(asked("How many credits do I have left?")).toEqual({ tool: "getUsage", args: {} });
+    expect(asked("Good morning")).toHaveProperty("text");
+  });
+
+  it("tells what came of it", () => {
+    expect(told('[{"name":"Spring launch","status":"active"}]')).toEqual({
+      text: "I have found one: **Spring launch** (active).",
+    });
+    expect(told("[]")).toEqual({ text: "I have found nothing by that name." });
+    expect(told('{"plan":"free","credits":97}')).toHaveProperty(
+      "text",
+      "You are on the free plan, and you have **97 credits** left.",
+    );
+    expect(told("Made it.")).toEqual({ text: "Made it." });
   });
 });

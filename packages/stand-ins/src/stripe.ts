@@ -32,6 +32,12 @@ export interface CheckoutSession {
   readonly livemode: false;
 }
 
+interface Checkout {
+  readonly session: CheckoutSession;
+  readonly lines: readonly Line[];
+  readonly paid: () => void;
+}
+
 interface Line {
   readonly name: string;
   readonly amount: number;
@@ -47,12 +53,7 @@ const sessionsMax = 10_000;
 export class Stripe {
   readonly service: Service;
   readonly webhooks: Deliveries;
-  /** Called with each session that is paid, before the redirect: for a billing service that works on top of Stripe. */
-  onPaid: (session: CheckoutSession) => void | Promise<void> = () => {};
-  readonly #sessions = new Map<
-    string,
-    { readonly session: CheckoutSession; readonly lines: readonly Line[] }
-  >();
+  readonly #sessions = new Map<string, Checkout>();
   readonly #subscriptions = new Map<string, Readonly<Record<string, unknown>>>();
 
   private constructor(service: Service, webhook: WebhookTarget | undefined) {
@@ -83,8 +84,11 @@ export class Stripe {
     await this.service.close();
   }
 
-  /** A session without the detour over the API. */
-  create(fields: FormFields): CheckoutSession {
+  /**
+   * A session without the detour over the API. `paid` is called when it is, before any event is sent: for a stand-in
+   * of a service that works on top of Stripe.
+   */
+  create(fields: FormFields, paid: () => void = () => {}): CheckoutSession {
     if (this.#sessions.size >= sessionsMax) throw new Error(`There are ${sessionsMax} sessions already.`);
     const id = `cs_test_${idPart()}`;
     const lines = Object.values(fieldsOf(fields["line_items"])).map((each) => lineOf(fieldsOf(each)));
@@ -110,7 +114,7 @@ export class Stripe {
       created: nowS(),
       livemode: false,
     };
-    this.#sessions.set(id, { session, lines });
+    this.#sessions.set(id, { session, lines, paid });
     return session;
   }
 
@@ -129,7 +133,7 @@ export class Stripe {
       payment_intent: isSubscription ? null : `pi_${idPart()}`,
     };
     this.#sessions.set(id, { ...found, session });
-    await this.onPaid(session);
+    found.paid();
     const events = [this.send("checkout.session.completed", session)];
     if (session.subscription !== null) {
       const subscription = {

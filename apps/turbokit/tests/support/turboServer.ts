@@ -11,6 +11,7 @@ import { startResend } from "../../../../packages/stand-ins/src/resend.ts";
 import { startS3 } from "../../../../packages/stand-ins/src/s3.ts";
 import { Stripe } from "../../../../packages/stand-ins/src/stripe.ts";
 import { stripeHeaders, svixHeaders } from "../../../../packages/stand-ins/src/webhooks.ts";
+import { turbokitCatalog } from "../../../../scripts/turbokit-services.ts";
 import { api } from "../../packages/backend/convex/_generated/api.js";
 import type { Doc, Id } from "../../packages/backend/convex/_generated/dataModel.js";
 
@@ -66,7 +67,7 @@ export class TurboServer {
       Clerk.start(),
       startResend(),
       Stripe.start(),
-      startAutumn({ secretKey: autumnKey, ...catalog }),
+      startAutumn({ secretKey: autumnKey, ...turbokitCatalog }),
       startPostHog(),
       startS3({ bucket: "turbokit" }),
       startOpenAi({ reply: answer, pieceMs: 1 }),
@@ -173,16 +174,6 @@ export class TurboServer {
     await Promise.all(this.#services.map((service) => service.close()));
   }
 }
-
-/** What Autumn sells. */
-const catalog = {
-  features: [{ id: "credits", name: "Credits", type: "single_use" as const }],
-  plans: [
-    { id: "free", name: "Free", isDefault: true, includes: { credits: 100 } },
-    { id: "pro", name: "Pro", price: 20, includes: { credits: 2_000 } },
-    { id: "enterprise", name: "Enterprise", price: 200, includes: { credits: 30_000 } },
-  ],
-};
 
 function echo({ messages }: ChatRequest): ChatReply {
   const last = messages.findLast(({ role }) => role === "user")?.content;

@@ -1,4 +1,4 @@
-import type { SuitePackage } from "./packages.ts";
+import type { Difference, SuitePackage } from "./packages.ts";
 import type { SuiteRun } from "./suite.ts";
 
 export interface Row {
@@ -12,7 +12,37 @@ export interface Row {
   /** Passed by the mock alone, where the reference is on our side. */
   readonly explained: readonly { readonly test: string; readonly rule: string }[];
   /** Passed by the mock alone, for no known reason. */
-  readonly regressions: readonly { readonly test: string; readonly message: string }[];
+  readonly regressions: readonly Regression[];
+}
+
+export interface Regression {
+  readonly test: string;
+  readonly message: string;
+}
+
+function reasonOf(
+  reasons: readonly Difference[] | undefined,
+  test: string,
+  message: string,
+): Difference | undefined {
+  return reasons?.find((reason) => reason.test.test(test) && (reason.message?.test(message) ?? true));
+}
+
+/**
+ * What is worse than `packages.ts` says: failures on ours that it has no reason for, and tests that are not there any
+ * more. This needs no run on the mock.
+ */
+export function regressionsOf(suite: SuitePackage, ours: SuiteRun): Regression[] {
+  const regressions: Regression[] = [];
+  for (const [test, { passed, message }] of ours.tests) {
+    if (passed) continue;
+    const reasons = [...(suite.differences ?? []), ...(suite.failOnBoth ?? [])];
+    if (reasonOf(reasons, test, message) === undefined) regressions.push({ test, message });
+  }
+  const passed = countPassed(ours);
+  if (passed < suite.tests)
+    regressions.push({ test: "(all)", message: `${passed} tests pass, ${suite.tests} did before` });
+  return regressions;
 }
 
 export function compare(suite: SuitePackage, mock: SuiteRun, ours: SuiteRun): Row {
@@ -22,12 +52,12 @@ export function compare(suite: SuitePackage, mock: SuiteRun, ours: SuiteRun): Ro
     const outcome = ours.tests.get(test);
     if (!passed || outcome?.passed === true) continue;
     const message = outcome?.message ?? "did not run";
-    const known = suite.differences?.find(
-      (difference) => difference.test.test(test) && (difference.message?.test(message) ?? true),
-    );
+    const known = reasonOf(suite.differences, test, message);
     if (known !== undefined) explained.push({ test, rule: known.rule });
     else regressions.push({ test, message });
   }
+  for (const regression of regressionsOf(suite, ours))
+    if (!regressions.some(({ test }) => test === regression.test)) regressions.push(regression);
   return {
     name: suite.name,
     tests: Math.max(mock.tests.size, ours.tests.size),

@@ -14,14 +14,14 @@ import { fileURLToPath } from "node:url";
 import type { SuitePackage } from "./packages.ts";
 
 const folder = path.dirname(fileURLToPath(import.meta.url));
-const installed = path.join(folder, "node_modules");
+/** Where the packages are installed. */
+export const modulesFolder = path.join(folder, "node_modules");
 const work = path.join(folder, ".work");
-const ours = path.join(work, "testing", "index.js");
 
 /** How long one package's tests may take, on a machine that does other things as well. */
 const suiteTimeMaxMs = 10 * 60_000;
 
-export type Harness = "mock" | "ours";
+type Harness = "mock" | "ours";
 
 interface TestOutcome {
   readonly passed: boolean;
@@ -37,25 +37,26 @@ export interface SuiteRun {
 
 /** Installs the pinned packages, unless that has been done for this lock file. */
 export async function installPackages(): Promise<void> {
-  const marker = path.join(installed, ".package-lock.json");
+  const marker = path.join(modulesFolder, ".package-lock.json");
   const lock = path.join(folder, "package-lock.json");
   if (existsSync(marker) && statSync(marker).mtimeMs >= statSync(lock).mtimeMs) return;
   process.stderr.write("Installing the component packages (npm ci) ...\n");
   const args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
   await run("npm", args, folder, {});
-  writeFileSync(path.join(installed, ".package-lock.json"), readFileSync(marker));
+  writeFileSync(path.join(modulesFolder, ".package-lock.json"), readFileSync(marker));
 }
 
-/** Bundles packages/testing as it is published. */
-export async function buildHarness(): Promise<void> {
+/** Bundles packages/testing as it is published; says where. */
+export async function buildHarness(): Promise<string> {
   const script = path.join(folder, "../../packages/testing/scripts/build.ts");
-  await run(process.execPath, [script, "--outdir", path.dirname(ours)], folder, {});
+  const outdir = path.join(work, "testing");
+  await run(process.execPath, [script, "--outdir", outdir], folder, {});
+  return path.join(outdir, "index.js");
 }
 
-/** Runs the tests that a package ships, as they are, on the mock or, by an alias, on ours. */
-export async function runSuite(suite: SuitePackage, harness: Harness): Promise<SuiteRun> {
+/** Runs the tests that a package ships, as they are, with `alias` in the place of `convex-test`. */
+export async function runSuite(suite: SuitePackage, harness: Harness, alias: string): Promise<SuiteRun> {
   const place = preparePlace(suite);
-  const alias = harness === "ours" ? ours : path.join(installed, suite.mock ?? "convex-test");
   const config = {
     test: {
       runner: path.join(folder, "cpuRunner.mjs"),
@@ -69,7 +70,7 @@ export async function runSuite(suite: SuitePackage, harness: Harness): Promise<S
   writeFileSync(configFile, `export default ${JSON.stringify(config)};\n`);
   const report = path.join(place, `report.${harness}.json`);
   rmSync(report, { force: true });
-  const vitest = path.join(installed, "vitest/vitest.mjs");
+  const vitest = path.join(modulesFolder, "vitest/vitest.mjs");
   const args = [vitest, "run", "--config", configFile, "--reporter=json", "--outputFile", report];
   // Fails when a test does: the report says which.
   const output = await run(process.execPath, args, place, { allowFailure: true });
@@ -79,7 +80,7 @@ export async function runSuite(suite: SuitePackage, harness: Harness): Promise<S
 
 /** The package's sources beside the dependencies that it was installed with. */
 function preparePlace({ name, packageName }: SuitePackage): string {
-  const source = path.join(installed, packageName);
+  const source = path.join(modulesFolder, packageName);
   const place = path.join(work, name);
   rmSync(place, { recursive: true, force: true });
   mkdirSync(place, { recursive: true });

@@ -5,7 +5,7 @@ import type { Id } from "../convex/_generated/dataModel.js";
 import { limits } from "../convex/model/limits.ts";
 import type { Account, Chat } from "../convex/model/views.ts";
 import { Avatar, ChatAvatar } from "./avatar.tsx";
-import { listTime } from "./format.ts";
+import { listTime, withoutMarks } from "./format.ts";
 import { chatHref } from "./route.ts";
 import { useNow } from "./now.ts";
 import { setTitleUnread } from "./pageTitle.ts";
@@ -126,7 +126,7 @@ function ChatEntry({ chat, account, isOpen }: { chat: Chat; account: Account; is
           </span>
           <span className="chat-entry-top">
             <span className="chat-entry-preview">
-              {lastMessage === null ? "Nothing said yet" : `${who}${lastMessage.preview}`}
+              {lastMessage === null ? "Nothing said yet" : `${who}${withoutMarks(lastMessage.preview)}`}
             </span>
             {chat.unread > 0 && !isOpen && (
               <span className="unread">

@@ -159,16 +159,14 @@ export function ChatSettingsDialog({ chat, onClose }: { chat: ChatDetails; onClo
           />
           <span>In the archive: off the list, still found by search</span>
         </label>
-        <div className="wide-field">
-          <FormFailure text={failure} />
-          <div className="dialog-actions">
-            <button type="button" onClick={onClose}>
-              Cancel
-            </button>
-            <button type="submit" className="primary" disabled={isBusy}>
-              Save
-            </button>
-          </div>
+        <FormFailure text={failure} />
+        <div className="dialog-actions wide-field">
+          <button type="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" className="primary" disabled={isBusy}>
+            Save
+          </button>
         </div>
       </form>
     </Dialog>

@@ -15,6 +15,7 @@ import type { Message } from "../convex/model/views.ts";
 import { AttachmentDrafts, type FilePart, type useAttachmentDrafts } from "./attachments.tsx";
 import { failureText } from "./failures.ts";
 import { joinFences } from "./fences.ts";
+import { withoutMarks } from "./format.ts";
 import { AssistantIcon, AttachIcon, CheckIcon, CloseIcon, SendIcon } from "./icons.tsx";
 
 export interface ComposerControl {
@@ -144,7 +145,7 @@ export function Composer({
                   ? `Reply to ${context.author?.name ?? "a deleted account"}`
                   : "Edit message"}
               </strong>
-              <span>{preview(context.content)}</span>
+              <span>{withoutMarks(preview(context.content))}</span>
             </span>
             <button type="button" className="icon-button small" aria-label="Cancel" onClick={onCancel}>
               <CloseIcon />

@@ -70,3 +70,12 @@ export function fileSize(bytes: number): string {
   }
   return `${unit === 0 || size >= 100 ? Math.round(size) : size.toFixed(1)} ${units[unit] ?? ""}`;
 }
+
+/** A text without the marks of its Markdown, for lists and quotes that show its first words. */
+export function withoutMarks(text: string): string {
+  return text
+    .replace(/(^|\s)(?:#{1,6}|>|[-*+])(?=\s)/g, "$1")
+    .replace(/`{1,3}|\*\*|__|~~/g, "")
+    .replace(/\s+/g, " ")
+    .trim();
+}

@@ -2,7 +2,7 @@ import { memo } from "react";
 import type { Chat, Message } from "../convex/model/views.ts";
 import { AnswerFoot } from "./answerFoot.tsx";
 import { AssistantAvatar, Avatar } from "./avatar.tsx";
-import { clockTime } from "./format.ts";
+import { clockTime, withoutMarks } from "./format.ts";
 import { MoreIcon } from "./icons.tsx";
 import { Menu, type MenuItem } from "./menu.tsx";
 import { MessageParts } from "./messageText.tsx";
@@ -71,7 +71,7 @@ export const MessageItem = memo(
                 {message.parent !== null && (
                   <blockquote className="quoted">
                     <strong>{message.parent.author?.name ?? "A deleted account"}</strong>
-                    <span>{message.parent.preview}</span>
+                    <span>{withoutMarks(message.parent.preview)}</span>
                   </blockquote>
                 )}
                 {isAnswering && message.content === "" ? (

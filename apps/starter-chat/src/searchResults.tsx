@@ -6,7 +6,7 @@ import type { SearchResult } from "../convex/model/views.ts";
 import { AssistantAvatar, Avatar } from "./avatar.tsx";
 import { untitled } from "./chatLists.tsx";
 import { failureText } from "./failures.ts";
-import { listTime } from "./format.ts";
+import { listTime, withoutMarks } from "./format.ts";
 import { splitAtHits } from "./hits.ts";
 import { useNow } from "./now.ts";
 import { chatHref } from "./route.ts";
@@ -73,7 +73,7 @@ function Result({ message, query }: { message: SearchResult; query: string }) {
             </time>
           </span>
           <span className="chat-entry-preview two-lines">
-            {who}: {marked(message.preview, query)}
+            {who}: {marked(withoutMarks(message.preview), query)}
           </span>
         </span>
       </a>

@@ -3,7 +3,7 @@ import type { Account } from "../convex/model/views.ts";
 import { ChatPane } from "./chatPane.tsx";
 import { ConnectionNotice } from "./connection.tsx";
 import { ErrorBoundary } from "./errorBoundary.tsx";
-import { failureText } from "./failures.ts";
+import { appFailure } from "./failures.ts";
 import { HelpDialog } from "./helpDialog.tsx";
 import { JoinByLink } from "./joinByLink.tsx";
 import { setTitleChat } from "./pageTitle.ts";
@@ -123,7 +123,10 @@ function Broken({ error, retry }: { error: unknown; retry: () => void }) {
   return (
     <div className="empty" role="alert">
       <h1>This chat cannot be shown</h1>
-      <p className="muted">{failureText(error)}</p>
+      <p className="muted">
+        {appFailure(error)?.message ??
+          "Its address may be incomplete. If it was right, something went wrong on the way: try again."}
+      </p>
       <div className="row">
         <button type="button" onClick={retry}>
           Try again

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "react";
 import type { Id } from "../convex/_generated/dataModel.js";
 import type { Account } from "../convex/model/views.ts";
+import { verification } from "./auth/mailLinks.ts";
 import { VerifyNotice } from "./auth/verifyNotice.tsx";
 import { Avatar } from "./avatar.tsx";
 import { Brand } from "./brand.tsx";
@@ -103,7 +104,8 @@ export function Sidebar({
           <SearchResults text={search} openChatId={openChatId} />
         )}
       </div>
-      <VerifyNotice />
+      {/* The account knows at once that the address is confirmed, wherever that was done. */}
+      {(!account.emailVerified || verification() !== null) && <VerifyNotice />}
       <footer className="sidebar-foot">
         <Avatar person={account} />
         <span className="who">

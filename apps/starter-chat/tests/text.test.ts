@@ -1,6 +1,7 @@
 import { renderToStaticMarkup } from "react-dom/server";
 import { createElement } from "react";
 import { describe, expect, it } from "vitest";
+import { withoutMarks } from "../src/format.ts";
 import { highlight } from "../src/highlighter.ts";
 import { splitAtHits } from "../src/hits.ts";
 import { Markdown, safeHref } from "../src/markdown.tsx";
@@ -48,6 +49,14 @@ describe("a message's Markdown", () => {
   it("shows what is made to be slow, or too deep, as it was typed", () => {
     for (const text of [">".repeat(5000), "1. ".repeat(5000), "- ".repeat(5000), "*a ".repeat(10_000)])
       expect(html(text)).toContain("plain-text");
+  });
+});
+
+describe("a preview", () => {
+  it("has no marks of Markdown", () => {
+    expect(withoutMarks("## Two ways 1. **Retry** with `a_b` > so - and ~~not~~ 2 * 3 #4")).toBe(
+      "Two ways 1. Retry with a_b so and not 2 3 #4",
+    );
   });
 });
 

@@ -1,8 +1,9 @@
 import { fileURLToPath } from "node:url";
 import { ConvexError } from "convex/values";
-import { ConvexHttpClient } from "convex/browser";
+import { ConvexClient, ConvexHttpClient } from "convex/browser";
 import { anyApi } from "convex/server";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { until } from "../official-clients/until.ts";
 import { pushApp, TestProject } from "../support/project.ts";
 import { TestServer } from "../support/server.ts";
 import { DashboardClient, type Page, systemFunction } from "./dashboardClient.ts";
@@ -402,4 +403,37 @@ it("pauses functions and what is scheduled, and goes on", async () => {
     "unpause_deployment",
     "pause_deployment",
   ]);
+});
+
+it("measures rows, and which mutation made which queries run again", async () => {
+  const watcher = new ConvexClient(server.url, { logger: false } as never);
+  const seen: unknown[] = [];
+  watcher.onUpdate(api["people"]!["count"]!, {} as never, (count) => seen.push(count));
+  await until("the count is there", () => seen.length === 1);
+  await app.mutation(api["people"]!["add"]!, { name: "new", age: 1 } as never);
+  await until("it has changed", () => seen.length === 2);
+  const nowSeconds = Math.floor(Date.now() / 1000);
+  const time = (seconds: number) => ({ secs_since_epoch: seconds, nanos_since_epoch: 0 });
+  const window = encodeURIComponent(
+    JSON.stringify({ start: time(nowSeconds - 3600), end: time(nowSeconds + 60), num_buckets: 1 }),
+  );
+  const chart = async (path: string) =>
+    await dashboard.get<unknown>(`/api/app_metrics/${path}window=${window}`);
+  const value = async (path: string) => ((await chart(path)) as [unknown, number | null][])[0]![1] ?? 0;
+  // The engine tells of them once a second, when it has anything to do.
+  let rows = 0;
+  await until("rows have been counted", () => {
+    void value("table_rate?name=people&metric=rowsWritten&").then((count) => (rows = count));
+    return rows > 0;
+  });
+  expect(await value("table_rate?name=people&metric=rowsRead&")).toBeGreaterThan(0);
+  let top: [string, unknown][] = [];
+  await until("invalidations have been counted", () => {
+    void dashboard.query("tableSize:default", { tableName: "people" });
+    void chart("subscription_invalidations_top_k?").then((found) => (top = found as [string, unknown][]));
+    return top.some(([name]) => name === "people:add:people");
+  });
+  expect(await value("udf_rate?path=people:count&metric=subscriptionInvalidations&")).toBeGreaterThan(0);
+  expect(await chart("function_concurrency?")).toMatchObject({ Query: [[{}, expect.any(Number)]] });
+  await watcher.close();
 });

@@ -47,10 +47,7 @@ export type DeploymentAction =
   | "delete_files"
   | "request_export"
   | "cancel_export"
-  | "set_export_expiration"
-  | "create_usage_limit"
-  | "update_usage_limit"
-  | "delete_usage_limit";
+  | "set_export_expiration";
 
 /** Writes a row of the audit log into the transaction of what it tells of: there is neither without the other. */
 export function recordEvent(

@@ -137,6 +137,19 @@ export type ExecutionLogEntry = {
   readonly [field: string]: unknown;
 };
 
+/** What the engine has counted since it last told: for the dashboard's charts. */
+export interface EngineMeasures {
+  /** `table`: its name, behind its component's path and "/" where it has one. */
+  readonly tables: readonly { readonly table: string; readonly read: number; readonly written: number }[];
+  /** Watched queries that had to run again; `mutation` null: by the server itself. */
+  readonly invalidations: readonly {
+    readonly mutation: string | null;
+    readonly table: string;
+    readonly query: string;
+    readonly count: number;
+  }[];
+}
+
 export interface EngineEvents {
   /**
    * The live queries now show the commit `ts`: all entries in `changed` and every unchanged one are results of one
@@ -150,6 +163,7 @@ export interface EngineEvents {
   /** The deployment's configuration changed (push, environment variables): see `deployment()`. */
   deploymentChanged(): void;
   executed(entries: readonly ExecutionLogEntry[]): void;
+  measured?(measures: EngineMeasures): void;
   /** Something was scheduled for this time or later; 0 whenever an engine has been started. */
   scheduled?(dueMs: number): void;
 }

@@ -11,9 +11,7 @@ import type { CommitTs } from "../log/log.ts";
 import { formatFailure } from "../runner/failure.ts";
 import { LogBuffer } from "../runner/logLines.ts";
 import type { Runner } from "../runner/runner.ts";
-import type { RunFailure } from "../runner/types.ts";
 import type { DocumentWrite, SessionRequest, Store } from "../store/store.ts";
-import { ReadSet } from "../transaction/readSet.ts";
 import type { JsonObject } from "../transaction/syscallArguments.ts";
 import { type SchemaViolation, Transaction } from "../transaction/transaction.ts";
 import type { TransactionUsage } from "../transaction/usage.ts";
@@ -21,6 +19,7 @@ import { parseValue, stringifyValue, type JsonValue } from "../values/json.ts";
 import { newInternalId } from "../values/id.ts";
 import { isValueObject } from "../values/value.ts";
 import type {
+  EngineMeasures,
   FunctionCall,
   FunctionFailure,
   FunctionResult,
@@ -57,7 +56,9 @@ import { findTarget, resolveTarget } from "./functionLookup.ts";
 import { canonicalPath, parseFunctionPath } from "./functionPath.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import { inlineFunction } from "./inlineQuery.ts";
+import { failedBeforeRunning, type Outcome } from "./callOutcome.ts";
 import { type JobHost, runJob } from "./jobCalls.ts";
+import { Measures } from "./measures.ts";
 import { type Asker, LiveQueries, type QueryRunResult, type QuerySpec } from "./liveQueries.ts";
 import type { RunningJob } from "./scheduling.ts";
 import { exportSnapshotLimits, Snapshots, streamSnapshotLimits } from "./snapshots.ts";
@@ -86,13 +87,6 @@ export interface CallsOptions {
 /** At least the distance of two creation times within a transaction: a double's resolution until the year 2109. */
 const creationStepMs = 2 ** -11;
 
-interface Outcome {
-  readonly result: FunctionResult;
-  readonly journal: string | null;
-  readonly reads: ReadSet;
-  readonly context: CallContext | null;
-}
-
 /** Executes calls one at a time, each to its end, against the newest state. */
 export class Calls {
   readonly live: LiveQueries;
@@ -100,6 +94,7 @@ export class Calls {
   #deployment: LoadedDeployment;
   #deploymentChanged = false;
   readonly #log: CallLog;
+  readonly #measures = new Measures();
   /** 0: whoever starts an engine has to look for what is due. */
   #scheduledMs: number | null = 0;
   readonly #backfiller: Backfiller;
@@ -121,6 +116,7 @@ export class Calls {
         return this.#runLive(spec, journal, asker);
       },
       () => options.clock.monotonicMs(),
+      (tablet, spec) => this.#measures.invalidated(tablet, spec),
     );
     this.#backfiller = new Backfiller({ store: options.store });
     this.#snapshots = new Snapshots(options.store, exportSnapshotLimits);
@@ -131,6 +127,7 @@ export class Calls {
 
   beginCall(seq: number): void {
     this.#options.heartbeat.setCall(seq);
+    this.#measures.begin();
   }
 
   deploymentMessage(): EngineOut & { readonly type: "deployment" } {
@@ -153,6 +150,11 @@ export class Calls {
     const dueMs = this.#scheduledMs;
     this.#scheduledMs = null;
     return dueMs;
+  }
+
+  takeMeasures(): EngineMeasures | null {
+    const { clock, committer } = this.#options;
+    return this.#measures.take(clock.monotonicMs(), committer.catalog, this.#deployment);
   }
 
   takeExecutions(): Execution[] {
@@ -276,6 +278,7 @@ export class Calls {
 
   /** One slice of building indexes and validating documents for a push. */
   backfillStep(): void {
+    this.#measures.begin();
     const tx = this.#transaction(false, null);
     if (this.#backfiller.step(tx) === "idle") this.#backfillPending = false;
     this.#commit(tx, null, () => null);
@@ -379,6 +382,7 @@ export class Calls {
     job: RunningJob | null,
   ): { result: FunctionResult; context: CallContext; startedMs: number } {
     const context = this.#context(callInto(component.componentPath, call), tx, job);
+    this.#measures.runs(component, info);
     const startedMs = this.#options.clock.nowMs();
     const run = this.#guarded(() =>
       runFunction(context, {
@@ -436,6 +440,7 @@ export class Calls {
     this.#options.committer.commit(ts, writes, request, recordCall());
     this.#snapshots.committed(writes, this.#options.committer.catalog);
     this.#streamSnapshots.committed(writes, this.#options.committer.catalog);
+    this.#measures.written(writes);
     this.live.invalidate(writes);
     this.#scheduledMs = earlier(this.#scheduledMs, earliestDueMs(writes));
     if (touchesBackfills(writes)) this.#backfillPending = true;
@@ -504,6 +509,7 @@ export class Calls {
       beginMs,
       newInternalId: () => newInternalId(random, nowMs),
       readOnly,
+      rows: this.#measures.rows,
       ...(readOnly ? {} : { frozen: this.#deployment.unmounted }),
       ...(undo === null ? {} : { undo }),
       ...(usage === undefined ? {} : { usage }),
@@ -584,8 +590,3 @@ export class Calls {
 
 type TransactionUndo = readonly (readonly DocumentWrite[])[] | null;
 type FunctionRunOutcome = ReturnType<typeof runFunction>;
-
-function failedBeforeRunning(failure: RunFailure, reads: ReadSet): Outcome {
-  const result: FunctionResult = { ok: false, error: { message: formatFailure(failure) }, logLines: [] };
-  return { result, journal: null, reads, context: null };
-}

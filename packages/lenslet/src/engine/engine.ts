@@ -249,6 +249,8 @@ export class Engine {
   #post(): void {
     const entries = this.#calls.takeExecutions();
     const dueMs = this.#calls.takeScheduled();
+    const measures = this.#calls.takeMeasures();
+    if (measures !== null) this.#out.push({ type: "measured", measures });
     if (dueMs !== null) this.#out.push({ type: "scheduled", dueMs });
     if (entries.length > 0) this.#out.push({ type: "executed", executionsJson: encodeExecutions(entries) });
     if (this.#out.length === 0) return;

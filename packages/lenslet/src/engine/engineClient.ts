@@ -303,6 +303,9 @@ export class EngineClient implements JobEngine {
       case "scheduled":
         for (const listener of this.#listeners) listener.scheduled?.(message.dueMs);
         break;
+      case "measured":
+        for (const listener of this.#listeners) listener.measured?.(message.measures);
+        break;
       case "executed": {
         const entries = decodeExecutions(message.executionsJson);
         for (const listener of this.#listeners) listener.executed(entries);

@@ -1,5 +1,5 @@
 import { assert } from "../base/assert.ts";
-import type { DocumentWrite } from "../store/store.ts";
+import type { DocumentWrite, TabletId } from "../store/store.ts";
 import { SubscriptionIndex } from "../subscription/subscriptionIndex.ts";
 import type { ReadSet } from "../transaction/readSet.ts";
 import type { FunctionCall, FunctionResult, Identity, LiveQueryId, LiveQueryState } from "./api.ts";
@@ -111,9 +111,17 @@ export class LiveQueries {
   /** How often a query has been run: a call that does not change it was answered from the registry. */
   #runs = 0;
 
-  constructor(execute: QueryExecutor, nowMs: () => number) {
+  /** Told of every watched query that a write to a table has made out of date. */
+  readonly #onInvalidated: (tablet: TabletId, spec: QuerySpec) => void;
+
+  constructor(
+    execute: QueryExecutor,
+    nowMs: () => number,
+    onInvalidated: (tablet: TabletId, spec: QuerySpec) => void = () => {},
+  ) {
     this.#execute = execute;
     this.#nowMs = nowMs;
+    this.#onInvalidated = onInvalidated;
   }
 
   get watchedCount(): number {
@@ -169,7 +177,13 @@ export class LiveQueries {
 
   /** Marks everything that read what a commit wrote. */
   invalidate(writes: readonly DocumentWrite[]): void {
-    for (const computation of this.#index.affected(writes)) this.#markDirty(computation);
+    if (this.#computations.size === 0) return;
+    for (const [tablet, own] of byTablet(writes)) {
+      for (const computation of this.#index.affected(own)) {
+        if (computation.entries.size > 0) this.#onInvalidated(tablet, computation.spec);
+        this.#markDirty(computation);
+      }
+    }
   }
 
   /** New code or configuration: nothing that was computed before holds. */
@@ -367,4 +381,12 @@ export function sameResult(a: FunctionResult, b: FunctionResult): boolean {
     return false;
   if (a.ok) return b.ok && a.valueJson === b.valueJson;
   return !b.ok && a.error.message === b.error.message && a.error.dataJson === b.error.dataJson;
+}
+
+/** Most commits write to one table. */
+function byTablet(writes: readonly DocumentWrite[]): Iterable<readonly [TabletId, readonly DocumentWrite[]]> {
+  const [first] = writes;
+  if (first === undefined) return [];
+  if (writes.every(({ tablet }) => tablet === first.tablet)) return [[first.tablet, writes]];
+  return Map.groupBy(writes, ({ tablet }) => tablet);
 }

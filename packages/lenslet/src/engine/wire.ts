@@ -2,6 +2,7 @@ import type { ErrorCategory } from "../base/errors.ts";
 import type { CommitTs } from "../log/log.ts";
 import type {
   Deployment,
+  EngineMeasures,
   FunctionCall,
   FunctionFailure,
   FunctionTarget,
@@ -87,6 +88,7 @@ export type EngineOut =
     }
   /** Something was scheduled, for this time at the earliest. */
   | { readonly type: "scheduled"; readonly dueMs: number }
+  | { readonly type: "measured"; readonly measures: EngineMeasures }
   /** See encodeExecutions. */
   | { readonly type: "executed"; readonly executionsJson: string };
 

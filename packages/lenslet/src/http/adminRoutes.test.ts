@@ -141,6 +141,8 @@ describe("platform", () => {
     ]);
     expect(await get("/api/v1/list_audit_log_events?from=then")).toMatchObject({ code: "BadQueryArgs" });
     expect(await get("/api/v1/list_usage_limits")).toEqual({ usageLimits: [] });
+    expect(await get("/api/v1/get_current_usage")).toEqual({ metrics: {}, seedStatus: "complete" });
+    expect(await get("/api/v1/create_log_stream")).toMatchObject({ code: "FeatureNotAvailable" });
   });
 
   it("updates canonical URLs, pauses and unpauses", async () => {

@@ -1,5 +1,5 @@
 import type { Clock } from "../base/clock.ts";
-import type { ExecutionLogEntry } from "../engine/api.ts";
+import type { EngineMeasures, ExecutionLogEntry } from "../engine/api.ts";
 
 /** Executions are counted per function and slot of this length; a finer question gets the same figures. */
 export const slotMs = 30_000;
@@ -7,6 +7,9 @@ export const slotMs = 30_000;
 export const slotsMax = 2880;
 /** Functions counted in one slot; beyond it a new one is counted under no name. HTTP paths are chosen by callers. */
 export const functionsPerSlotMax = 500;
+
+/** Tables, and kinds of invalidations, counted in one slot; more are not counted. */
+export const measuresPerSlotMax = 2000;
 
 /** Durations are counted in classes that grow by a fifth, from 0.1 ms to about 2.5 hours. */
 const durationClasses = 100;
@@ -25,6 +28,18 @@ interface Counts {
 interface Slot {
   readonly number: number;
   readonly functions: Map<string, Counts>;
+  readonly tables: Map<string, { read: number; written: number }>;
+  /** By mutation, table and query. */
+  readonly invalidations: Map<string, Invalidation>;
+  /** Milliseconds that functions of a kind ran within the slot, all together. */
+  readonly busyMs: Map<string, number>;
+}
+
+interface Invalidation {
+  readonly mutation: string | null;
+  readonly table: string;
+  readonly query: string;
+  count: number;
 }
 
 export type UdfRate = "invocations" | "errors" | "cacheHits" | "cacheMisses";
@@ -55,6 +70,75 @@ export class AppMetrics {
 
   record(entries: readonly ExecutionLogEntry[]): void {
     for (const entry of entries) if (entry.kind === "Completion") this.#count(entry);
+  }
+
+  /** What the engine has counted. */
+  measured({ tables, invalidations }: EngineMeasures): void {
+    const slot = this.#slotAt(this.#clock.nowMs());
+    for (const { table, read, written } of tables) {
+      const found = slot.tables.get(table);
+      if (found === undefined) {
+        if (slot.tables.size < measuresPerSlotMax) slot.tables.set(table, { read, written });
+        continue;
+      }
+      found.read += read;
+      found.written += written;
+    }
+    for (const invalidation of invalidations) {
+      const { mutation, table, query, count } = invalidation;
+      const key = JSON.stringify([mutation, table, query]);
+      const found = slot.invalidations.get(key);
+      if (found !== undefined) found.count += count;
+      else if (slot.invalidations.size < measuresPerSlotMax) slot.invalidations.set(key, { ...invalidation });
+    }
+  }
+
+  /** Rows a bucket. `table`: with its component's path and "/" in front. */
+  tableRate(table: string, metric: "rowsRead" | "rowsWritten", window: MetricWindow): Series {
+    return this.#sums(window, ({ tables }) => {
+      const counts = tables.get(table);
+      return counts === undefined ? null : metric === "rowsRead" ? counts.read : counts.written;
+    });
+  }
+
+  /** How often watchers of a query were told that it has to run again. */
+  invalidationRate(query: string, window: MetricWindow): Series {
+    return this.#sums(window, (slot) => invalidationsIn(slot, (each) => each.query === query));
+  }
+
+  /** By "mutation:table", or the table alone where the server itself wrote; of one query, or of all. */
+  topInvalidations(k: number, query: string | null, window: MetricWindow): (readonly [string, Series])[] {
+    const totals = new Map<string, number>();
+    for (const slot of this.#slotsOf(window.startMs, window.endMs)) {
+      for (const each of slot.invalidations.values()) {
+        if (query !== null && each.query !== query) continue;
+        const name = invalidationName(each);
+        totals.set(name, (totals.get(name) ?? 0) + each.count);
+      }
+    }
+    const ranked = [...totals].sort(([, a], [, b]) => b - a).map(([name]) => name);
+    const isOf = (each: Invalidation) => query === null || each.query === query;
+    const seriesOf = (chosen: (name: string) => boolean) =>
+      this.#sums(window, (slot) =>
+        invalidationsIn(slot, (each) => isOf(each) && chosen(invalidationName(each))),
+      );
+    const listed = ranked.slice(0, k);
+    const lists = listed.map((name) => [name, seriesOf((each) => each === name)] as const);
+    if (ranked.length <= k) return lists;
+    return [...lists, [restName, seriesOf((each) => !listed.includes(each))] as const];
+  }
+
+  /** How many functions of each kind ran at the same time, on average over a bucket. */
+  concurrency({ startMs, endMs, buckets }: MetricWindow): Record<string, Series> {
+    const window = { startMs, endMs, buckets };
+    const kinds = new Set(this.#slotsOf(startMs, endMs).flatMap(({ busyMs }) => [...busyMs.keys()]));
+    const bucketMs = Math.max(slotMs, (endMs - startMs) / buckets);
+    return Object.fromEntries(
+      [...kinds].toSorted().map((kind) => {
+        const busy = this.#sums(window, ({ busyMs }) => busyMs.get(kind) ?? null);
+        return [kind, busy.map((ms) => (ms === null ? null : ms / bucketMs))];
+      }),
+    );
   }
 
   rate(functionId: string, metric: UdfRate, window: MetricWindow): Series {
@@ -102,7 +186,7 @@ export class AppMetrics {
   }
 
   #count(entry: ExecutionLogEntry): void {
-    const slot = this.#currentSlot();
+    const slot = this.#slotAt(this.#clock.nowMs());
     const id = functionIdOf(entry);
     const name = slot.functions.has(id) || slot.functions.size < functionsPerSlotMax ? id : restName;
     const counts = getOrCreate(slot.functions, name);
@@ -114,16 +198,33 @@ export class AppMetrics {
     }
     if (entry["udfType"] === "Query") counts.cacheMisses += 1;
     const durationMs = Number(entry["executionTime"]) * 1000;
+    this.#countBusy(String(entry["udfType"]), durationMs);
     const position = durationClassOf(durationMs);
     counts.durations.set(position, (counts.durations.get(position) ?? 0) + 1);
   }
 
-  #currentSlot(): Slot {
-    const number = Math.floor(this.#clock.nowMs() / slotMs);
+  /** Spreads a run over the slots that it went on in. */
+  #countBusy(kind: string, durationMs: number): void {
+    const nowMs = this.#clock.nowMs();
+    const runSlots = this.#slots.filter(({ number }) => (number + 1) * slotMs > nowMs - durationMs);
+    for (const { number, busyMs } of runSlots) {
+      const withinMs = Math.min(nowMs, (number + 1) * slotMs) - Math.max(nowMs - durationMs, number * slotMs);
+      if (withinMs > 0) busyMs.set(kind, (busyMs.get(kind) ?? 0) + withinMs);
+    }
+  }
+
+  #slotAt(nowMs: number): Slot {
+    const number = Math.floor(nowMs / slotMs);
     const last = this.#slots.at(-1);
     // A clock that was set back goes on in the newest slot.
     if (last !== undefined && last.number >= number) return last;
-    const slot = { number, functions: new Map<string, Counts>() };
+    const slot: Slot = {
+      number,
+      functions: new Map(),
+      tables: new Map(),
+      invalidations: new Map(),
+      busyMs: new Map(),
+    };
     this.#slots.push(slot);
     const oldest = this.#slots.findIndex((kept) => kept.number > number - slotsMax);
     if (oldest > 0) this.#slots = this.#slots.slice(oldest);
@@ -139,14 +240,30 @@ export class AppMetrics {
     return buckets.map((counts) => (counts === null ? null : valueOf(counts)));
   }
 
-  /** Counts of the chosen functions by bucket; null where none of them ran. A slot belongs to the bucket it starts in. */
-  #buckets({ startMs, endMs, buckets }: MetricWindow, chosen: (id: string) => boolean): (Counts | null)[] {
-    const sums = Array.from<Counts | null>({ length: buckets }).fill(null);
+  /** Sums of what slots have, by bucket; null where no slot of it has anything. */
+  #sums({ startMs, endMs, buckets }: MetricWindow, valueOf: (slot: Slot) => number | null): Series {
+    const sums = Array.from<number | null>({ length: buckets }).fill(null);
+    for (const [bucket, slot] of this.#slotsByBucket({ startMs, endMs, buckets })) {
+      const value = valueOf(slot);
+      if (value !== null) sums[bucket] = (sums[bucket] ?? 0) + value;
+    }
+    return sums;
+  }
+
+  /** A slot belongs to the bucket it starts in. */
+  *#slotsByBucket({ startMs, endMs, buckets }: MetricWindow): Generator<[number, Slot]> {
     // The slot that holds the start of the window counts for its first bucket.
     const fromMs = Math.floor(startMs / slotMs) * slotMs;
     for (const slot of this.#slotsOf(fromMs, endMs)) {
       const offset = Math.max(0, slot.number * slotMs - startMs) / Math.max(1, endMs - startMs);
-      const bucket = Math.min(buckets - 1, Math.floor(offset * buckets));
+      yield [Math.min(buckets - 1, Math.floor(offset * buckets)), slot];
+    }
+  }
+
+  /** Counts of the chosen functions by bucket; null where none of them ran. */
+  #buckets(window: MetricWindow, chosen: (id: string) => boolean): (Counts | null)[] {
+    const sums = Array.from<Counts | null>({ length: window.buckets }).fill(null);
+    for (const [bucket, slot] of this.#slotsByBucket(window)) {
       for (const [id, counts] of slot.functions) {
         if (!chosen(id)) continue;
         add((sums[bucket] ??= emptyCounts()), counts);
@@ -154,6 +271,16 @@ export class AppMetrics {
     }
     return sums;
   }
+}
+
+function invalidationName({ mutation, table }: Invalidation): string {
+  return mutation === null ? table : `${mutation}:${table}`;
+}
+
+function invalidationsIn({ invalidations }: Slot, chosen: (each: Invalidation) => boolean): number | null {
+  let count: number | null = null;
+  for (const each of invalidations.values()) if (chosen(each)) count = (count ?? 0) + each.count;
+  return count;
 }
 
 /** "path:fn", "component/path:fn", or "METHOD /path" of an HTTP action. */

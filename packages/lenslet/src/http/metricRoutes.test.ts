@@ -65,6 +65,45 @@ describe("counts of executions", () => {
     expect(metrics.latencyPercentile("m:cached", 50, lastSlots(1))).toEqual([null]);
   });
 
+  it("tell rows by table, and who made whom run again", () => {
+    const of = (mutation: string | null, query: string, count: number) => ({
+      mutation,
+      table: "t",
+      query,
+      count,
+    });
+    const row = { table: "t", read: 3, written: 1 };
+    metrics.measured({
+      tables: [row, { ...row, table: "part/t" }],
+      invalidations: [of("m:send", "m:list", 2)],
+    });
+    time.advance(slotMs);
+    metrics.measured({
+      tables: [row],
+      invalidations: [of("m:send", "m:list", 1), of("m:send", "m:count", 5), of(null, "m:list", 1)],
+    });
+    expect(metrics.tableRate("t", "rowsRead", lastSlots(3))).toEqual([null, 3, 3]);
+    expect(metrics.tableRate("part/t", "rowsWritten", lastSlots(3))).toEqual([null, 1, null]);
+    expect(metrics.invalidationRate("m:list", lastSlots(3))).toEqual([null, 2, 2]);
+    expect(metrics.topInvalidations(1, null, lastSlots(2))).toEqual([
+      ["m:send:t", [2, 6]],
+      [restName, [null, 1]],
+    ]);
+    expect(metrics.topInvalidations(5, "m:list", lastSlots(2))).toEqual([
+      ["m:send:t", [2, 1]],
+      ["t", [null, 1]],
+    ]);
+  });
+
+  it("tell how many ran at once, a long run in all slots that it went through", () => {
+    metrics.record([entry({})]);
+    time.advance(slotMs);
+    metrics.record([entry({ udfType: "Action", executionTime: (1.5 * slotMs) / 1000 })]);
+    const { Action, Query } = metrics.concurrency(lastSlots(2));
+    expect((Action ?? []).reduce<number>((sum, value) => sum + (value ?? 0), 0)).toBeCloseTo(1.5, 1);
+    expect(Query?.[0]).toBeCloseTo(10 / slotMs);
+  });
+
   it("rank functions, the rest together", () => {
     for (const [name, calls] of Object.entries({ a: 3, b: 5, c: 1, d: 1 }))
       metrics.record(Array.from({ length: calls }, () => entry({ identifier: name, componentPath: "part" })));
@@ -132,9 +171,13 @@ describe("the dashboard's metrics", () => {
     expect(points.map(([, seconds]) => seconds)).toEqual([1.5, null]);
   });
 
-  it("that are not measured are empty series", async () => {
+  it("of tables, invalidations and concurrency are answered", async () => {
     expect((await get("table_rate", { name: "t", metric: "rowsRead" })).json()).toHaveLength(2);
-    expect((await get("function_concurrency", {})).json()).toEqual({});
+    expect((await get("table_rate", { name: "t", metric: "cells" })).status).toBe(400);
+    expect(Object.values((await get("function_concurrency", {})).json())).toEqual([
+      expect.objectContaining({ length: 2 }),
+    ]);
+    expect((await get("subscription_invalidations_top_k", {})).json()).toEqual([]);
     expect(
       (await get("udf_rate", { path: "m:list", metric: "subscriptionInvalidations" })).json(),
     ).toHaveLength(2);

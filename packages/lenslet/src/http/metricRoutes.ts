@@ -14,8 +14,6 @@ const topRoutes: Readonly<Record<string, TopMetric>> = {
   cache_hit_percentage_top_k: "cacheHits",
   function_call_count_top_k: "calls",
 };
-/** Known to the dashboard and not measured here: series without values. */
-const unmeasured: readonly string[] = ["table_rate"];
 
 /** The dashboard's charts (http-api.md §8.3). */
 export function addMetricRoutes(router: Router): void {
@@ -27,7 +25,12 @@ export function addMetricRoutes(router: Router): void {
   add("udf_rate", (metrics, query) => {
     const window = parseWindow(query);
     const metric = requiredParameter(query, "metric");
-    const series = isRate(metric) ? metrics.rate(functionOf(query), metric, window) : emptySeries(window);
+    const series =
+      metric === "subscriptionInvalidations"
+        ? metrics.invalidationRate(functionOf(query), window)
+        : isRate(metric)
+          ? metrics.rate(functionOf(query), metric, window)
+          : emptySeries(window);
     return points(series, window);
   });
   add("cache_hit_percentage", (metrics, query) => {
@@ -47,24 +50,29 @@ export function addMetricRoutes(router: Router): void {
       return metrics.top(metric, parseTop(query), window).map(([id, series]) => [id, points(series, window)]);
     });
   }
-  add("subscription_invalidations_top_k", (_metrics, query) => {
-    parseWindow(query);
-    return [];
+  add("subscription_invalidations_top_k", (metrics, query) => {
+    const window = parseWindow(query);
+    const isOfOne = query.has("path") || query.has("udfPath");
+    const top = metrics.topInvalidations(parseTop(query), isOfOne ? functionOf(query) : null, window);
+    return top.map(([name, series]) => [name, points(series, window)]);
   });
-  add("function_concurrency", (_metrics, query) => {
-    parseWindow(query);
-    return {};
+  add("function_concurrency", (metrics, query) => {
+    const window = parseWindow(query);
+    const kinds = Object.entries(metrics.concurrency(window));
+    return Object.fromEntries(kinds.map(([kind, series]) => [kind, points(series, window)]));
+  });
+  add("table_rate", (metrics, query) => {
+    const window = parseWindow(query);
+    const metric = requiredParameter(query, "metric");
+    if (metric !== "rowsRead" && metric !== "rowsWritten")
+      throw badRequest("BadQueryArgs", "metric is rowsRead or rowsWritten.");
+    return points(metrics.tableRate(tableOf(query), metric, window), window);
   });
   router.add("GET", "/api/app_metrics/scheduled_job_lag", async (exchange) => {
     await exchange.admin();
     const window = parseWindow(exchange.query);
     exchange.sendJson(JSON.stringify(points(lagSeries(exchange.options, window), window)));
   });
-  for (const name of unmeasured)
-    add(name, (_metrics, query) => {
-      const window = parseWindow(query);
-      return points(emptySeries(window), window);
-    });
 }
 
 function isRate(metric: string): metric is UdfRate {
@@ -75,6 +83,12 @@ function functionOf(query: URLSearchParams): string {
   const path = query.get("path") ?? requiredParameter(query, "udfPath");
   const component = query.get("componentPath") ?? "";
   const name = path.replace(/\.js:/, ":").replace(/:default$/, "");
+  return component === "" ? name : `${component}/${name}`;
+}
+
+function tableOf(query: URLSearchParams): string {
+  const name = requiredParameter(query, "name");
+  const component = query.get("componentPath") ?? "";
   return component === "" ? name : `${component}/${name}`;
 }
 

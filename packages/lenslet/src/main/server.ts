@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { adminKeyOf } from "../auth/adminKey.ts";
 import { createAuthenticator } from "../auth/authenticator.ts";
 import { LensletError } from "../base/errors.ts";
-import type { ExecutionLogEntry } from "../engine/api.ts";
+import type { EngineMeasures, ExecutionLogEntry } from "../engine/api.ts";
 import { AppMetrics } from "../http/appMetrics.ts";
 import { FileService } from "../files/fileService.ts";
 import type { FileStore } from "../files/fileStore.ts";
@@ -152,7 +152,8 @@ async function open(
     logStream.append(entries);
     metrics.record(entries);
   };
-  closers.push(engine.subscribe({ published: () => {}, deploymentChanged: () => {}, executed }));
+  const measured = (measures: EngineMeasures) => metrics.measured(measures);
+  closers.push(engine.subscribe({ published: () => {}, deploymentChanged: () => {}, executed, measured }));
   const random = createRealRandom();
   const externalPackages = new ExternalPackages(
     path.join(config.dataFolder, "external-packages"),

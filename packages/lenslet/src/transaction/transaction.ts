@@ -29,6 +29,7 @@ import { type RowSource, type ScanOrder, overlaid } from "./overlay.ts";
 import { type CatalogState, PendingTables, tableDocument } from "./pendingTables.ts";
 import { PendingWrites, UndoOverlay, indexKey } from "./pendingWrites.ts";
 import { type KeyInterval, ReadSet, pointInterval } from "./readSet.ts";
+import type { RowCounts } from "./rowCounts.ts";
 import { SearchScan } from "./searchScan.ts";
 import {
   type TransactionLimits,
@@ -51,6 +52,8 @@ export interface TransactionOptions {
   readonly usage?: TransactionUsage;
   /** Namespaces whose user tables may not be written: those of unmounted components. */
   readonly frozen?: ReadonlySet<Namespace>;
+  /** Counts rows by table, for charts. */
+  readonly rows?: RowCounts;
   /** Commits to look behind, newest first: the transaction reads the snapshot before them. Needs `readOnly`. */
   readonly undo?: readonly (readonly DocumentWrite[])[];
 }
@@ -103,6 +106,7 @@ export class Transaction {
   #undoCommits: readonly (readonly DocumentWrite[])[];
   #undo: UndoOverlay | null;
   readonly #frozen: ReadonlySet<Namespace>;
+  readonly #rows: RowCounts | null;
   #documentWarnings: UsageWarning[] = [];
   #violation: SchemaViolation | null = null;
   #nextCreationTime: number;
@@ -119,6 +123,7 @@ export class Transaction {
     this.#newInternalId = options.newInternalId;
     this.#undoCommits = undo;
     this.#frozen = options.frozen ?? noNamespaces;
+    this.#rows = options.rows ?? null;
     this.#undo = undo.length === 0 ? null : new UndoOverlay(undo);
     this.#nextCreationTime = options.beginMs;
     this.#nextSystemCreationTime = options.beginMs;
@@ -162,7 +167,10 @@ export class Transaction {
   get(table: Table, id: InternalId): StoredDocument | null {
     this.recordInterval(table, table.byId, pointInterval(id));
     const document = this.#lookUp(table, id);
-    if (document !== null && countsReads(table)) this.usage.countRead(document);
+    if (document !== null && countsReads(table)) {
+      this.usage.countRead(document);
+      if (this.#rows !== null) this.#rows.of(table.tablet).read += 1;
+    }
     return document;
   }
 
@@ -204,9 +212,13 @@ export class Transaction {
     order: ScanOrder,
     batchRows?: number,
   ): IndexScan {
+    const counted = countsReads(table);
+    const rows = counted ? (this.#rows?.of(table.tablet) ?? null) : null;
     const recorder: ScanRecorder = {
       row: (row) => {
-        if (countsReads(table)) this.usage.countRead(row.document);
+        if (!counted) return;
+        this.usage.countRead(row.document);
+        if (rows !== null) rows.read += 1;
       },
       interval: (read) => this.recordInterval(table, index, read),
     };
@@ -232,7 +244,10 @@ export class Transaction {
       },
       {
         search: () => this.#recordSearch(table, index, query),
-        row: ({ document }) => this.usage.countRead(document),
+        row: ({ document }) => {
+          this.usage.countRead(document);
+          if (this.#rows !== null) this.#rows.of(table.tablet).read += 1;
+        },
       },
       batchRows,
     );

@@ -126,8 +126,70 @@ describe.skipIf(chromiumPath === null)("the pages", () => {
     await page.getByText("A swollen battery is dangerous").waitFor();
     expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(390);
     await shoot(page, appFolder, "widget-phone");
+    await page.getByLabel("Attach a file").setInputFiles({
+      name: "swollen.png",
+      mimeType: "image/png",
+      buffer: await page.screenshot({ clip: { x: 0, y: 100, width: 300, height: 160 } }),
+    });
+    await shoot(page, appFolder, "widget-phone-draft");
+    await page.getByRole("button", { name: "Send" }).click();
+    await page.getByRole("img", { name: "swollen.png" }).waitFor();
+    await expect
+      .poll(() => page.evaluate("[...document.images].every((image) => image.naturalWidth > 0)"))
+      .toBe(true);
+    await shoot(page, appFolder, "widget-phone-file");
     await page.getByRole("button", { name: "All conversations" }).click();
     await page.getByText("Ask something new").waitFor();
+    await shoot(page, appFolder, "widget-phone-list");
+  });
+
+  it("let somebody take their data, and delete it", async () => {
+    const { page } = await open("/widget.html", { width: 390, height: 640 });
+    await page.getByLabel("Your name").fill("Liv");
+    await page.getByLabel("E-mail").fill("liv@example.com");
+    await page.getByRole("button", { name: "Start" }).click();
+    await page.getByLabel("Your question").fill("What does a broken laptop screen cost?");
+    await page.getByLabel("Your question").press("Enter");
+    await page.getByText("between 140 and 320 euros").waitFor();
+    await page.getByRole("button", { name: "All conversations" }).click();
+    await page.getByRole("button", { name: "Your data" }).click();
+    await page.getByRole("button", { name: "Put it together" }).click();
+    const link = await page.getByRole("link", { name: "Open the file" }).getAttribute("href");
+    expect(await (await fetch(link ?? "")).text()).toContain("liv@example.com");
+    await shoot(page, appFolder, "widget-account");
+    await page.getByLabel("I am sure").check();
+    await page.getByRole("button", { name: "Delete everything" }).click();
+    await page.getByLabel("Your name").waitFor();
+  });
+
+  it("let admins add a bot", async () => {
+    await desk.customer("Ada", "admin@example.com");
+    const { page } = await open("/console.html", { width: 1280, height: 700, colorScheme: "dark" });
+    await page.getByLabel("E-mail").fill("admin@example.com");
+    const before = desk.mail.outbox.length;
+    await page.getByRole("button", { name: "Send me a code" }).click();
+    await page.getByLabel("Code").fill(await desk.codeFor("admin@example.com", before));
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("button", { name: "Team" }).click();
+    await page.getByLabel("Name").fill("Pia");
+    await page.getByLabel("Knows about").fill("printer, scanner");
+    await page.getByRole("button", { name: "Add" }).click();
+    await page.getByText("Pia answers from now on.").waitFor();
+    await page.getByRole("cell", { name: "Pia" }).waitFor();
+    await shoot(page, appFolder, "console-bots");
+  });
+
+  it("show staff a customer's file, on a narrow screen too", async () => {
+    const { page } = await open("/console.html", { width: 430, height: 860 });
+    await page.getByLabel("E-mail").fill("sam@example.com");
+    const before = desk.mail.outbox.length;
+    await page.getByRole("button", { name: "Send me a code" }).click();
+    await page.getByLabel("Code").fill(await desk.codeFor("sam@example.com", before));
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByText("My battery is swollen").first().click();
+    await page.getByRole("img", { name: "swollen.png" }).waitFor();
+    expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(430);
+    await shoot(page, appFolder, "console-narrow");
   });
 
   it("have had no uncaught errors", () => {

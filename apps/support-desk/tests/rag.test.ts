@@ -2,7 +2,7 @@ import { globSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { chooseAgent, noMetrics } from "../packages/convex/model/agents.ts";
+import { chooseAgent, chooseBot, noMetrics } from "../packages/convex/model/agents.ts";
 import { limits, rateRules } from "../packages/convex/model/limits.ts";
 import { tokensAt } from "../packages/convex/model/rateLimit.ts";
 import { hashToken, newCode, sameText, twilioSignature } from "../packages/convex/model/tokens.ts";
@@ -140,6 +140,22 @@ describe("the choice of an agent", () => {
     expect(choose(["x"], agent("a", [], 0), agent("b", ["x"], 3))).toBe("a");
     expect(choose([], agent("a", [], 3))).toBeUndefined();
     expect(choose([])).toBeUndefined();
+  });
+
+  it("that is a bot goes by what the text speaks of, then by who has had the fewest", () => {
+    const bot = (name: string, skills: string[], conversations: number) =>
+      ({ _id: name, name, skills, metrics: { ...noMetrics, conversations } }) as never;
+    const choose = (text: string, ...all: never[]) => (chooseBot(all, text) as { name: string } | null)?.name;
+    const [all, printers, both] = [
+      bot("all", [], 3),
+      bot("printers", ["printer"], 9),
+      bot("both", ["printer", "scanner"], 9),
+    ];
+    expect(choose("My PRINTER is on fire", all, printers)).toBe("printers");
+    expect(choose("printer and scanner", printers, both, all)).toBe("both");
+    expect(choose("my printer", printers, bot("fresh", ["printer"], 1))).toBe("fresh");
+    expect(choose("hello", printers, all)).toBe("all");
+    expect(choose("hello")).toBeUndefined();
   });
 });
 

@@ -4,6 +4,7 @@ import type { Doc } from "./_generated/dataModel.js";
 import { internalMutation, mutation, query, type QueryCtx } from "./_generated/server.js";
 import { addToAgent, requireAgentById } from "./model/agents.ts";
 import { track } from "./model/analytics.ts";
+import { checkAttachment } from "./model/attachments.ts";
 import {
   addNotice,
   assign,
@@ -21,28 +22,37 @@ import { appError } from "./model/errors.ts";
 import { limits } from "./model/limits.ts";
 import { callerAddress, takeToken } from "./model/rateLimit.ts";
 import { requireAgent, requireStaff, requireUser } from "./model/sessions.ts";
-import { checkSkills, checkText, checkWhole } from "./model/validation.ts";
+import { checkMessage, checkSkills, checkText, checkWhole } from "./model/validation.ts";
 import { conversationStatus, priority } from "./schema.ts";
 
 /**
  * Starts a conversation with its first message, which the bot answers.
  *
- * @throws `invalid` (subject, content), `rate_limited`
+ * @throws `invalid` (subject, content, attachment), `rate_limited`
  */
 export const createConversation = mutation({
-  args: { token: v.string(), content: v.string(), subject: v.optional(v.string()) },
+  args: {
+    token: v.string(),
+    content: v.string(),
+    subject: v.optional(v.string()),
+    attachment: v.optional(v.object({ storageId: v.id("_storage"), name: v.string() })),
+  },
   returns: v.id("conversations"),
-  handler: async (ctx, { token, content, subject }) => {
+  handler: async (ctx, { token, content, subject, attachment }) => {
     const user = await requireUser(ctx, token);
-    const text = checkText(content, "content", limits.messageLengthMax);
+    const text = checkMessage(content, attachment !== undefined);
     await takeToken(ctx, "conversationPerUser", user._id);
     await takeToken(ctx, "messagePerIp", (await callerAddress(ctx)).ip);
     const conversationId = await startConversation(ctx, user._id, {
-      subject: checkText(subject ?? firstWords(text), "subject", limits.subjectLengthMax),
+      subject: checkText(
+        subject ?? firstWords(text === "" ? (attachment?.name ?? "") : text),
+        "subject",
+        limits.subjectLengthMax,
+      ),
       channel: "web",
     });
     const conversation = await requireConversation(ctx, user, conversationId);
-    await receive(ctx, conversation, { content: text });
+    await receive(ctx, conversation, { content: text, ...(await checkAttachment(ctx, attachment)) });
     return conversationId;
   },
 });

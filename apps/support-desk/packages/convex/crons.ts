@@ -6,4 +6,6 @@ const crons = cronJobs();
 crons.interval("forget expired sessions and rate limits", { hours: 1 }, internal.auth.forgetExpired, {});
 crons.interval("revive stalled workflows", { minutes: 5 }, internal.workflows.reviveStalled, {});
 
+crons.interval("forget uploads nobody used", { hours: 1 }, internal.attachments.forgetUploads, {});
+
 export default crons;

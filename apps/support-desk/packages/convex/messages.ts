@@ -3,33 +3,42 @@ import { v } from "convex/values";
 import type { Doc } from "./_generated/dataModel.js";
 import { internal } from "./_generated/api.js";
 import { internalMutation, internalQuery, mutation, query } from "./_generated/server.js";
-import { addToAgent, findBot } from "./model/agents.ts";
+import { addToAgent, botOf } from "./model/agents.ts";
 import { track } from "./model/analytics.ts";
+import { checkAttachment, textWithFile, withUrl } from "./model/attachments.ts";
 import { addMessage, receive, requireConversation } from "./model/conversations.ts";
 import { appError } from "./model/errors.ts";
 import { limits } from "./model/limits.ts";
 import { callerAddress, takeToken } from "./model/rateLimit.ts";
 import { requireStaff, requireUser } from "./model/sessions.ts";
-import { checkText } from "./model/validation.ts";
+import { checkMessage } from "./model/validation.ts";
 import { answerMetadata, citation, messageState } from "./schema.ts";
 
 /**
  * Says something in a conversation. A customer's message is answered by the bot, or reaches the person who has the
  * conversation; staff need to have it to write in it.
  *
- * @throws `not_found`, `forbidden`, `invalid` (content), `rate_limited`
+ * With an `attachment` (see `attachments.uploadUrl`) it may have no words.
+ *
+ * @throws `not_found`, `forbidden`, `invalid` (content, attachment), `rate_limited`
  */
 export const sendMessage = mutation({
-  args: { token: v.string(), conversationId: v.id("conversations"), content: v.string() },
+  args: {
+    token: v.string(),
+    conversationId: v.id("conversations"),
+    content: v.string(),
+    attachment: v.optional(v.object({ storageId: v.id("_storage"), name: v.string() })),
+  },
   returns: v.id("messages"),
-  handler: async (ctx, { token, conversationId, content }) => {
+  handler: async (ctx, { token, conversationId, content, attachment }) => {
     const user = await requireUser(ctx, token);
     const conversation = await requireConversation(ctx, user, conversationId);
-    const text = checkText(content, "content", limits.messageLengthMax);
+    const text = checkMessage(content, attachment !== undefined);
     await takeToken(ctx, "messagePerUser", user._id);
+    const file = await checkAttachment(ctx, attachment);
     if (conversation.userId === user._id) {
       await takeToken(ctx, "messagePerIp", (await callerAddress(ctx)).ip);
-      return await receive(ctx, conversation, { content: text });
+      return await receive(ctx, conversation, { content: text, ...file });
     }
     const agent = await ctx.db
       .query("agents")
@@ -43,6 +52,7 @@ export const sendMessage = mutation({
       agentId: agent._id,
       content: text,
       state: "sent",
+      ...file,
     });
     await addToAgent(ctx, agent._id, { messages: 1, ...(await noteFirstResponse(ctx, conversation)) });
     if (conversation.channel === "sms") await ctx.scheduler.runAfter(0, internal.sms.send, { messageId });
@@ -56,11 +66,12 @@ export const getMessages = query({
   handler: async (ctx, { token, conversationId, paginationOpts }) => {
     const user = await requireUser(ctx, token);
     await requireConversation(ctx, user, conversationId);
-    return await ctx.db
+    const page = await ctx.db
       .query("messages")
       .withIndex("by_conversation", (q) => q.eq("conversationId", conversationId))
       .order("desc")
       .paginate(paginationOpts);
+    return { ...page, page: await Promise.all(page.page.map((message) => withUrl(ctx, message))) };
   },
 });
 
@@ -80,7 +91,8 @@ export const subscribeToMessages = query({
       if (agentId === undefined || names.has(agentId)) continue;
       names.set(agentId, (await ctx.db.get("agents", agentId))?.name ?? "Support");
     }
-    return latest.reverse().map((message) => ({
+    const shown = await Promise.all(latest.reverse().map((message) => withUrl(ctx, message)));
+    return shown.map((message) => ({
       ...message,
       agentName: message.agentId === undefined ? undefined : names.get(message.agentId),
     }));
@@ -137,7 +149,7 @@ export const sendAgentMessage = internalMutation({
       if (pending !== null) await ctx.db.delete("messages", pending._id);
       return null;
     }
-    const bot = await findBot(ctx);
+    const bot = await botOf(ctx, conversation);
     const by = bot === null ? {} : { agentId: bot._id };
     const id =
       pending === null
@@ -165,7 +177,7 @@ export const historyForBot = internalQuery({
       .withIndex("by_conversation", (q) => q.eq("conversationId", conversationId))
       .order("desc")
       .take(limits.historyMessages);
-    const bot = await findBot(ctx);
+    const bot = await botOf(ctx, conversation);
     return {
       channel: conversation.channel,
       instructions: bot?.instructions ?? null,
@@ -173,9 +185,9 @@ export const historyForBot = internalQuery({
       messages: latest
         .reverse()
         .filter(({ author, state }) => author !== "system" && state === "sent")
-        .map(({ author, content }) => ({
-          role: author === "customer" ? ("user" as const) : ("assistant" as const),
-          content,
+        .map((message) => ({
+          role: message.author === "customer" ? ("user" as const) : ("assistant" as const),
+          content: textWithFile(message),
         })),
     };
   },

@@ -78,6 +78,14 @@ export const answerMetadata = v.object({
 });
 export const messageState = v.union(v.literal("pending"), v.literal("sent"), v.literal("failed"));
 
+/** A file that came with a message. */
+export const attachment = v.object({
+  storageId: v.id("_storage"),
+  name: v.string(),
+  contentType: v.string(),
+  size: v.number(),
+});
+
 export const agentFields = {
   name: v.string(),
   kind: agentKind,
@@ -123,6 +131,8 @@ export default defineSchema({
     /** Skills the person who takes over should have. */
     skills: v.array(v.string()),
     assignedAgentId: v.optional(v.id("agents")),
+    /** The bot that answers, as long as it is online. */
+    botId: v.optional(v.id("agents")),
     escalationReason: v.optional(v.string()),
     /** What whoever takes over should know, written when the bot hands over. */
     summary: v.optional(v.string()),
@@ -152,11 +162,13 @@ export default defineSchema({
     error: v.optional(v.string()),
     citations: v.optional(v.array(citation)),
     metadata: v.optional(answerMetadata),
+    attachment: v.optional(attachment),
     /** Of the provider that delivered it (Twilio's MessageSid): each is taken once. */
     externalId: v.optional(v.string()),
   })
     .index("by_conversation", ["conversationId"])
     .index("by_external", ["externalId"])
+    .index("by_attachment", ["attachment.storageId"])
     .index("by_agent", ["agentId"])
     .index("by_user", ["userId"])
     .searchIndex("search_content", { searchField: "content", filterFields: ["conversationId", "author"] }),

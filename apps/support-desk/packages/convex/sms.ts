@@ -4,6 +4,7 @@ import type { Doc } from "./_generated/dataModel.js";
 import { internalAction, internalMutation, internalQuery } from "./_generated/server.js";
 import { env } from "./env.ts";
 import { track } from "./model/analytics.ts";
+import { withUrl } from "./model/attachments.ts";
 import { addNotice, receive, requireConversation, startConversation } from "./model/conversations.ts";
 import { limits } from "./model/limits.ts";
 import { takeToken } from "./model/rateLimit.ts";
@@ -84,7 +85,11 @@ export const toSend = internalQuery({
     const conversation = await ctx.db.get("conversations", message.conversationId);
     const user = conversation === null ? null : await ctx.db.get("users", conversation.userId);
     if (user?.phone === undefined) return null;
-    return { phone: user.phone, content: textOf(message).slice(0, smsLengthMax) };
+    const file = (await withUrl(ctx, message)).attachment?.url;
+    const lines = [textOf(message), file].filter(
+      (line) => line !== undefined && line !== null && line !== "",
+    );
+    return { phone: user.phone, content: lines.join("\n").slice(0, smsLengthMax) };
   },
 });
 

@@ -1,6 +1,8 @@
 import { v } from "convex/values";
 import { internal } from "./_generated/api.js";
 import { internalMutation, query } from "./_generated/server.js";
+import type { Id } from "./_generated/dataModel.js";
+import { deletionKey, deletionKind } from "./model/privacy.ts";
 import { limits } from "./model/limits.ts";
 import { requireStaff } from "./model/sessions.ts";
 import { migrationNames } from "./migrations/registry.ts";
@@ -47,6 +49,9 @@ export const reviveStalled = internalMutation({
           key,
           ...(documentId === "all" ? {} : { documentId }),
         });
+      } else if (kind === deletionKind) {
+        const userId = key.slice(deletionKey("" as Id<"users">).length) as Id<"users">;
+        await ctx.scheduler.runAfter(0, internal.privacy.deleteStep, { userId });
       } else {
         const name = migrationNames.find((each) => key === `migration:${each}`);
         if (name !== undefined) await ctx.scheduler.runAfter(0, internal.migrations.runner.step, { name });

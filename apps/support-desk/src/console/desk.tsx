@@ -19,7 +19,7 @@ export function Desk({ token }: { token: string }) {
   const bot = useQuery(api.conversations.listByStatus, { token, status: "bot" });
   const take = useMutation(api.conversations.takeConversation);
   return (
-    <main className="desk">
+    <main className={openId === null ? "desk" : "desk has-open"}>
       <aside>
         {failure !== null && (
           <p className="failure" role="alert">
@@ -58,7 +58,13 @@ export function Desk({ token }: { token: string }) {
       {openId === null ? (
         <p className="empty">Choose a conversation, or take the next one from the queue.</p>
       ) : (
-        <Talk key={openId} token={token} conversationId={openId} myAgentId={me?._id ?? null} />
+        <Talk
+          key={openId}
+          token={token}
+          conversationId={openId}
+          myAgentId={me?._id ?? null}
+          close={() => setOpenId(null)}
+        />
       )}
     </main>
   );

@@ -132,7 +132,9 @@ function Add({ token }: { token: string }) {
         const { storageId } = (await sent.json()) as { storageId: Id<"_storage"> };
         added = await ingestPdf({ ...about, fileId: storageId });
       } else added = await ingest({ ...about, format, content: await file.text() });
-      setSaid(`${file.name} is in, as version ${added.version}: ${added.chunks} passages.`);
+      setSaid(
+        `${file.name} is in, as version ${added.version}: ${added.chunks} ${added.chunks === 1 ? "passage" : "passages"}.`,
+      );
     } catch (error) {
       setSaid(failureText(error));
     }

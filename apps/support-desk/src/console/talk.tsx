@@ -11,10 +11,13 @@ export function Talk({
   token,
   conversationId,
   myAgentId,
+  close,
 }: {
   token: string;
   conversationId: Id<"conversations">;
   myAgentId: Id<"agents"> | null;
+  /** Back to the list, where there is room for one of the two only. */
+  close: () => void;
 }) {
   const conversation = useQuery(api.conversations.getConversation, { token, conversationId });
   const messages = useQuery(api.messages.subscribeToMessages, { token, conversationId });
@@ -38,6 +41,9 @@ export function Talk({
   return (
     <section className="talk" aria-label={conversation.subject}>
       <header>
+        <button type="button" className="back" onClick={close}>
+          ← All conversations
+        </button>
         <h2>{conversation.subject}</h2>
         <p>
           {conversation.customer.name}
@@ -121,7 +127,11 @@ export function Talk({
         </aside>
       </div>
       {isMine && (
-        <Composer label="Your answer" send={(content) => send({ token, conversationId, content })} />
+        <Composer
+          label="Your answer"
+          token={token}
+          send={(message) => send({ token, conversationId, ...message })}
+        />
       )}
     </section>
   );

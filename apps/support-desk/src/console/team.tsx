@@ -10,6 +10,7 @@ export function Team({ token, isAdmin }: { token: string; isAdmin: boolean }) {
   return (
     <main className="sheet">
       {isAdmin && <Register token={token} />}
+      {isAdmin && <NewBot token={token} />}
       <section>
         <h2>Agents</h2>
         <table>
@@ -114,6 +115,61 @@ function Register({ token }: { token: string }) {
           </button>
         </p>
       )}
+      {said !== null && <p role="status">{said}</p>}
+    </section>
+  );
+}
+
+/** Another bot: it gets the conversations that speak of its skills. */
+function NewBot({ token }: { token: string }) {
+  const create = useMutation(api.agents.createAgent);
+  const [name, setName] = useState("");
+  const [skills, setSkills] = useState("");
+  const [instructions, setInstructions] = useState("");
+  const [said, setSaid] = useState<string | null>(null);
+  const register = () =>
+    create({
+      token,
+      name,
+      kind: "ai",
+      skills: skills.split(",").filter((skill) => skill.trim() !== ""),
+      ...(instructions.trim() === "" ? {} : { instructions }),
+    }).then(
+      () => {
+        setSaid(`${name} answers from now on.`);
+        setName("");
+        setSkills("");
+        setInstructions("");
+      },
+      (error: unknown) => setSaid(failureText(error)),
+    );
+  return (
+    <section>
+      <h2>Add a bot</h2>
+      <form
+        className="row"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void register();
+        }}
+      >
+        <label>
+          Name <input required value={name} onChange={(event) => setName(event.target.value)} />
+        </label>
+        <label>
+          Knows about{" "}
+          <input value={skills} placeholder="printer, scanner" onChange={(e) => setSkills(e.target.value)} />
+        </label>
+        <label>
+          Instructions{" "}
+          <input
+            value={instructions}
+            placeholder="You are Pia. You know printers."
+            onChange={(event) => setInstructions(event.target.value)}
+          />
+        </label>
+        <button type="submit">Add</button>
+      </form>
       {said !== null && <p role="status">{said}</p>}
     </section>
   );

@@ -1,6 +1,7 @@
 import type { FunctionReturnType } from "convex/server";
 import { Fragment, useEffect, useRef } from "react";
 import type { api } from "../../packages/convex/_generated/api.js";
+import { sizeText } from "./uploads.ts";
 
 export type Message = FunctionReturnType<typeof api.messages.subscribeToMessages>[number];
 
@@ -37,7 +38,8 @@ function MessageItem({ message, isOwn }: { message: Message; isOwn: boolean }) {
         </p>
       ) : (
         <div className="bubble">
-          <Text text={message.content} />
+          {message.content !== "" && <Text text={message.content} />}
+          {message.attachment !== undefined && <Attachment {...message.attachment} />}
           {message.citations !== undefined && message.citations.length > 0 && (
             <p className="sources">
               {message.citations.map(({ knowledgeId, title, source }) => (
@@ -56,6 +58,18 @@ function MessageItem({ message, isOwn }: { message: Message; isOwn: boolean }) {
         </div>
       )}
     </li>
+  );
+}
+
+/** A picture is shown, anything else is a link. */
+function Attachment({ name, contentType, size, url }: NonNullable<Message["attachment"]>) {
+  if (url === null) return <p className="file">{name} is gone.</p>;
+  const isPicture = contentType.startsWith("image/");
+  return (
+    <a className={isPicture ? "file picture" : "file"} href={url} target="_blank" rel="noreferrer">
+      {isPicture ? <img src={url} alt={name} loading="lazy" /> : name}
+      {!isPicture && <small> {sizeText(size)}</small>}
+    </a>
   );
 }
 

@@ -7,11 +7,14 @@ import { failureText } from "../shared/failures.ts";
 import { MessageList } from "../shared/messages.tsx";
 import { useSession } from "../shared/session.tsx";
 import { SignInForm } from "../shared/signInForm.tsx";
+import { Account } from "./account.tsx";
+
+type View = Id<"conversations"> | "new" | "account" | null;
 
 /** The customer's side: who they are, then their conversations, then one of them. */
 export function Widget() {
   const { token, end } = useSession();
-  const [open, setOpen] = useState<Id<"conversations"> | "new" | null>(null);
+  const [open, setOpen] = useState<View>(null);
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       if (event.key === "Escape") window.parent.postMessage("support-desk:close", "*");
@@ -38,6 +41,14 @@ export function Widget() {
         <SignInForm asksName intro="Tell us who you are, and where to reach you if you have to leave." />
       ) : open === null ? (
         <Conversations token={token} open={setOpen} />
+      ) : open === "account" ? (
+        <Account
+          token={token}
+          end={() => {
+            setOpen(null);
+            end();
+          }}
+        />
       ) : open === "new" ? (
         <NewConversation token={token} open={setOpen} />
       ) : (
@@ -47,7 +58,7 @@ export function Widget() {
   );
 }
 
-function Conversations({ token, open }: { token: string; open: (id: Id<"conversations"> | "new") => void }) {
+function Conversations({ token, open }: { token: string; open: (view: View) => void }) {
   const { results, status, loadMore } = usePaginatedQuery(
     api.conversations.getUserConversations,
     { token },
@@ -81,6 +92,9 @@ function Conversations({ token, open }: { token: string; open: (id: Id<"conversa
           Older ones
         </button>
       )}
+      <button type="button" className="quiet" onClick={() => open("account")}>
+        Your data
+      </button>
     </div>
   );
 }
@@ -98,7 +112,11 @@ function NewConversation({ token, open }: { token: string; open: (id: Id<"conver
   return (
     <>
       <p className="empty">Ask us anything about repairs, prices, or something you bought here.</p>
-      <Composer label="Your question" send={async (content) => open(await create({ token, content }))} />
+      <Composer
+        label="Your question"
+        token={token}
+        send={async (message) => open(await create({ token, ...message }))}
+      />
     </>
   );
 }
@@ -144,7 +162,8 @@ function Conversation({ token, conversationId }: { token: string; conversationId
       )}
       <Composer
         label={isOpen ? "Write a message" : "Write to open it again"}
-        send={(content) => send({ token, conversationId, content })}
+        token={token}
+        send={(message) => send({ token, conversationId, ...message })}
       />
     </>
   );

@@ -48,12 +48,50 @@ export async function findAvailableAgent(
   return chooseAgent(candidates, skills);
 }
 
-/** The bot that answers: the first that is online. */
-export async function findBot(ctx: QueryCtx): Promise<Doc<"agents"> | null> {
-  return await ctx.db
+/**
+ * Of several bots the one with the most skills that the text speaks of; of those the one that has had the fewest
+ * conversations.
+ */
+export function chooseBot(bots: readonly Doc<"agents">[], text: string): Doc<"agents"> | null {
+  const words = text.toLowerCase();
+  const matchOf = ({ skills }: Doc<"agents">) => skills.filter((skill) => words.includes(skill)).length;
+  let best: Doc<"agents"> | null = null;
+  for (const bot of bots) {
+    const more = best === null ? 1 : matchOf(bot) - matchOf(best);
+    const isFresher = best !== null && bot.metrics.conversations < best.metrics.conversations;
+    if (more > 0 || (more === 0 && isFresher)) best = bot;
+  }
+  return best;
+}
+
+function onlineBots(ctx: QueryCtx): Promise<Doc<"agents">[]> {
+  return ctx.db
     .query("agents")
     .withIndex("by_kind_status", (q) => q.eq("kind", "ai").eq("status", "online"))
-    .first();
+    .take(candidatesMax);
+}
+
+/** The bot that answers a conversation: the one it began with, or another one when that is not there. */
+export async function botOf(
+  ctx: QueryCtx,
+  { botId, subject }: Doc<"conversations">,
+): Promise<Doc<"agents"> | null> {
+  const own = botId === undefined ? null : await ctx.db.get("agents", botId);
+  return own?.status === "online" ? own : chooseBot(await onlineBots(ctx), subject);
+}
+
+/** Gives a conversation a bot for what its customer has just written, unless it has one that is there. */
+export async function assignBot(
+  ctx: MutationCtx,
+  { _id, botId }: Doc<"conversations">,
+  text: string,
+): Promise<void> {
+  const own = botId === undefined ? null : await ctx.db.get("agents", botId);
+  if (own?.status === "online") return;
+  const bot = chooseBot(await onlineBots(ctx), text);
+  if (bot === null) return;
+  await ctx.db.patch("conversations", _id, { botId: bot._id });
+  await addToAgent(ctx, bot._id, { conversations: 1 });
 }
 
 export async function requireAgentById(ctx: QueryCtx, agentId: Id<"agents">): Promise<Doc<"agents">> {

@@ -3,8 +3,9 @@ import type { Doc, Id } from "../_generated/dataModel.js";
 import { internal } from "../_generated/api.js";
 import type { MutationCtx, QueryCtx } from "../_generated/server.js";
 import type { channel, priority } from "../schema.ts";
-import { addToAgent, findAvailableAgent } from "./agents.ts";
+import { addToAgent, assignBot, findAvailableAgent } from "./agents.ts";
 import { track } from "./analytics.ts";
+import { textWithFile } from "./attachments.ts";
 import { appError } from "./errors.ts";
 
 type Conversation = Doc<"conversations">;
@@ -209,7 +210,7 @@ const answerMsMax = 90_000;
 export async function receive(
   ctx: MutationCtx,
   found: Conversation,
-  message: { content: string; externalId?: string },
+  message: Pick<Doc<"messages">, "content" | "externalId" | "attachment">,
 ): Promise<Id<"messages">> {
   const conversation = await reopen(ctx, found);
   const messageId = await addMessage(ctx, conversation, {
@@ -223,6 +224,7 @@ export async function receive(
     conversationId: conversation._id,
   });
   if (conversation.status === "bot") {
+    await assignBot(ctx, conversation, message.content);
     const about = { conversationId: conversation._id, messageId };
     await ctx.scheduler.runAfter(0, internal.rag.answer.answer, about);
     // The answer is an action, which is run at most once: people take over if it is lost with its process.
@@ -243,8 +245,9 @@ async function summarize(ctx: QueryCtx, conversation: Conversation, reason: stri
     .take(summaryMessages);
   const lines = latest
     .reverse()
-    .filter(({ author, content }) => author !== "system" && content !== "")
-    .map(({ author, content }) => `${author === "customer" ? "Customer" : "Bot"}: ${content}`);
+    .map((message) => ({ author: message.author, text: textWithFile(message) }))
+    .filter(({ author, text }) => author !== "system" && text !== "")
+    .map(({ author, text }) => `${author === "customer" ? "Customer" : "Bot"}: ${text}`);
   const contact = [user?.name, user?.email, user?.phone].filter((part) => part !== undefined).join(", ");
   return [`${contact} about “${conversation.subject}”. Reason: ${reason}.`, ...lines]
     .join("\n")

@@ -25,6 +25,10 @@ export const limits = {
   searchResults: 20,
   passages: 6,
   historyMessages: 12,
+  fileNameLengthMax: 120,
+  attachmentBytesMax: 10_000_000,
+  uploadAgeMaxMs: dayMs,
+  exportAgeMaxMs: hourMs,
 
   codeAgeMaxMs: 15 * minuteMs,
   codeAttemptsMax: 5,
@@ -51,6 +55,8 @@ export const rateRules = {
   refreshPerIp: { capacity: 120, perMs: hourMs },
   messagePerUser: { capacity: 20, perMs: minuteMs },
   messagePerIp: { capacity: 60, perMs: minuteMs },
+  uploadPerUser: { capacity: 20, perMs: hourMs },
+  exportPerUser: { capacity: 5, perMs: hourMs },
   conversationPerUser: { capacity: 10, perMs: hourMs },
   smsPerPhone: { capacity: 20, perMs: hourMs },
 } as const satisfies Record<string, RateRule>;

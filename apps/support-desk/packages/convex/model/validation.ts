@@ -11,6 +11,12 @@ export function checkText(text: string, field: string, lengthMax: number): strin
   return trimmed;
 }
 
+/** What somebody says; next to a file it may be nothing. */
+export function checkMessage(text: string, hasAttachment: boolean): string {
+  if (hasAttachment && text.trim() === "") return "";
+  return checkText(text, "content", limits.messageLengthMax);
+}
+
 /** Lower-cased: two people cannot have addresses that differ only in case. */
 export function checkEmail(text: string): string {
   const email = text.trim().toLowerCase();

@@ -1,7 +1,6 @@
 import type { FunctionResult } from "../engine/api.ts";
 import type { OutputFormat } from "../protocol/http.ts";
-import { unreachable } from "../base/assert.ts";
-import { decodeValue, formatCleanJson, formatExportJson } from "../values/json.ts";
+import { formatEncoded } from "../protocol/outputFormat.ts";
 
 /** JSON text of a function's answer (http-api.md §3.2, redaction: sync-protocol.md §5.7). */
 export function functionResponse(
@@ -13,11 +12,11 @@ export function functionResponse(
   const logLines =
     redact || result.logLines.length === 0 ? "" : `,"logLines":${JSON.stringify(result.logLines)}`;
   if (result.ok) {
-    return `{"status":"success","value":${formatValue(result.valueJson, format)}${logLines}}`;
+    return `{"status":"success","value":${formatEncoded(result.valueJson, format)}${logLines}}`;
   }
   const { message, dataJson } = result.error;
   const errorMessage = JSON.stringify(clientErrorText(message, requestId, redact));
-  const errorData = dataJson === undefined ? "" : `,"errorData":${formatValue(dataJson, format)}`;
+  const errorData = dataJson === undefined ? "" : `,"errorData":${formatEncoded(dataJson, format)}`;
   return `{"status":"error","errorMessage":${errorMessage}${errorData}${logLines}}`;
 }
 
@@ -25,19 +24,4 @@ function clientErrorText(message: string, requestId: string, redact: boolean): s
   const head = `[Request ID: ${requestId}] Server Error`;
   if (redact) return head;
   return `${head}\n${message}${message.endsWith("\n") ? "" : "\n"}`;
-}
-
-/** From Convex-encoded JSON text to the wanted format; most values need no work. */
-function formatValue(valueJson: string, format: OutputFormat): string {
-  switch (format) {
-    case "encoded":
-      return valueJson;
-    case "clean":
-      // Every value that is not plain JSON is written as an object with a "$..." key.
-      return valueJson.includes('"$') ? formatCleanJson(decodeValue(valueJson)) : valueJson;
-    case "export":
-      return formatExportJson(decodeValue(valueJson));
-    default:
-      return unreachable(format);
-  }
 }

@@ -1,11 +1,11 @@
-import { unreachable } from "../base/assert.ts";
 import type { EngineApi } from "../engine/api.ts";
 import type { RecordedWrite } from "../engine/commitRecord.ts";
 import type { StreamPage, StreamSnapshot, StreamTable, StreamTables } from "../engine/streamOperations.ts";
 import type { OutputFormat } from "../protocol/http.ts";
+import { formatEncoded } from "../protocol/outputFormat.ts";
 import type { ColumnChoice, StreamSelection } from "../protocol/streamSelection.ts";
 import type { TabletId } from "../store/store.ts";
-import { decodeValue, formatCleanJson, formatExportJson, stringifyValue } from "../values/json.ts";
+import { decodeValue, stringifyValue } from "../values/json.ts";
 import type { ValueObject } from "../values/value.ts";
 
 /** What the engine is asked for by streaming exports. */
@@ -72,23 +72,9 @@ export class SelectedTables {
 
 /** JSON text of a document in a format of the HTTP API, with the chosen columns. */
 export function formatDocument(json: string, columns: ColumnChoice | "all", format: OutputFormat): string {
-  if (columns === "all") return formatText(json, format);
+  if (columns === "all") return formatEncoded(json, format);
   const chosen = Object.entries(decodeValue(json) as ValueObject).filter(([name]) => columns(name));
-  return formatText(stringifyValue(Object.fromEntries(chosen)), format);
-}
-
-function formatText(json: string, format: OutputFormat): string {
-  switch (format) {
-    case "encoded":
-      return json;
-    case "clean":
-      // Everything that is not plain JSON is an object with a "$..." key.
-      return json.includes('"$') ? formatCleanJson(decodeValue(json)) : json;
-    case "export":
-      return formatExportJson(decodeValue(json));
-    default:
-      return unreachable(format);
-  }
+  return formatEncoded(stringifyValue(Object.fromEntries(chosen)), format);
 }
 
 export function idObject({ idText }: RecordedWrite): string {

@@ -13,6 +13,7 @@ export default defineConfig({
     root: fileURLToPath(new URL(".", import.meta.url)),
     include: ["convex/**/*.test.ts"],
     environment: "edge-runtime",
+    testTimeout: 60_000,
     // What they print matters when they fail.
     silent: "passed-only",
     server: { deps: { inline: [/@convex-dev\//, /better-auth/] } },

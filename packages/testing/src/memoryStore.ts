@@ -27,12 +27,23 @@ interface Index {
   readonly keys: SortedKeys;
 }
 
+/** A text or vector index. */
+interface SearchIndex {
+  readonly tablet: TabletId;
+  readonly byId: IndexId;
+  /** The search store has it. */
+  isOpen: boolean;
+  /** What the search store has to do before it is read; the first step creates it. */
+  steps: ((store: Store) => void)[];
+}
+
 /** Every key ends with the id of its document. */
 const idLength = 16;
 
 /**
  * The Store contract on plain maps and sorted arrays: a test's database costs nothing to open, where SQLite has a table
- * to create for each index. Text and vector indexes are the SQLite store's own; it is opened when a test searches.
+ * to create for each index. Text and vector indexes are the SQLite store's own; each is made there when a test searches
+ * it: components have a dozen of them, of which a test uses one if any.
  */
 export class MemoryStore implements Store {
   readonly #openSearchStore: () => Store;
@@ -43,11 +54,10 @@ export class MemoryStore implements Store {
   #greatestPhysicalId = 0;
   /** The commit that drops something may still mention it. */
   readonly #dropped = new Set<TabletId | IndexId>();
-  /** Tablets that have an index of the search store, and these indexes. */
-  readonly #searched = new Set<TabletId>();
-  readonly #searchIndexes = new Map<IndexId, TabletId>();
-  /** What the search store has to do before it is read. */
-  #forSearch: ((store: Store) => void)[] = [];
+  readonly #searchIndexes = new Map<IndexId, SearchIndex>();
+  /** Those of the search store. */
+  readonly #searchTablets = new Set<TabletId>();
+  #searchTs: CommitTs = 0n;
   #searchStore: Store | null = null;
 
   constructor(openSearchStore: () => Store) {
@@ -73,8 +83,8 @@ export class MemoryStore implements Store {
     if (!this.#tablets.delete(tablet)) return;
     this.#dropped.add(tablet);
     for (const [index, { tablet: owner }] of this.#indexes) if (owner === tablet) this.dropIndex(index);
-    for (const [index, owner] of this.#searchIndexes) if (owner === tablet) this.dropIndex(index);
-    if (this.#searched.delete(tablet)) this.#forSearch.push((store) => store.dropTablet(tablet));
+    for (const [index, { tablet: owner }] of this.#searchIndexes) if (owner === tablet) this.dropIndex(index);
+    if (this.#searchTablets.delete(tablet)) this.#searchStore?.dropTablet(tablet);
   }
 
   createIndex(index: IndexId, tablet: TabletId): void {
@@ -92,8 +102,9 @@ export class MemoryStore implements Store {
   }
 
   dropIndex(index: IndexId): void {
-    if (this.#searchIndexes.delete(index)) this.#forSearch.push((store) => store.dropIndex(index));
-    else if (!this.#indexes.delete(index)) return;
+    const searched = this.#searchIndexes.get(index);
+    if (searched?.isOpen === true) this.#searchStore?.dropIndex(index);
+    if (!this.#searchIndexes.delete(index) && !this.#indexes.delete(index)) return;
     this.#dropped.add(index);
   }
 
@@ -105,11 +116,6 @@ export class MemoryStore implements Store {
     assert(ts > this.#appliedTs, "commitTs must increase");
     this.#appliedTs = ts;
     for (const write of writes) this.#apply(write);
-    const searched = writes.filter(({ tablet }) => this.#searched.has(tablet));
-    if (searched.length > 0) {
-      const plain = searched.map((write) => ({ ...write, keys: [] }));
-      this.#forSearch.push((store) => store.applyCommit(ts, plain, null));
-    }
     if (request !== null) this.#requests.set(requestKey(request.sessionId, request.requestId), request);
   }
 
@@ -125,14 +131,14 @@ export class MemoryStore implements Store {
     index: IndexId,
     documents: readonly { readonly id: InternalId; readonly entry: SearchEntry }[],
   ): void {
-    this.#forSearch.push((store) => store.backfillSearchIndex(index, documents));
+    this.#searchIndexes.get(index)?.steps.push((store) => store.backfillSearchIndex(index, documents));
   }
 
   backfillVectorIndex(
     index: IndexId,
     documents: readonly { readonly id: InternalId; readonly entry: VectorEntry }[],
   ): void {
-    this.#forSearch.push((store) => store.backfillVectorIndex(index, documents));
+    this.#searchIndexes.get(index)?.steps.push((store) => store.backfillVectorIndex(index, documents));
   }
 
   get(tablet: TabletId, id: InternalId): StoredDocument | null {
@@ -170,11 +176,11 @@ export class MemoryStore implements Store {
   }
 
   searchReader(index: IndexId): SearchReader {
-    return this.#forReading().searchReader(index);
+    return this.#forReading(index).searchReader(index);
   }
 
   vectorReader(index: IndexId): VectorReader | null {
-    return this.#forReading().vectorReader(index);
+    return this.#forReading(index).vectorReader(index);
   }
 
   count(tablet: TabletId): number {
@@ -197,17 +203,15 @@ export class MemoryStore implements Store {
     this.#searchStore = null;
   }
 
-  #apply({ tablet: tabletId, id, after, keys, search = [] }: DocumentWrite): void {
+  #apply(write: DocumentWrite): void {
+    const { tablet: tabletId, id, after, keys, search = [], vectors = [] } = write;
     const tablet = this.#tablets.get(tabletId);
     if (tablet === undefined) {
       assert(this.#dropped.has(tabletId), "a commit writes to tablets that exist");
       return;
     }
-    for (const { index } of search)
-      assert(
-        this.#searchIndexes.has(index) || this.#dropped.has(index),
-        "a commit changes indexes that exist",
-      );
+    for (const change of search) this.#changeSearchIndex(write, change.index, { search: [change] });
+    for (const change of vectors) this.#changeSearchIndex(write, change.index, { vectors: [change] });
     if (after === null) {
       tablet.documents.delete(id);
       tablet.ids.delete(id);
@@ -226,22 +230,34 @@ export class MemoryStore implements Store {
   #createForSearch(index: IndexId, tablet: TabletId, create: (store: Store) => void): void {
     if (this.#searchIndexes.has(index)) return;
     this.#took(index);
-    this.#searchIndexes.set(index, tablet);
     const byId = this.#tablets.get(tablet)?.byId;
     assert(byId !== undefined, "an index is created after its tablet");
-    if (!this.#searched.has(tablet)) {
-      this.#searched.add(tablet);
-      this.#forSearch.push((store) => store.createTablet(tablet, byId));
-    }
-    this.#forSearch.push(create);
+    this.#searchIndexes.set(index, { tablet, byId, isOpen: false, steps: [create] });
   }
 
-  #forReading(): Store {
-    this.#searchStore ??= this.#openSearchStore();
-    const steps = this.#forSearch;
-    this.#forSearch = [];
-    for (const step of steps) step(this.#searchStore);
-    return this.#searchStore;
+  /** The search store knows entries of its indexes, and no documents. */
+  #changeSearchIndex(
+    { tablet, id, idText }: DocumentWrite,
+    index: IndexId,
+    changes: Pick<DocumentWrite, "search" | "vectors">,
+  ): void {
+    const searched = this.#searchIndexes.get(index);
+    assert(searched !== undefined || this.#dropped.has(index), "a commit changes indexes that exist");
+    const write = { tablet, id, idText, before: null, after: null, keys: [], ...changes };
+    searched?.steps.push((store) => store.applyCommit((this.#searchTs += 1n), [write], null));
+  }
+
+  #forReading(index: IndexId): Store {
+    const store = (this.#searchStore ??= this.#openSearchStore());
+    const searched = this.#searchIndexes.get(index);
+    if (searched === undefined) return store;
+    const { tablet, byId, steps } = searched;
+    if (!this.#searchTablets.has(tablet)) store.createTablet(tablet, byId);
+    this.#searchTablets.add(tablet);
+    searched.isOpen = true;
+    searched.steps = [];
+    for (const step of steps) step(store);
+    return store;
   }
 
   #took(...ids: readonly number[]): void {

@@ -1,6 +1,7 @@
 import { TestRunner } from "vitest";
 
 /** Notes the processor time that its thread needs for each test: on a machine that does other things as well, the clock says little. */
+// oxlint-disable-next-line import/no-default-export -- vitest takes a runner's default export
 export default class CpuRunner extends TestRunner {
   #before;
 

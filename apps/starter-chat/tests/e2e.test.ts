@@ -186,6 +186,7 @@ describe.skipIf(!hasChromium)("the page, in Chromium", { timeout: 120_000 }, () 
     await page.getByRole("button", { name: "home", exact: true }).click();
     await expect.poll(() => page.locator("nav a.chat-entry").count()).toBe(1);
     await entry.click();
+    await page.getByRole("heading", { name: "Groceries" }).waitFor();
     await page.keyboard.press("Alt+e");
     await expect.poll(() => settings.getByLabel("Temperature").inputValue()).toBe("0.3");
     expect(await settings.getByLabel("Model").inputValue()).toBe("gpt-4o");

@@ -6,7 +6,7 @@ import { startOpenAi } from "../packages/stand-ins/src/openAi.ts";
 import { startResend } from "../packages/stand-ins/src/resend.ts";
 import { startTwilio } from "../packages/stand-ins/src/twilio.ts";
 import { binOf } from "./pages.ts";
-import { chooseListenPort, Programs, repositoryFolder, succeeded } from "./programs.ts";
+import { chooseDemoPorts, host, Programs, repositoryFolder, succeeded } from "./programs.ts";
 
 // `npm run demo:support`: the support desk on a server of its own, with local stand-ins for the language model, mail
 // and SMS. A key in the environment (OPENROUTER_API_KEY, RESEND_API_KEY, TWILIO_AUTH_TOKEN) means the real service.
@@ -24,21 +24,10 @@ const { values: flags } = parseArgs({
 });
 
 const programs = new Programs(convexFolder);
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void end(0));
+await host(programs, start);
 
-try {
-  await start();
-} catch (error) {
-  process.stderr.write(`\n${(error as Error).message}\n`);
-  await end(1);
-}
-
-async function start(): Promise<void> {
-  const taken = new Set<number>();
-  const port = await chooseListenPort(flags.port, taken);
-  const sitePort = await chooseListenPort(flags["site-port"], taken);
-  const pagePort = await chooseListenPort(flags["page-port"], taken);
-  const serverUrl = `http://127.0.0.1:${port}`;
+async function start(end: (code: number) => void): Promise<void> {
+  const { port, sitePort, pagePort, serverUrl } = await chooseDemoPorts(flags);
   process.stdout.write("Starting the server, pushing the functions, building the pages ...\n");
   const server = programs.runServer(port, sitePort, ".lenslet");
   const said: string[] = [];
@@ -55,7 +44,7 @@ async function start(): Promise<void> {
 ${said.map((line) => `${line}\n`).join("")}Ctrl-C ends everything.
 
 `);
-  programs.show([server, page], () => void end(1));
+  programs.show([server, page], () => end(1));
 }
 
 /**
@@ -108,8 +97,4 @@ function keptSecret(): string {
   const secret = randomBytes(32).toString("hex");
   fs.writeFileSync(file, secret, { mode: 0o600 });
   return secret;
-}
-
-async function end(code: number): Promise<void> {
-  if (await programs.end()) process.exit(code);
 }

@@ -3,7 +3,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import type { Clerk, Person } from "../packages/stand-ins/src/clerk.ts";
 import { binOf } from "./pages.ts";
-import { chooseListenPort, Programs, repositoryFolder, type Run, succeeded } from "./programs.ts";
+import { chooseDemoPorts, host, Programs, repositoryFolder, type Run, succeeded } from "./programs.ts";
 import { type Services, startServices } from "./turbokit-services.ts";
 
 // `npm run demo:turbokit`: TurboKit on a server of its own, with local stand-ins for everything outside. A key in the
@@ -27,23 +27,10 @@ const { values: flags } = parseArgs({
 
 const programs = new Programs(backendFolder);
 let services: Services | null = null;
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void end(0));
+await host(programs, start, async () => await services?.close());
 
-try {
-  await start();
-} catch (error) {
-  process.stderr.write(`\n${(error as Error).message}\n`);
-  await end(1);
-}
-
-async function start(): Promise<void> {
-  const taken = new Set<number>();
-  const port = await chooseListenPort(flags.port, taken);
-  const sitePort = await chooseListenPort(flags["site-port"], taken);
-  const pagePort = await chooseListenPort(flags["page-port"], taken);
-  const serverUrl = `http://127.0.0.1:${port}`;
-  const siteUrl = `http://127.0.0.1:${sitePort}`;
-  const pageUrl = `http://127.0.0.1:${pagePort}`;
+async function start(end: (code: number) => void): Promise<void> {
+  const { port, sitePort, pagePort, serverUrl, siteUrl, pageUrl } = await chooseDemoPorts(flags);
   process.stdout.write("Starting the server, pushing the functions, building the page ...\n");
   const given = { ADMIN_EMAILS: ines.email, ...process.env };
   const filesFolder = path.join(backendFolder, ".lenslet/demo-files");
@@ -72,7 +59,7 @@ ${standInsText(started.said)}
 Ctrl-C ends everything.
 
 `);
-  programs.show(functions === null ? [server, page] : [server, functions, page], () => void end(1));
+  programs.show(functions === null ? [server, page] : [server, functions, page], () => end(1));
 }
 
 function standInsText(said: readonly string[]): string {
@@ -143,10 +130,4 @@ async function fillFor(clerk: Clerk, serverUrl: string): Promise<void> {
     body: "The venue is booked for the 12th of April.",
   });
   await asAda("mutation", "messages:send", { projectId: launch, body: "Wonderful. I write to the band." });
-}
-
-async function end(code: number): Promise<void> {
-  if (!(await programs.end())) return;
-  await services?.close();
-  process.exit(code);
 }

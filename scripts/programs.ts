@@ -125,6 +125,42 @@ export class Programs {
 
 const outputCharsMax = 200_000;
 
+/**
+ * A script that starts programs and goes on until Ctrl-C, a signal or a failure, which is printed. `end` is what ends it
+ * otherwise. `close`: what else is to be ended then.
+ */
+export async function host(
+  programs: Programs,
+  start: (end: (code: number) => void) => Promise<void>,
+  close: () => Promise<void> = () => Promise.resolve(),
+): Promise<void> {
+  const end = async (code: number) => {
+    if (!(await programs.end())) return;
+    await close();
+    process.exit(code);
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void end(0));
+  try {
+    await start((code) => void end(code));
+  } catch (error) {
+    process.stderr.write(`\n${(error as Error).message}\n`);
+    await end(1);
+  }
+}
+
+/** The ports of a demo and the addresses that they make. */
+export async function chooseDemoPorts(
+  flags: { readonly port: string; readonly "site-port": string; readonly "page-port": string },
+  taken = new Set<number>(),
+) {
+  const port = await chooseListenPort(flags.port, taken);
+  const sitePort = await chooseListenPort(flags["site-port"], taken);
+  const pagePort = await chooseListenPort(flags["page-port"], taken);
+  const urlOf = (each: number) => `http://127.0.0.1:${each}`;
+  const urls = { serverUrl: urlOf(port), siteUrl: urlOf(sitePort), pageUrl: urlOf(pagePort) };
+  return { port, sitePort, pagePort, ...urls };
+}
+
 /** Resolves when the program has printed something that matches; rejects with what it printed if it ends first. */
 export async function until({ name, child, output }: Run, pattern: RegExp): Promise<void> {
   await new Promise<void>((resolve, reject) => {

@@ -1,7 +1,14 @@
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { startResend } from "../packages/stand-ins/src/resend.ts";
-import { chooseListenPort, Programs, repositoryFolder, succeeded } from "./programs.ts";
+import {
+  chooseDemoPorts,
+  chooseListenPort,
+  host,
+  Programs,
+  repositoryFolder,
+  succeeded,
+} from "./programs.ts";
 
 // `npm start`: the starter chat on a server of its own. Starts `lenslet dev` for the app, which pushes its functions
 // and goes on pushing when they change, builds the page meanwhile, serves it on loopback and prints the addresses.
@@ -18,23 +25,11 @@ const { values: flags } = parseArgs({
 });
 
 const programs = new Programs(appFolder);
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void end(0));
+await host(programs, start);
 
-try {
-  await start();
-} catch (error) {
-  process.stderr.write(`\n${(error as Error).message}\n`);
-  await end(1);
-}
-
-async function start(): Promise<void> {
+async function start(end: (code: number) => void): Promise<void> {
   const taken = new Set<number>();
-  const port = await chooseListenPort(flags.port, taken);
-  const sitePort = await chooseListenPort(flags["site-port"], taken);
-  const pagePort = await chooseListenPort(flags["page-port"], taken);
-  const serverUrl = `http://127.0.0.1:${port}`;
-  const siteUrl = `http://127.0.0.1:${sitePort}`;
-  const pageUrl = `http://127.0.0.1:${pagePort}`;
+  const { port, sitePort, pagePort, serverUrl, siteUrl, pageUrl } = await chooseDemoPorts(flags, taken);
   process.stdout.write("Starting the server, pushing the functions, building the page ...\n");
 
   // Without a key of one's own no mail leaves this computer: the app's requests to Resend end in a page here.
@@ -62,9 +57,5 @@ yourself, create another one in a private window, and share a chat with it.
 Functions in apps/starter-chat/convex are pushed whenever you save them. Ctrl-C ends everything.
 
 `);
-  programs.show([server, page], () => void end(1));
-}
-
-async function end(code: number): Promise<void> {
-  if (await programs.end()) process.exit(code);
+  programs.show([server, page], () => end(1));
 }

@@ -176,7 +176,7 @@ function accessor(backend: Backend, requester: Requester) {
         throw forTest(thrown);
       }),
     auditLog: backend.auditLines,
-    jwks: () => JSON.parse(jwksJson(jwtSecret)) as ReturnType<TestConvexRoot<GenericDataModel>["jwks"]>,
+    jwks: () => JSON.parse(jwksJson([jwtSecret])) as ReturnType<TestConvexRoot<GenericDataModel>["jwks"]>,
     injectFault: (fault: Fault) => backend.faults.plant(fault),
     passTime: (ms: number, advanceTimersByTime: (ms: number) => unknown) =>
       backend.scheduler.passTime(ms, advanceTimersByTime),

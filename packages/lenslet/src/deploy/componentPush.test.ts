@@ -222,6 +222,7 @@ describe("mounting components", () => {
       cloudUrl: "",
       siteUrl: "",
       cursorSecret: new Uint8Array(32),
+      uploadSecret: new Uint8Array(32),
       client: null,
     };
     const run = (name: string, args = {}) =>

@@ -10,6 +10,7 @@ export interface SystemContext {
   readonly cloudUrl: string;
   readonly siteUrl: string;
   readonly cursorSecret: Uint8Array;
+  readonly uploadSecret: Uint8Array;
   readonly random: Random;
   readonly nowMs: number;
   /** Of the last run of this query, for paginated ones; null for none. */

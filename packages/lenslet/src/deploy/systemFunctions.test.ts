@@ -34,6 +34,7 @@ function run(
       cloudUrl: "http://cloud",
       siteUrl: "http://site",
       cursorSecret: new Uint8Array(32),
+      uploadSecret: new Uint8Array(32),
       client: null,
       random: deployment.random,
       nowMs: 1_700_000_000_000,

@@ -58,7 +58,7 @@ export const fileMutations: Readonly<Record<string, SystemFunction>> = {
   "fileStorageV2:generateUploadUrl": (tx, context, args) => {
     const component = namespaceOfArgument(tx, args);
     recordEvent(tx, "generate_upload_url", componentMetadata(tx, component), context.client);
-    const token = uploadToken(context.cursorSecret, { component, issuedMs: context.nowMs });
+    const token = uploadToken(context.uploadSecret, { component, issuedMs: context.nowMs });
     return `${context.cloudUrl}/api/storage/upload?token=${token}`;
   },
 };

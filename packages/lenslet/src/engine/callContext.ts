@@ -17,6 +17,8 @@ export interface CallContext {
   /** Its monotonic time is the one the watchdog compares the heartbeat with. */
   readonly clock: Clock;
   readonly cursorSecret: Uint8Array;
+  readonly uploadSecret: Uint8Array;
+  readonly jwtSecret: Uint8Array;
   readonly instanceName: string;
   /** What `ctx.auth.getUserIdentity()` returns; null for anonymous. */
   readonly userIdentity: UserAttributes | null;

@@ -75,6 +75,8 @@ export interface CallsOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly cursorSecret: Uint8Array;
+  readonly uploadSecret: Uint8Array;
+  readonly jwtSecret: Uint8Array;
   readonly instanceName: string;
   readonly boot: string;
   readonly cloudUrl: string;
@@ -263,7 +265,7 @@ export class Calls {
       clock: this.#options.clock,
       random: this.#options.random,
       pendingPushes: this.#pendingPushes,
-      tokenSecret: this.#options.cursorSecret,
+      tokenSecret: this.#options.uploadSecret,
       snapshots: this.#snapshots,
       streamSnapshots: this.#streamSnapshots,
     });
@@ -479,6 +481,7 @@ export class Calls {
           cloudUrl: convexCloudUrl,
           siteUrl: convexSiteUrl,
           cursorSecret: this.#options.cursorSecret,
+          uploadSecret: this.#options.uploadSecret,
           random: this.#options.random,
           nowMs: context.nowMs,
           client: call.client ?? null,
@@ -526,7 +529,8 @@ export class Calls {
   }
 
   #context(call: FunctionCall, tx: Transaction, job = jobOf(call)): CallContext {
-    const { runner, heartbeat, clock, random, cursorSecret, instanceName } = this.#options;
+    const { runner, heartbeat, clock, random, cursorSecret, uploadSecret, jwtSecret, instanceName } =
+      this.#options;
     return {
       tx,
       deployment: this.#deployment,
@@ -534,6 +538,8 @@ export class Calls {
       heartbeat,
       clock,
       cursorSecret,
+      uploadSecret,
+      jwtSecret,
       instanceName,
       userIdentity: attributesOf(call.identity),
       identity: call.identity,

@@ -93,6 +93,8 @@ export class FastPathTwins {
       heartbeat: new Heartbeat(),
       clock: this.clock,
       cursorSecret: new Uint8Array(32),
+      uploadSecret: new Uint8Array(32),
+      jwtSecret: new Uint8Array(32),
       instanceName: "twins",
       userIdentity: { tokenIdentifier: "issuer|me", name: "Me" },
       requestId: "1",

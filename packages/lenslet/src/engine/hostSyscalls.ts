@@ -94,9 +94,9 @@ const handlers: Readonly<Record<string, HostSyscallHandler>> = {
   },
   "1.0/signJwt": (args, { context, component, kind }) => {
     if (kind === "query") throw badRequest("SignJwtInQuery", "Tokens can be signed in mutations only.");
-    const { deployment, cursorSecret, nowMs } = context;
+    const { deployment, jwtSecret, nowMs } = context;
     const issuer = jwtIssuer(deployment.canonicalUrls.convexCloudUrl, component.componentPath);
-    return JSON.stringify(signJwt(args, { issuer, nowMs, key: jwtKeyOf(cursorSecret) }));
+    return JSON.stringify(signJwt(args, { issuer, nowMs, key: jwtKeyOf(jwtSecret) }));
   },
   "1.0/componentArgument": (args, { component }) => {
     if (component.componentPath === "") {
@@ -120,10 +120,10 @@ function unknownOperation(op: string): LensletError {
 }
 
 function storageScope({ context, component }: HostSyscallScope): StorageScope {
-  const { tx, deployment, cursorSecret, nowMs, readContents, nextSeed } = context;
+  const { tx, deployment, uploadSecret, nowMs, readContents, nextSeed } = context;
   const cloudUrl = deployment.canonicalUrls.convexCloudUrl;
   const { namespace } = component;
-  return { tx, namespace, cloudUrl, tokenSecret: cursorSecret, nowMs, randomBytes: nextSeed, readContents };
+  return { tx, namespace, cloudUrl, tokenSecret: uploadSecret, nowMs, randomBytes: nextSeed, readContents };
 }
 
 function runUdf(args: JsonObject, scope: HostSyscallScope): string {

@@ -50,9 +50,9 @@ function deriveKey(secret: Uint8Array): JwtKey {
   return { privateKey, keyId, publicJwk };
 }
 
-/** What `{cloud}/.well-known/jwks.json` says. */
-export function jwksJson(secret: Uint8Array): string {
-  return JSON.stringify({ keys: [jwtKeyOf(secret).publicJwk] });
+/** What `{cloud}/.well-known/jwks.json` says; the first secret signs, what the others have signed is still good. */
+export function jwksJson(secrets: readonly Uint8Array[]): string {
+  return JSON.stringify({ keys: secrets.map((secret) => jwtKeyOf(secret).publicJwk) });
 }
 
 export function jwtIssuer(cloudUrl: string, componentPath: string): string {

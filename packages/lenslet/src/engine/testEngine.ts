@@ -100,6 +100,8 @@ export async function openEngine(parts: EngineParts): Promise<{ engine: Engine; 
     timers: parts.timers,
     random: parts.random,
     cursorSecret: new Uint8Array(32).fill(5),
+    uploadSecret: new Uint8Array(32).fill(6),
+    jwtSecret: new Uint8Array(32).fill(7),
     instanceName: "test-instance-1",
     boot,
     cloudUrl: "http://127.0.0.1:3210",

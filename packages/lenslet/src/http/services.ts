@@ -151,8 +151,8 @@ export interface HttpHandlerOptions {
   readonly files: FileApi;
   readonly transfers: TransferApi;
   readonly streams: StreamApi;
-  /** Signs upload URLs; the engine makes them. */
-  readonly tokenSecret: Uint8Array;
+  /** Upload URLs are signed with the first, by the engine; those of the others are still taken. */
+  readonly tokenSecrets: readonly Uint8Array[];
   readonly clock: Clock;
   /** Public part of the key that `ctx.auth.signJwt` signs with. */
   readonly jwksJson: string;

@@ -2,7 +2,7 @@ import { connect } from "node:net";
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { uploadToken, uploadTokenAgeMaxMs } from "../protocol/uploadToken.ts";
-import { TestServer, tokenSecret } from "./testSupport.ts";
+import { oldTokenSecret, TestServer, tokenSecret } from "./testSupport.ts";
 
 const fileId = "0f8fad5b-d9cb-469f-a165-70867728950e";
 const text = "0123456789";
@@ -102,6 +102,13 @@ describe("POST /api/storage/upload", () => {
       { component: "", contentType: "text/plain; x=1", bytes: Buffer.from("abc") },
       { component: "component1", contentType: null, bytes: Buffer.from("") },
     ]);
+  });
+
+  it("takes upload URLs that were signed with the key before, and no other", async () => {
+    const grant = { component: "", issuedMs: server.time.nowMs() };
+    expect((await upload(`?token=${uploadToken(oldTokenSecret, grant)}`, "abc")).status).toBe(200);
+    const foreign = uploadToken(new Uint8Array(32).fill(9), grant);
+    expect((await upload(`?token=${foreign}`, "abc")).status).toBe(401);
   });
 
   it.each(["nonsense", "a.b", ".", ""])("refuses the token '%s'", async (bad) => {

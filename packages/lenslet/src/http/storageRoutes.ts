@@ -23,10 +23,10 @@ export function addStorageRoutes(router: Router): void {
 }
 
 async function upload(exchange: Exchange): Promise<void> {
-  const { files, tokenSecret, clock } = exchange.options;
+  const { files, tokenSecrets, clock } = exchange.options;
   const { headers } = exchange.request;
   const token = requiredParameter(exchange.query, "token");
-  const { component } = checkUploadToken(tokenSecret, token, clock.nowMs());
+  const { component } = checkUploadToken(tokenSecrets, token, clock.nowMs());
   const contentType = headers["content-type"] ?? null;
   const sha256 = digestOf(headers["digest"]);
   const body = exchange.stream(idleMsMax);

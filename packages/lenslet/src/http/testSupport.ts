@@ -180,6 +180,8 @@ function fakeAuthenticator(engine: FakeEngine, time: FakeTime): Authenticator {
 }
 
 export const tokenSecret = new Uint8Array(32).fill(7);
+/** Nothing is signed with it any more. */
+export const oldTokenSecret = new Uint8Array(32).fill(8);
 
 /** Files in memory. */
 export class FakeFiles implements FileApi {
@@ -290,7 +292,7 @@ export class TestServer {
       files: this.files,
       transfers: this.transfers,
       streams: this.streams,
-      tokenSecret,
+      tokenSecrets: [tokenSecret, oldTokenSecret],
       clock: time,
       jwksJson: '{"keys":[]}',
       instanceName,

@@ -73,7 +73,21 @@ function readJson(file: string): unknown {
   }
 }
 
-/** A key for one purpose, derived from the instance's secret. */
-export function derivedKey(instance: Instance, purpose: string): Uint8Array {
+/** What the instance signs and encrypts with: a key for each purpose, none of them used for another (SECURITY.md). */
+export interface InstanceKeys {
+  readonly cursorSecret: Uint8Array;
+  readonly uploadSecret: Uint8Array;
+  readonly jwtSecret: Uint8Array;
+}
+
+export function instanceKeys(instance: Instance): InstanceKeys {
+  return {
+    cursorSecret: derivedKey(instance, "cursors"),
+    uploadSecret: derivedKey(instance, "upload tokens"),
+    jwtSecret: derivedKey(instance, "jwt signing"),
+  };
+}
+
+function derivedKey(instance: Instance, purpose: string): Uint8Array {
   return createHmac("sha256", instance.secret).update(purpose).digest();
 }

@@ -52,6 +52,8 @@ function start(report: (message: string) => void = () => {}): Promise<EngineSupe
     dataFolder: folder,
     instanceName: "test-instance-1",
     cursorSecret: new Uint8Array(32),
+    uploadSecret: new Uint8Array(32),
+    jwtSecret: new Uint8Array(32),
     cloudUrl: "http://127.0.0.1:1",
     siteUrl: "http://127.0.0.1:2",
     boot: "boot",

@@ -23,6 +23,8 @@ export interface EngineWorkerInit {
   readonly dataFolder: string;
   readonly instanceName: string;
   readonly cursorSecret: Uint8Array;
+  readonly uploadSecret: Uint8Array;
+  readonly jwtSecret: Uint8Array;
   readonly cloudUrl: string;
   readonly siteUrl: string;
   /** Names this run of the process. */
@@ -60,6 +62,8 @@ async function main(init: EngineWorkerInit): Promise<void> {
     timers: realTimers,
     random,
     cursorSecret: init.cursorSecret,
+    uploadSecret: init.uploadSecret,
+    jwtSecret: init.jwtSecret,
     instanceName: init.instanceName,
     boot: init.boot,
     cloudUrl: init.cloudUrl,

@@ -26,7 +26,7 @@ import { StreamingExport } from "../transfer/streamingExport.ts";
 import { Exporter } from "../transfer/exporter.ts";
 import { Importer } from "../transfer/importer.ts";
 import { createActionRunner } from "./actions.ts";
-import { derivedKey, openDataFolder } from "./dataFolder.ts";
+import { instanceKeys, openDataFolder } from "./dataFolder.ts";
 import { devIssuerVariables, openDevIssuer } from "./devIssuer.ts";
 import { devIssuerRoutes } from "./devIssuerRoutes.ts";
 import { EngineSupervisor } from "./engineSupervisor.ts";
@@ -113,12 +113,12 @@ async function open(
     ...segmentBytes(process.env["LENSLET_LOG_SEGMENT_BYTES"]),
   });
   closers.push(() => logThread.close());
-  const cursorSecret = derivedKey(instance, "cursors");
+  const keys = instanceKeys(instance);
   const supervisor = await EngineSupervisor.start({
     logThread,
     dataFolder: config.dataFolder,
     instanceName: instance.name,
-    cursorSecret,
+    ...keys,
     cloudUrl,
     siteUrl,
     boot: randomBytes(8).toString("hex"),
@@ -236,7 +236,9 @@ async function open(
     updateEnvironment: (argsJson) => updateEnvironment(engine, realTimers, argsJson),
     runAction: (call) => actions.run(call),
     runHttpAction: (call, connection) => actions.runHttp(call, connection),
-    jwksJson: jwksJson(cursorSecret),
+    // Versions before this one signed tokens, and upload URLs, with the key of the cursors: what they have given out
+    // stays good.
+    jwksJson: jwksJson([keys.jwtSecret, keys.cursorSecret]),
     files,
     transfers: {
       openExport: (reference) => exporter.open(reference),
@@ -252,7 +254,7 @@ async function open(
       columns: () => streamingExport.columns(),
       dataSync: (cursor, selection) => dataSync.sync(cursor, selection),
     },
-    tokenSecret: cursorSecret,
+    tokenSecrets: [keys.uploadSecret, keys.cursorSecret],
     clock: realClock,
     instanceName: instance.name,
     version: packageVersion(),

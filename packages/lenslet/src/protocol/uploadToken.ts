@@ -17,12 +17,16 @@ export function uploadToken(secret: Uint8Array, { component, issuedMs }: UploadG
   return `${payload}.${signature(secret, payload)}`;
 }
 
-/** Throws StorageTokenInvalid, StorageTokenExpired. */
-export function checkUploadToken(secret: Uint8Array, token: string, nowMs: number): UploadGrant {
+/** `secrets`: one of them has signed it. Throws StorageTokenInvalid, StorageTokenExpired. */
+export function checkUploadToken(secrets: readonly Uint8Array[], token: string, nowMs: number): UploadGrant {
   const [payload = "", signed = "", ...rest] = token.split(".");
-  const expected = Buffer.from(signature(secret, payload));
   const given = Buffer.from(signed);
-  const isGenuine = rest.length === 0 && given.length === expected.length && timingSafeEqual(given, expected);
+  const isGenuine =
+    rest.length === 0 &&
+    secrets.some((secret) => {
+      const expected = Buffer.from(signature(secret, payload));
+      return given.length === expected.length && timingSafeEqual(given, expected);
+    });
   if (!isGenuine) {
     throw new LensletError(
       "Unauthenticated",
@@ -37,7 +41,7 @@ export function checkUploadToken(secret: Uint8Array, token: string, nowMs: numbe
   return { component, issuedMs };
 }
 
-/** The secret signs other things too: what is signed says what it is for. */
+/** What is signed says what it is for: once this secret signed other things too. */
 function signature(secret: Uint8Array, payload: string): string {
   return createHmac("sha256", secret).update(`upload\0${payload}`).digest("base64url");
 }

@@ -24,21 +24,30 @@ import {
  * the last one. Steps that are mutations happen once; those that are actions may be begun twice when the server ends in
  * the middle, so each of them is one that can be repeated (Autumn knows the customer already, the mail has its key).
  *
+ * `pauseMs` puts a pause between the steps, for tests that end the server there.
+ *
  *   credits ─ customer (Autumn) ─ first project ─ welcome mail ─ wait ─┬─ done ─────────────────────── finish
  *        what has been done is taken back when one of these fails      └─ remind ─ wait ─ done or not ─┘
  */
 export const onboarding = workflow
-  .define({ args: { userId: v.id("users") }, returns: v.null() })
-  .handler(async (step, { userId }): Promise<null> => {
+  .define({ args: { userId: v.id("users"), pauseMs: v.optional(v.number()) }, returns: v.null() })
+  .handler(async (step, { userId, pauseMs }): Promise<null> => {
+    const pause = async () => {
+      if (pauseMs !== undefined) await step.sleep(pauseMs, { name: "pause" });
+    };
     const undo: (() => Promise<unknown>)[] = [];
     try {
       await step.runMutation(internal.workflows.onboarding.grantCredits, { userId });
       undo.unshift(() => step.runMutation(internal.workflows.onboarding.revokeCredits, { userId }));
+      await pause();
       await step.runAction(internal.workflows.onboarding.createCustomer, { userId });
       undo.unshift(() => step.runAction(internal.workflows.onboarding.deleteCustomer, { userId }));
+      await pause();
       await step.runMutation(internal.workflows.onboarding.createFirstProject, { userId });
       undo.unshift(() => step.runMutation(internal.workflows.onboarding.removeFirstProject, { userId }));
+      await pause();
       await step.runAction(internal.app.emails.actions.sendWelcome, { userId });
+      await pause();
     } catch (error) {
       for (const take of undo) await take();
       const reason = error instanceof Error ? error.message : String(error);
@@ -55,7 +64,9 @@ export const onboarding = workflow
       if (round === "first")
         await step.runAction(internal.app.emails.actions.sendProfileReminder, { userId });
     }
+    await pause();
     const isDone = await step.runMutation(internal.workflows.onboarding.finish, { userId });
+    await pause();
     if (isDone) await step.runAction(internal.app.emails.actions.sendOnboardingDone, { userId });
     return null;
   });

@@ -25,10 +25,11 @@ export function profileWaitMs(): number {
 
 /** Begins a user's onboarding, in the transaction that makes the user: nobody is forgotten, nobody is onboarded twice. */
 export async function startOnboarding(ctx: MutationCtx, userId: Id<"users">): Promise<void> {
+  const pauseMs = readEnv("ONBOARDING_PAUSE_MS");
   const workflowId = await workflow.start(
     ctx,
     internal.workflows.onboarding.onboarding,
-    { userId },
+    { userId, ...(pauseMs === undefined ? {} : { pauseMs: Number(pauseMs) }) },
     { onComplete: internal.workflows.onboarding.ended, context: { userId }, startAsync: true },
   );
   const now = Date.now();

@@ -82,3 +82,35 @@ describe("the CLI with components", () => {
     2 * pushTimeoutMs,
   );
 });
+
+describe("killed and started again", () => {
+  /** What components of every kind have been told by the tests above. */
+  async function told(): Promise<unknown> {
+    const paginationOpts = { numItems: 10, cursor: null };
+    const { page } = (await app().call("files:listMetadata", { paginationOpts })) as {
+      page: { key: string }[];
+    };
+    return {
+      components: await app().call("_system/frontend/components:list"),
+      visits: await app().call("counting:count", { name: "visits" }),
+      standing: await app().call("counting:standing", { score: 10 }),
+      ranks: await app().call("work:ranks"),
+      document: await app().call("people:latestVersion", { id: "doc" }),
+      customer: await app().call("payments:customer", { id: "cus_1" }),
+      files: page.map(({ key }) => key),
+      ents: await app().call("ents:counts"),
+      mails: await app().events("mail"),
+    };
+  }
+
+  it("has all that its components were told, and goes on", async () => {
+    const before = await told();
+    expect(before).toMatchObject({ visits: 4, document: 2, customer: { email: "a@example.com" } });
+    await app().server.kill9();
+    await app().server.start();
+    expect(await told()).toEqual(before);
+    await app().call("counting:add", { name: "visits", by: 1 });
+    expect(await app().call("counting:count", { name: "visits" })).toBe(5);
+    expect(await app().call("ai:find", { query: "zebra" })).toEqual(["zebras gallop"]);
+  });
+});

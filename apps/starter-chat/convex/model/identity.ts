@@ -1,6 +1,7 @@
 import type { UserIdentity } from "convex/server";
-import type { Doc } from "../_generated/dataModel.js";
+import type { Doc, Id } from "../_generated/dataModel.js";
 import type { QueryCtx } from "../_generated/server.js";
+import { limits } from "./limits.ts";
 
 // Whom a token means. `users.tokenIdentifier` is unique, and comes from Better Auth.
 
@@ -44,4 +45,13 @@ export async function findSession(ctx: QueryCtx, sessionId: unknown): Promise<Do
     .query("user_sessions")
     .withIndex("by_session", (q) => q.eq("sessionId", sessionId))
     .first();
+}
+
+/** The sessions of a person that go on, the newest first. */
+export async function openSessions(ctx: QueryCtx, userId: Id<"users">): Promise<Doc<"user_sessions">[]> {
+  return await ctx.db
+    .query("user_sessions")
+    .withIndex("by_user", (q) => q.eq("userId", userId).eq("isActive", true))
+    .order("desc")
+    .take(limits.sessionsShownMax);
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { components, internal } from "../_generated/api.js";
 import { describeDevice } from "../model/devices.ts";
-import { mutations, queries, somebody, startBackend, until } from "./backend.support.ts";
+import { authRow, mutations, queries, somebody, startBackend, until } from "./backend.support.ts";
 
 // What Better Auth tells the app of its own people and sessions, and what becomes of it.
 
@@ -29,21 +29,11 @@ const sessionOf = (sessionId: string) =>
       .unique(),
   );
 
-const times = { createdAt: 1, updatedAt: 1 };
 const fieldsOf = (name: string) => ({
   name,
   email: `${name.toLowerCase()}@example.com`,
   emailVerified: false,
-  ...times,
 });
-/** A row of Better Auth's own. */
-const authRow = (model: string, data: object): Promise<string> =>
-  backend.mutation(async (ctx) => {
-    const row = (await ctx.runMutation(components.betterAuth.adapter.create, {
-      input: { model, data } as never,
-    })) as { _id: string };
-    return row._id;
-  });
 const countOf = (model: string, field: string, value: string): Promise<number> =>
   backend.query(async (ctx) => {
     const { page } = (await ctx.runQuery(components.betterAuth.adapter.findMany, {
@@ -95,7 +85,7 @@ describe("people of Better Auth", () => {
   });
 
   it("that are deleted there are deleted here", async () => {
-    const id = await authRow("user", { ...fieldsOf("Gone"), emailVerified: true });
+    const { _id: id } = await authRow(backend, "user", { ...fieldsOf("Gone"), emailVerified: true });
     await create("user", person(id));
     await backend.mutation(onDelete, { model: "user", doc: person(id) });
     await until(async () => (await accountOf(id)) === null);
@@ -103,14 +93,15 @@ describe("people of Better Auth", () => {
   });
 
   it("go with their sessions and passwords when the account is deleted, however many there are", async () => {
-    const [id, other] = [await authRow("user", fieldsOf("Here")), await authRow("user", fieldsOf("Other"))];
+    const { _id: id } = await authRow(backend, "user", fieldsOf("Here"));
+    const { _id: other } = await authRow(backend, "user", fieldsOf("Other"));
     for (const userId of [id, other]) {
       await create("user", person(userId));
-      await authRow("account", { userId, accountId: userId, providerId: "credential", ...times });
+      await authRow(backend, "account", { userId, accountId: userId, providerId: "credential" });
     }
     for (let index = 0; index < 120; index++)
-      await authRow("session", { userId: id, token: `${index}`, expiresAt: Date.now() + 1e9, ...times });
-    await authRow("session", { userId: other, token: "other", expiresAt: Date.now() + 1e9, ...times });
+      await authRow(backend, "session", { userId: id, token: `${index}`, expiresAt: Date.now() + 1e9 });
+    await authRow(backend, "session", { userId: other, token: "other", expiresAt: Date.now() + 1e9 });
     const { tokenIdentifier } = (await accountOf(id))!;
     await backend.withIdentity({ subject: id, tokenIdentifier }).mutation(mutations.users.deleteUser, {});
     await until(async () => (await accountOf(id)) === null);

@@ -3,7 +3,7 @@ import presence from "@convex-dev/presence/test";
 import { convexTest, type TestConvexForDataModel } from "@lenslet/testing";
 import { ConvexError } from "convex/values";
 import { expect } from "vitest";
-import { api } from "../_generated/api.js";
+import { api, components } from "../_generated/api.js";
 import type { DataModel, Id } from "../_generated/dataModel.js";
 import type { ErrorData } from "../model/errors.ts";
 import schema from "../schema.ts";
@@ -78,4 +78,13 @@ export const makeChat = (client: Caller, title?: string) =>
 /** Waits for what the scheduler does meanwhile. */
 export async function until(look: () => Promise<boolean>): Promise<void> {
   await expect.poll(look, { timeout: 30_000, interval: 10 }).toBe(true);
+}
+
+/** A row of Better Auth's own tables, without what its triggers make of it. */
+export async function authRow(backend: Backend, model: string, data: object): Promise<{ _id: string }> {
+  const input = { model, data: { createdAt: 1, updatedAt: 1, ...data } } as never;
+  return await backend.mutation(
+    async (ctx) =>
+      (await ctx.runMutation(components.betterAuth.adapter.create, { input })) as { _id: string },
+  );
 }

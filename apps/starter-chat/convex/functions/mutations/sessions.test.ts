@@ -1,18 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { components, internal } from "../../_generated/api.js";
-import { mutations, queries, refusal, startBackend } from "../../tests/backend.support.ts";
+import { authRow, mutations, queries, refusal, startBackend } from "../../tests/backend.support.ts";
 
 const backend = startBackend();
-const times = { createdAt: 1, updatedAt: 1 };
 
 /** A row of Better Auth's, with what its trigger makes of it. */
-async function authRow(model: "user" | "session", data: object): Promise<string> {
-  const doc = await backend.mutation(
-    async (ctx) =>
-      (await ctx.runMutation(components.betterAuth.adapter.create, { input: { model, data } as never })) as {
-        _id: string;
-      },
-  );
+async function triggered(model: "user" | "session", data: object): Promise<string> {
+  const doc = await authRow(backend, model, data);
   await backend.mutation(internal.auth.onCreate, { model, doc });
   return doc._id;
 }
@@ -20,11 +14,11 @@ async function authRow(model: "user" | "session", data: object): Promise<string>
 /** Somebody signed in in several places: a window for each. */
 async function signedIn(name: string, places: number) {
   const email = `${name}@example.com`;
-  const userId = await authRow("user", { name, email, emailVerified: true, ...times });
+  const userId = await triggered("user", { name, email, emailVerified: true });
   const windows = [];
   for (let place = 0; place < places; place++) {
     const token = `${name}-${place}`;
-    const sessionId = await authRow("session", { userId, token, expiresAt: Date.now() + 1e9, ...times });
+    const sessionId = await triggered("session", { userId, token, expiresAt: Date.now() + 1e9 });
     windows.push(
       backend.withIdentity({ subject: userId, tokenIdentifier: `better-auth|${userId}`, sessionId }),
     );

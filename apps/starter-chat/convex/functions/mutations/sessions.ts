@@ -5,7 +5,7 @@ import { mutation, type MutationCtx } from "../../_generated/server.js";
 import { currentIdentity, requireUser } from "../../model/access.ts";
 import { endSession } from "../../model/accounts.ts";
 import { appError } from "../../model/errors.ts";
-import { limits } from "../../model/limits.ts";
+import { openSessions } from "../../model/identity.ts";
 
 /**
  * Ends one of the caller's own sessions: the device is signed out, its open windows at once.
@@ -37,10 +37,7 @@ export const revokeOtherSessions = mutation({
   handler: async (ctx) => {
     const user = await requireUser(ctx);
     const current = (await currentIdentity(ctx))?.["sessionId"];
-    const sessions = await ctx.db
-      .query("user_sessions")
-      .withIndex("by_user", (q) => q.eq("userId", user._id).eq("isActive", true))
-      .take(limits.sessionsShownMax);
+    const sessions = await openSessions(ctx, user._id);
     const others = sessions.filter(({ sessionId }) => sessionId !== current);
     for (const session of others) await revoke(ctx, session);
     return others.length;

@@ -142,7 +142,7 @@ export const recordShareAccess = mutation({
 
 /**
  * Makes the chat of a link one of those shared with the caller, with the link's rights, for as long as the link holds.
- * Somebody with rights of their own keeps them, if they are more.
+ * Whoever may read the chat already keeps the rights they have.
  *
  * @returns the chat's id.
  * @throws `unauthenticated`, `no_account`, `not_found` (no such link, or it has ended); `conflict` (too many shares)

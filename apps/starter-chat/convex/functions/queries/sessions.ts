@@ -1,7 +1,7 @@
 import { v } from "convex/values";
 import { query } from "../../_generated/server.js";
 import { currentIdentity, requireUser } from "../../model/access.ts";
-import { limits } from "../../model/limits.ts";
+import { openSessions } from "../../model/identity.ts";
 import { sessionView } from "../../model/views.ts";
 
 /**
@@ -15,11 +15,7 @@ export const getSessions = query({
   handler: async (ctx) => {
     const user = await requireUser(ctx);
     const current = (await currentIdentity(ctx))?.["sessionId"];
-    const sessions = await ctx.db
-      .query("user_sessions")
-      .withIndex("by_user", (q) => q.eq("userId", user._id).eq("isActive", true))
-      .order("desc")
-      .take(limits.sessionsShownMax);
+    const sessions = await openSessions(ctx, user._id);
     return sessions
       .toSorted((a, b) => b.lastActiveAt - a.lastActiveAt)
       .map(({ _id, sessionId, deviceInfo, startedAt, lastActiveAt }) => ({

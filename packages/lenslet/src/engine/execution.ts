@@ -9,6 +9,7 @@ import type { FunctionResult } from "./api.ts";
 import type { CallContext } from "./callContext.ts";
 import { contextInto } from "./componentBorders.ts";
 import type { ComponentCode, FunctionInfo } from "./deployment.ts";
+import { strippedPath } from "./functionPath.ts";
 import { hostSyscall, type NestedCall } from "./hostSyscalls.ts";
 import { ArgumentError, isCanonicalText, parseArguments, parseReturnValue } from "./arguments.ts";
 
@@ -142,7 +143,13 @@ class FunctionHost implements RunHost {
   }
 
   log(line: LogLine): void {
-    this.#context.logs.log(line);
+    const { component, info, depth } = this.#run;
+    if (depth === 0) {
+      this.#context.logs.log(line);
+      return;
+    }
+    const source = { componentPath: component.componentPath, udfPath: strippedPath(info.path) };
+    this.#context.logs.log({ ...line, source });
   }
 
   #timed(answer: () => string): string {

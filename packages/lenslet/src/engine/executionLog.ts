@@ -62,6 +62,7 @@ export function completionEntry(execution: Execution): ExecutionLogEntry {
       timestamp: line.timestampMs,
       isTruncated: line.isTruncated,
       systemMetadata: null,
+      ...(line.source === undefined ? {} : sourceOf(line.source)),
     })),
     timestamp: (execution.startedMs + execution.durationMs) / 1000,
     cachedResult: execution.cached,
@@ -82,6 +83,11 @@ export function completionEntry(execution: Execution): ExecutionLogEntry {
     environment: "isolate",
     ...(execution.auditLogLines === undefined ? {} : { auditLogLines: execution.auditLogLines }),
   };
+}
+
+/** The app's own component has no path. */
+function sourceOf({ componentPath, udfPath }: NonNullable<LogLine["source"]>) {
+  return { ...(componentPath === "" ? {} : { componentPath }), udfPath };
 }
 
 function usageStats(usage: UsageNumbers): Record<string, number> {

@@ -137,6 +137,15 @@ describe("nested calls", () => {
       "[LOG] 'about to throw'",
       "[LOG] 'three'",
     ]);
+    // The log of executions says whose lines they are.
+    const entry = server.executed.findLast(({ identifier }) => identifier === "m:logs");
+    expect(entry?.["logLines"]).toEqual([
+      expect.not.objectContaining({ udfPath: expect.anything() }),
+      expect.objectContaining({ udfPath: expect.stringMatching(/:add$/) }),
+      expect.not.objectContaining({ udfPath: expect.anything() }),
+      expect.objectContaining({ udfPath: expect.stringMatching(/:addAndThrow$/) }),
+      expect.not.objectContaining({ udfPath: expect.anything() }),
+    ]);
     const { logLines } = await server.mutation("m:manyLogs");
     expect(logLines).toHaveLength(256);
     expect(logLines[255]).toBe("[ERROR] Log overflow (maximum 256). Remaining log lines omitted.");

@@ -26,6 +26,8 @@ export interface LogLine {
   readonly messages: string[];
   readonly timestampMs: number;
   readonly isTruncated: boolean;
+  /** Of a function that the logged one has called: whose line it is. */
+  readonly source?: { readonly componentPath: string; readonly udfPath: string };
 }
 
 /**

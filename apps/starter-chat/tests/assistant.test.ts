@@ -203,13 +203,16 @@ describe("attachments", () => {
     expect(await (await fetch(found?.url ?? "")).text()).toBe("a,b\n1,2\n");
     const attachmentId = found?.attachmentId ?? ("" as never);
     await client.mutation(mutations.attachments.recordDownload, { attachmentId });
-    const { page } = await client.query(queries.attachments.getChatAttachments, {
-      chatId,
-      paginationOpts: { cursor: null, numItems: 10 },
-    });
-    expect(page).toMatchObject([
-      { fileName: "sums.csv", downloadCount: 1, status: "ready", messageId: expect.any(String) },
-    ]);
+    const list = async () => {
+      const paginationOpts = { cursor: null, numItems: 10 };
+      return (await client.query(queries.attachments.getChatAttachments, { chatId, paginationOpts })).page;
+    };
+    // A job looks into the file first.
+    await expect
+      .poll(list, { timeout: 30_000 })
+      .toMatchObject([
+        { fileName: "sums.csv", downloadCount: 1, status: "ready", messageId: expect.any(String) },
+      ]);
 
     const stranger = await server.client("Hal Strange");
     const calls = [
@@ -227,7 +230,7 @@ describe("attachments", () => {
     ).rejects.toMatchObject({ data: { code: "invalid" } });
 
     await client.mutation(mutations.chats.deleteChat, { chatId });
-    await expect.poll(async () => (await fetch(found?.url ?? "")).status).toBe(404);
+    await expect.poll(async () => (await fetch(found?.url ?? "")).status, { timeout: 30_000 }).toBe(404);
   });
 
   it("that break a rule are refused and deleted", async () => {

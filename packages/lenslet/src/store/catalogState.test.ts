@@ -137,6 +137,7 @@ describe("system tables", () => {
       ["_component_definitions", 540, 280],
       ["_exports", 545, 330],
       ["_snapshot_imports", 546, 340],
+      ["_deployment_audit_log", 548, 360],
       ["_table_breaks", 549, 370],
     ]);
   });

@@ -109,18 +109,18 @@ export const exportsTable = define(545, "_exports");
 export const importsTable = define(546, "_snapshot_imports");
 
 /**
- * `{componentPath, table}`: written by each commit that changes which documents a table has without writing them, by
- * deleting it, emptying it or putting an import in its place. Whoever follows the log sees it there.
- */
-export const tableBreaksTable = define(549, "_table_breaks");
-
-/**
  * `{action, member_id: null, metadata: {...}, client_ip?, client_user_agent?}`: what admins did, as the dashboard's
  * history shows it.
  */
 export const deploymentEventsTable = define(548, "_deployment_audit_log", {
   by_action: ["action"],
 });
+
+/**
+ * `{componentPath, table}`: written by each commit that changes which documents a table has without writing them, by
+ * deleting it, emptying it or putting an import in its place. Whoever follows the log sees it there.
+ */
+export const tableBreaksTable = define(549, "_table_breaks");
 
 /** System tables that functions may read, by number. */
 export const publicSystemTables: ReadonlyMap<number, string> = new Map(
@@ -151,6 +151,6 @@ export const systemTables: readonly SystemTableDefinition[] = [
   componentDefinitionsTable,
   exportsTable,
   importsTable,
-  tableBreaksTable,
   deploymentEventsTable,
+  tableBreaksTable,
 ];

@@ -178,10 +178,12 @@ export function installFastPath(host: RealmHost, realm: RealmControls): void {
     const { value, done } = json as Json;
     return { value: value === null ? null : new Decoded(value), done };
   }
-  /** A failure is thrown by the package itself: with its text, its class and its frames. */
+  /** A failure is thrown when and as the package would: of two that race, the same one has to come first. */
   async function performFast(original: Function, op: string, args: Json): Promise<unknown> {
     const outcome = await ask(op, args);
     if (typeof outcome === "string") return answerOf(op, outcome);
+    if (outcome.dataJson === undefined) throw new Error(outcome.message);
+    // Its class is the package's own.
     realm.canned = outcome;
     return await original(op, args);
   }
@@ -236,6 +238,12 @@ export function installFastPath(host: RealmHost, realm: RealmControls): void {
   ): Promise<unknown> {
     const outcome = await ask("1.0/queryStreamNext", { queryId, all: true });
     if (typeof outcome !== "string") {
+      if (outcome.dataJson === undefined) {
+        // As late as it comes through the package's `next` and the loop around it.
+        await null;
+        await null;
+        throw new Error(outcome.message);
+      }
       query.state = { type: "preparing", query: source };
       realm.canned = outcome;
       return await (apply(original, query, []) as Promise<unknown>);

@@ -115,7 +115,8 @@ it(
 it("dies at named moments of the way of a job", { timeout: 180_000 }, async () => {
   const server = await start();
   const acknowledged: string[] = [];
-  for (const failpoint of ["engine.appended:7", "engine.answering:9", "net.durable:6", "net.durable:11"]) {
+  // Later than anything that the start of a server passes, on a slow machine too.
+  for (const failpoint of ["engine.appended:12", "engine.answering:30", "net.durable:18", "net.durable:25"]) {
     await server.stop();
     await server.start({ env: { LENSLET_FAILPOINT: failpoint } });
     const died = server.ended(60_000);

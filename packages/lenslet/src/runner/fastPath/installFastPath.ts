@@ -16,6 +16,7 @@ export function installFastPath(host: RealmHost, realm: RealmControls): void {
   const { isArray } = Array;
   const { isFinite } = Number;
   const { apply } = Reflect;
+  const aMoment = Promise.resolve();
 
   /** A value decoded already, on its way from a syscall to `jsonToConvex`: user code never sees one. */
   class Decoded {
@@ -240,8 +241,8 @@ export function installFastPath(host: RealmHost, realm: RealmControls): void {
     if (typeof outcome !== "string") {
       if (outcome.dataJson === undefined) {
         // As late as it comes through the package's `next` and the loop around it.
-        await null;
-        await null;
+        await aMoment;
+        await aMoment;
         throw new Error(outcome.message);
       }
       query.state = { type: "preparing", query: source };

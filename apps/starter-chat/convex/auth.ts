@@ -4,21 +4,15 @@ import { betterAuth } from "better-auth/minimal";
 import { components, internal } from "./_generated/api.js";
 import type { DataModel } from "./_generated/dataModel.js";
 import authConfig from "./auth.config.ts";
-import {
-  closeAccount,
-  confirmEmail,
-  endSession,
-  openAccount,
-  startSession,
-  touchSession,
-} from "./model/accounts.ts";
+import { confirmEmail, endSession, openAccount, startSession, touchSession } from "./model/accounts.ts";
+import { startDeletingUser } from "./model/cascade.ts";
 import { accountOfAuthUser, tokenIdentifierOfAuthUser } from "./model/identity.ts";
+import { limits } from "./model/limits.ts";
 import { sendMail } from "./model/mail.ts";
 import { pageUrl } from "./model/site.ts";
 import { nameFromIdentity } from "./model/validation.ts";
 
 const authFunctions: AuthFunctions = internal.auth;
-const passwordLengthMin = 10;
 
 /**
  * Better Auth, with its tables in a component of its own. The triggers keep `users` and `user_sessions` in step with
@@ -42,7 +36,7 @@ export const authComponent = createClient<DataModel>(components.betterAuth, {
       },
       onDelete: async (ctx, { _id }) => {
         const user = await accountOfAuthUser(ctx, _id);
-        if (user !== null) await closeAccount(ctx, user);
+        if (user !== null) await startDeletingUser(ctx, user);
       },
     },
     session: {
@@ -75,7 +69,8 @@ export const createAuth = (ctx: GenericCtx<DataModel>) =>
       enabled: true,
       // One can begin at once; what goes by the address (being found, shares) waits for its confirmation.
       requireEmailVerification: false,
-      minPasswordLength: passwordLengthMin,
+      minPasswordLength: limits.passwordLengthMin,
+      maxPasswordLength: limits.passwordLengthMax,
       revokeSessionsOnPasswordReset: true,
       sendResetPassword: async ({ user, token }) => {
         const address = `${pageUrl()}/?reset-token=${encodeURIComponent(token)}`;

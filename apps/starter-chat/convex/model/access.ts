@@ -48,8 +48,17 @@ export async function chatAccess(
   userId: Id<"users">,
   chat: Doc<"chats">,
 ): Promise<ChatAccess | null> {
+  return chat.userId === userId ? ownerAccess : accessAmong(await activeShares(ctx, chat._id), userId, chat);
+}
+
+/** The same, for people of whose chat the active shares have been read once for all. */
+export function accessAmong(
+  shares: readonly Doc<"chat_shares">[],
+  userId: Id<"users">,
+  chat: Doc<"chats">,
+): ChatAccess | null {
   if (chat.userId === userId) return ownerAccess;
-  const share = await findShare(ctx, chat._id, userId);
+  const share = shareWith(shares, userId);
   return share === null ? null : accessOfShare(share);
 }
 
@@ -66,10 +75,18 @@ export async function findShare(
   chatId: Id<"chats">,
   userId: Id<"users">,
 ): Promise<Doc<"chat_shares"> | null> {
-  const shares = await ctx.db
+  return shareWith(await activeShares(ctx, chatId), userId);
+}
+
+/** All shares of a chat that have not been ended: with people, with addresses, and links. */
+export async function activeShares(ctx: QueryCtx, chatId: Id<"chats">): Promise<Doc<"chat_shares">[]> {
+  return await ctx.db
     .query("chat_shares")
     .withIndex("by_chat", (q) => q.eq("chatId", chatId).eq("isActive", true))
     .take(limits.sharesPerChatMax + 1);
+}
+
+function shareWith(shares: readonly Doc<"chat_shares">[], userId: Id<"users">): Doc<"chat_shares"> | null {
   return shares.find(({ sharedWithUserId }) => sharedWithUserId === userId) ?? null;
 }
 
@@ -101,6 +118,18 @@ export async function requireChat(
   return found;
 }
 
+/** The message and its chat; null if it does not exist for the person, or is being deleted. */
+export async function findMessage(
+  ctx: QueryCtx,
+  user: Doc<"users">,
+  messageId: Id<"messages">,
+): Promise<{ message: Doc<"messages">; chat: Doc<"chats">; access: ChatAccess } | null> {
+  const message = await ctx.db.get("messages", messageId);
+  if (message === null || message.status === "deleted") return null;
+  const found = await findChat(ctx, user, message.chatId);
+  return found === null ? null : { message, ...found };
+}
+
 /** The message and its chat, if the person has that right on the chat. */
 export async function requireMessage(
   ctx: QueryCtx,
@@ -108,12 +137,11 @@ export async function requireMessage(
   messageId: Id<"messages">,
   right: ChatRight,
 ): Promise<{ message: Doc<"messages">; chat: Doc<"chats">; access: ChatAccess }> {
-  const message = await ctx.db.get("messages", messageId);
-  const found = message === null ? null : await findChat(ctx, user, message.chatId);
-  if (message === null || found === null || message.status === "deleted")
+  const found = await findMessage(ctx, user, messageId);
+  if (found === null)
     throw appError("not_found", "This message does not exist, or it is not shared with you.");
   if (!found.access[right]) throw appError("forbidden", refusals[right]);
-  return { message, ...found };
+  return found;
 }
 
 const refusals: Record<ChatRight, string> = {

@@ -1,10 +1,9 @@
 import type { Doc, Id } from "../_generated/dataModel.js";
 import type { MutationCtx } from "../_generated/server.js";
 import { findShare } from "./access.ts";
-import { startDeletingUser } from "./cascade.ts";
 import { describeDevice } from "./devices.ts";
 import { limits } from "./limits.ts";
-import { accountByToken, findSession } from "./identity.ts";
+import { accountByEmail, accountByToken, findSession } from "./identity.ts";
 import { checkEmail } from "./validation.ts";
 
 // How Better Auth's people and sessions become rows of `users` and `user_sessions`.
@@ -26,10 +25,7 @@ export async function openAccount(
  */
 export async function confirmEmail(ctx: MutationCtx, userId: Id<"users">, text: string): Promise<boolean> {
   const email = checkEmail(text);
-  const other = await ctx.db
-    .query("users")
-    .withIndex("by_email", (q) => q.eq("email", email))
-    .first();
+  const other = await accountByEmail(ctx, email);
   if (other !== null && other._id !== userId) return false;
   await ctx.db.patch("users", userId, { email });
   const waiting = await ctx.db
@@ -44,11 +40,6 @@ export async function confirmEmail(ctx: MutationCtx, userId: Id<"users">, text: 
     else await ctx.db.patch("chat_shares", share._id, { sharedWithUserId: userId, invitedEmail: undefined });
   }
   return true;
-}
-
-/** Better Auth no longer knows the person: nothing of theirs stays. */
-export async function closeAccount(ctx: MutationCtx, user: Doc<"users">): Promise<void> {
-  if (user.isActive !== false) await startDeletingUser(ctx, user._id);
 }
 
 export async function startSession(

@@ -11,8 +11,15 @@ import { lastMessageOf } from "./views.ts";
 // goes last. The first step hides it, and schedules the next one in the same transaction, which does the same: so a
 // cascade goes on by itself until it is done, through restarts and crashes of the server too.
 
-/** Begins a person's cascade. From here on the account can do nothing. */
-export async function startDeletingUser(ctx: MutationCtx, userId: Id<"users">): Promise<void> {
+/**
+ * Begins a person's cascade; of one that has begun the next step is scheduled already. From here on the account can do
+ * nothing.
+ */
+export async function startDeletingUser(
+  ctx: MutationCtx,
+  { _id: userId, isActive }: Doc<"users">,
+): Promise<void> {
+  if (isActive === false) return;
   await ctx.db.patch("users", userId, { isActive: false });
   await ctx.scheduler.runAfter(0, internal.functions.mutations.cascade.continueUser, { userId });
 }
@@ -77,29 +84,16 @@ export async function deleteChatStep(
   budget: Budget,
 ): Promise<boolean> {
   const { db } = ctx;
-  await deleteRows(
-    ctx,
+  const rows = [
     db.query("chat_shares").withIndex("by_chat", (q) => q.eq("chatId", chatId)),
-    budget,
-  );
-  await deleteRows(
-    ctx,
     db.query("messages").withIndex("by_chat_created", (q) => q.eq("chatId", chatId)),
-    budget,
-  );
+    db.query("chat_reads").withIndex("by_chat", (q) => q.eq("chatId", chatId)),
+    db.query("chat_typing").withIndex("by_chat", (q) => q.eq("chatId", chatId)),
+  ];
+  for (const source of rows) await deleteRows(ctx, source, budget);
   await deleteAttachments(
     ctx,
     db.query("chat_attachments").withIndex("by_chat", (q) => q.eq("chatId", chatId)),
-    budget,
-  );
-  await deleteRows(
-    ctx,
-    db.query("chat_reads").withIndex("by_chat", (q) => q.eq("chatId", chatId)),
-    budget,
-  );
-  await deleteRows(
-    ctx,
-    db.query("chat_typing").withIndex("by_chat", (q) => q.eq("chatId", chatId)),
     budget,
   );
   if (budget.isSpent) return false;

@@ -34,6 +34,14 @@ export async function accountByToken(ctx: QueryCtx, tokenIdentifier: string): Pr
     .unique();
 }
 
+/** Whose address this is: nobody's until it is confirmed. */
+export async function accountByEmail(ctx: QueryCtx, email: string): Promise<Doc<"users"> | null> {
+  return await ctx.db
+    .query("users")
+    .withIndex("by_email", (q) => q.eq("email", email))
+    .first();
+}
+
 export async function accountOfAuthUser(ctx: QueryCtx, authUserId: string): Promise<Doc<"users"> | null> {
   return await accountByToken(ctx, tokenIdentifierOfAuthUser(authUserId));
 }

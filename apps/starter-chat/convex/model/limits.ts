@@ -1,6 +1,8 @@
 /** Every limit of the app in one place. Lengths are in UTF-16 code units, as JavaScript counts them. */
 export const limits = {
   nameLengthMax: 100,
+  passwordLengthMin: 10,
+  passwordLengthMax: 128,
   emailLengthMax: 320,
   urlLengthMax: 2048,
   languageLengthMax: 35,

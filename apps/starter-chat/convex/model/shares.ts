@@ -3,7 +3,7 @@ import { internal } from "../_generated/api.js";
 import type { Doc, Id } from "../_generated/dataModel.js";
 import type { MutationCtx, QueryCtx } from "../_generated/server.js";
 import type { sharePermissions } from "../schema.ts";
-import { accessOfShare, type ChatAccess, findShare } from "./access.ts";
+import { accessOfShare, activeShares, type ChatAccess, findShare } from "./access.ts";
 import { appError } from "./errors.ts";
 import { limits } from "./limits.ts";
 
@@ -89,31 +89,33 @@ export async function endShare(ctx: MutationCtx, shareId: Id<"chat_shares">): Pr
   for (const { _id } of joined) await ctx.db.patch("chat_shares", _id, { isActive: false });
 }
 
-export async function activeShares(ctx: QueryCtx, chatId: Id<"chats">): Promise<Doc<"chat_shares">[]> {
-  return await ctx.db
-    .query("chat_shares")
-    .withIndex("by_chat", (q) => q.eq("chatId", chatId).eq("isActive", true))
-    .take(limits.sharesPerChatMax + 1);
-}
-
 /** A share that names nobody: whoever has its token may use it. */
 export function isLink({ sharedWithUserId, invitedEmail }: Doc<"chat_shares">): boolean {
   return sharedWithUserId === undefined && invitedEmail === undefined;
 }
 
-/** The link of a token, its chat and what it allows now; null if there is none, or it has ended. */
-export async function findLink(
-  ctx: QueryCtx,
-  token: string,
-): Promise<{ share: Doc<"chat_shares">; chat: Doc<"chats">; access: ChatAccess } | null> {
+/** A link that holds, and its chat. */
+export interface OpenLink {
+  readonly share: Doc<"chat_shares">;
+  readonly chat: Doc<"chats">;
+}
+
+/** The link of a token; null if there is none, or it has ended. */
+export async function findLink(ctx: QueryCtx, token: string): Promise<OpenLink | null> {
   const share = await ctx.db
     .query("chat_shares")
     .withIndex("by_token", (q) => q.eq("shareToken", token))
     .unique();
   if (share === null || !isLink(share)) return null;
-  const access = accessOfShare(share);
-  const chat = access === null ? null : await ctx.db.get("chats", share.chatId);
-  if (access === null || chat === null || chat.deletingAt !== undefined) return null;
+  const chat = accessOfShare(share) === null ? null : await ctx.db.get("chats", share.chatId);
+  if (chat === null || chat.deletingAt !== undefined) return null;
   const owner = await ctx.db.get("users", chat.userId);
-  return owner === null || owner.isActive === false ? null : { share, chat, access };
+  return owner === null || owner.isActive === false ? null : { share, chat };
+}
+
+/** The same. Throws "not_found" if there is none. */
+export async function requireLink(ctx: QueryCtx, token: string): Promise<OpenLink> {
+  const link = await findLink(ctx, token);
+  if (link === null) throw appError("not_found", "This link does not exist, or it has ended.");
+  return link;
 }

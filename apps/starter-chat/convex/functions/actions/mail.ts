@@ -1,6 +1,7 @@
 import { v } from "convex/values";
 import { internal } from "../../_generated/api.js";
 import { internalAction } from "../../_generated/server.js";
+import type { Mail } from "../../model/mail.ts";
 
 const attemptsMax = 4;
 const retryMs = 5_000;
@@ -37,10 +38,7 @@ export const deliver = internalAction({
 });
 
 /** Null: it is out. A passing failure is one that may be gone when it is tried again. */
-async function post(
-  key: string,
-  mail: { to: string; subject: string; text: string },
-): Promise<{ isPassing: boolean; text: string } | null> {
+async function post(key: string, mail: Mail): Promise<{ isPassing: boolean; text: string } | null> {
   const from = process.env.MAIL_FROM ?? "";
   try {
     const response = await fetch("https://api.resend.com/emails", {

@@ -1,17 +1,17 @@
 import { v } from "convex/values";
 import type { Doc } from "../../_generated/dataModel.js";
 import { internalMutation, mutation, type MutationCtx } from "../../_generated/server.js";
-import { chatAccess, findShare, requireChat, requireUser } from "../../model/access.ts";
+import { activeShares, chatAccess, findShare, requireChat, requireUser } from "../../model/access.ts";
 import { appError } from "../../model/errors.ts";
+import { accountByEmail } from "../../model/identity.ts";
 import { limits } from "../../model/limits.ts";
 import { sendMail } from "../../model/mail.ts";
 import {
-  activeShares,
   checkGrant,
   endShare,
-  findLink,
   type Grant,
   insertShare,
+  requireLink,
   scheduleEnd,
 } from "../../model/shares.ts";
 import { pageUrl } from "../../model/site.ts";
@@ -43,10 +43,7 @@ export const shareChat = mutation({
     const found = await requireChat(ctx, user, chatId, "canShare");
     const email = checkEmail(text);
     const grant = await checkGrant(ctx, user, found, { canRead, canWrite, canShare, expiresAt });
-    const person = await ctx.db
-      .query("users")
-      .withIndex("by_email", (q) => q.eq("email", email))
-      .first();
+    const person = await accountByEmail(ctx, email);
     if (person !== null && person._id === found.chat.userId)
       throw appError("invalid", "The chat belongs to this person already.", "email");
     if (person?._id === user._id) throw appError("forbidden", "You cannot change your own rights.", "email");
@@ -133,9 +130,8 @@ export const recordShareAccess = mutation({
   args: { token: v.string() },
   returns: v.null(),
   handler: async (ctx, { token }) => {
-    const link = await findLink(ctx, token);
-    if (link === null) throw appError("not_found", noSuchLink);
-    await ctx.db.patch("chat_shares", link.share._id, { accessCount: (link.share.accessCount ?? 0) + 1 });
+    const { share } = await requireLink(ctx, token);
+    await ctx.db.patch("chat_shares", share._id, { accessCount: (share.accessCount ?? 0) + 1 });
     return null;
   },
 });
@@ -152,9 +148,7 @@ export const joinByToken = mutation({
   returns: v.id("chats"),
   handler: async (ctx, { token }) => {
     const user = await requireUser(ctx);
-    const link = await findLink(ctx, token);
-    if (link === null) throw appError("not_found", noSuchLink);
-    const { share, chat } = link;
+    const { share, chat } = await requireLink(ctx, token);
     if ((await chatAccess(ctx, user._id, chat)) !== null) return chat._id;
     // What has expired, or was given without the right to read, must not stand before the new one.
     const dead = await findShare(ctx, chat._id, user._id);
@@ -221,8 +215,6 @@ export const endExpired = internalMutation({
     return null;
   },
 });
-
-const noSuchLink = "This link does not exist, or it has ended.";
 
 /** A share that waits for somebody to confirm the address. */
 async function invite(

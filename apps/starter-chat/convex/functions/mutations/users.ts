@@ -101,8 +101,7 @@ export const deleteUser = mutation({
     const user = await currentUser(ctx);
     if (user === null && (await currentIdentity(ctx)) === null)
       throw appError("unauthenticated", "Please sign in.");
-    // Begun already: its next step is scheduled.
-    if (user !== null && user.isActive !== false) await startDeletingUser(ctx, user._id);
+    if (user !== null) await startDeletingUser(ctx, user);
     return null;
   },
 });

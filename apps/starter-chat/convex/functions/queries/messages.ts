@@ -1,7 +1,7 @@
 import { paginationOptsValidator, paginationResultValidator } from "convex/server";
 import { v } from "convex/values";
 import { query } from "../../_generated/server.js";
-import { findChat, requireChat, requireMessage, requireUser } from "../../model/access.ts";
+import { findMessage, requireChat, requireMessage, requireUser } from "../../model/access.ts";
 import { pageOfMessages } from "../../model/pages.ts";
 import { excerpt } from "../../model/parts.ts";
 import { findMessages } from "../../model/search.ts";
@@ -43,10 +43,8 @@ export const getMessage = query({
   returns: v.union(messageView, v.null()),
   handler: async (ctx, { messageId }) => {
     const user = await requireUser(ctx);
-    const message = await ctx.db.get("messages", messageId);
-    if (message === null || message.status === "deleted") return null;
-    const found = await findChat(ctx, user, message.chatId);
-    return found === null ? null : await toMessageView(ctx, new People(ctx), message);
+    const found = await findMessage(ctx, user, messageId);
+    return found === null ? null : await toMessageView(ctx, new People(ctx), found.message);
   },
 });
 

@@ -3,7 +3,7 @@ import { v } from "convex/values";
 import { components } from "../../_generated/api.js";
 import type { Id } from "../../_generated/dataModel.js";
 import { query } from "../../_generated/server.js";
-import { chatAccess, requireChat, requireUser } from "../../model/access.ts";
+import { accessAmong, activeShares, requireChat, requireUser } from "../../model/access.ts";
 import { typingIn } from "../../model/typing.ts";
 import { People, presenceView } from "../../model/views.ts";
 
@@ -21,11 +21,12 @@ export const getPresence = query({
     const user = await requireUser(ctx);
     const { chat } = await requireChat(ctx, user, chatId, "canRead");
     const typing = await typingIn(ctx, chatId);
+    const shares = await activeShares(ctx, chatId);
     const people = new People(ctx);
     const entries = [];
     for (const { userId, online, lastDisconnected } of await presence.listRoom(ctx, chatId)) {
       const profile = await people.profile(userId);
-      if (profile === null || (await chatAccess(ctx, userId, chat)) === null) continue;
+      if (profile === null || accessAmong(shares, userId, chat) === null) continue;
       entries.push({
         user: profile,
         isOnline: online,

@@ -1,11 +1,17 @@
 import { paginationOptsValidator, paginationResultValidator } from "convex/server";
 import { v } from "convex/values";
 import { query } from "../../_generated/server.js";
-import { accessOfShare, currentUser, findChat, requireChat, requireUser } from "../../model/access.ts";
-import { appError } from "../../model/errors.ts";
+import {
+  accessOfShare,
+  activeShares,
+  currentUser,
+  findChat,
+  requireChat,
+  requireUser,
+} from "../../model/access.ts";
 import { findAttachment } from "../../model/files.ts";
 import { boundedPage, pageOfMessages } from "../../model/pages.ts";
-import { activeShares, findLink, isLink } from "../../model/shares.ts";
+import { findLink, isLink, requireLink } from "../../model/shares.ts";
 import {
   chatView,
   linkedChatView,
@@ -141,9 +147,8 @@ export const getSharedMessages = query({
   },
   returns: paginationResultValidator(messageView),
   handler: async (ctx, { token, paginationOpts, order = "asc" }) => {
-    const link = await findLink(ctx, token);
-    if (link === null) throw appError("not_found", "This link does not exist, or it has ended.");
-    return await pageOfMessages(ctx, { chatId: link.chat._id, paginationOpts, order });
+    const { chat } = await requireLink(ctx, token);
+    return await pageOfMessages(ctx, { chatId: chat._id, paginationOpts, order });
   },
 });
 

@@ -186,7 +186,8 @@ export class AppMetrics {
   }
 
   #count(entry: ExecutionLogEntry): void {
-    const slot = this.#slotAt(this.#clock.nowMs());
+    const nowMs = this.#clock.nowMs();
+    const slot = this.#slotAt(nowMs);
     const id = functionIdOf(entry);
     const name = slot.functions.has(id) || slot.functions.size < functionsPerSlotMax ? id : restName;
     const counts = getOrCreate(slot.functions, name);
@@ -198,17 +199,18 @@ export class AppMetrics {
     }
     if (entry["udfType"] === "Query") counts.cacheMisses += 1;
     const durationMs = Number(entry["executionTime"]) * 1000;
-    this.#countBusy(String(entry["udfType"]), durationMs);
+    this.#countBusy(String(entry["udfType"]), nowMs - durationMs, nowMs);
     const position = durationClassOf(durationMs);
     counts.durations.set(position, (counts.durations.get(position) ?? 0) + 1);
   }
 
-  /** Spreads a run over the slots that it went on in. */
-  #countBusy(kind: string, durationMs: number): void {
-    const nowMs = this.#clock.nowMs();
-    const runSlots = this.#slots.filter(({ number }) => (number + 1) * slotMs > nowMs - durationMs);
-    for (const { number, busyMs } of runSlots) {
-      const withinMs = Math.min(nowMs, (number + 1) * slotMs) - Math.max(nowMs - durationMs, number * slotMs);
+  /** Spreads a run over the slots that it went on in: the newest ones, of up to a day's. */
+  #countBusy(kind: string, startMs: number, endMs: number): void {
+    for (let i = this.#slots.length - 1; i >= 0; i--) {
+      const { number, busyMs } = this.#slots[i] as Slot;
+      const slotEndMs = (number + 1) * slotMs;
+      if (slotEndMs <= startMs) break;
+      const withinMs = Math.min(endMs, slotEndMs) - Math.max(startMs, number * slotMs);
       if (withinMs > 0) busyMs.set(kind, (busyMs.get(kind) ?? 0) + withinMs);
     }
   }

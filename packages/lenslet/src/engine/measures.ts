@@ -14,8 +14,8 @@ export const invalidationsMax = 1000;
 /** What the engine counts for the dashboard's charts, between two reports to the net thread. */
 export class Measures {
   readonly rows = new RowCounts();
-  /** The mutation that is running, as charts name it; null for the server itself. */
-  #writer: string | null = null;
+  /** The function that is running; null for the server itself. Every call says so: it is named when it matters. */
+  #writer: { readonly component: ComponentCode; readonly info: FunctionInfo } | null = null;
   readonly #invalidations = new Map<string, { tablet: TabletId; query: string; count: number }>();
   #reportedMs = 0;
 
@@ -25,7 +25,7 @@ export class Measures {
   }
 
   runs(component: ComponentCode, info: FunctionInfo): void {
-    this.#writer = measuredName(component.componentPath, info.path);
+    this.#writer = { component, info };
   }
 
   written(writes: readonly DocumentWrite[]): void {
@@ -35,7 +35,9 @@ export class Measures {
   /** A watched query has to run again because the writer wrote to this table. */
   invalidated(tablet: TabletId, { componentPath, path }: QuerySpec): void {
     const query = measuredName(componentPath, parseFunctionPath(path));
-    const key = `${this.#writer ?? ""}\n${tablet}\n${query}`;
+    const writer = this.#writer;
+    const mutation = writer === null ? "" : measuredName(writer.component.componentPath, writer.info.path);
+    const key = `${mutation}\n${tablet}\n${query}`;
     const found = this.#invalidations.get(key);
     if (found !== undefined) found.count += 1;
     else if (this.#invalidations.size < invalidationsMax)

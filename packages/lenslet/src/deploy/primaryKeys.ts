@@ -43,7 +43,7 @@ export function addPrimaryKeyIndex(
 
 /** Throws PrimaryKeyIndexNotFound when it was never asked for. */
 export function isPrimaryKeyReady(tx: Transaction, tableName: string): boolean {
-  return primaryKeyIndexOf(tx.table(rootNamespace, tableName), tableName).state !== "backfilling";
+  return primaryKeyOf(tx, tableName).index.state !== "backfilling";
 }
 
 /**
@@ -56,8 +56,7 @@ export function documentWithKeyOf(
   key: readonly (readonly string[])[],
   value: ValueObject,
 ): { readonly table: Table; readonly document: StoredDocument | null } {
-  const table = tx.table(rootNamespace, tableName);
-  const index = primaryKeyIndexOf(table, tableName);
+  const { table, index } = primaryKeyOf(tx, tableName);
   if (index.state === "backfilling")
     throw badRequest("PrimaryKeyIndexNotReady", `The primary key index of ${tableName} is not ready yet.`);
   // The last field is the creation time.
@@ -71,20 +70,13 @@ export function documentWithKeyOf(
       throw badRequest("InvalidPrimaryKey", `A record of ${tableName} has no ${path.join(".")}.`);
     prefix += encodeKeyPart(part);
   }
-  for (const document of tx.scan(index, prefix, prefixEnd(prefix), "asc")) return found(table, document);
-  return found(table, null);
-}
-
-function found(
-  table: Table | null,
-  document: StoredDocument | null,
-): { table: Table; document: StoredDocument | null } {
-  if (table === null) throw new Error("an index belongs to a table");
+  const [document = null] = tx.scan(index, prefix, prefixEnd(prefix), "asc");
   return { table, document };
 }
 
-function primaryKeyIndexOf(table: Table | null, tableName: string): DatabaseIndex {
+function primaryKeyOf(tx: Transaction, tableName: string): { table: Table; index: DatabaseIndex } {
+  const table = tx.table(rootNamespace, tableName);
   const index = table?.indexes.find(({ name }) => name === primaryKeyIndexName);
-  if (index !== undefined) return index;
+  if (table !== null && index !== undefined) return { table, index };
   throw badRequest("PrimaryKeyIndexNotFound", `The table ${tableName} has no primary key index.`);
 }

@@ -35,33 +35,26 @@ const unknown: Shape = { type: "Unknown" };
 
 /** Answer of `/api/shapes2`: every user table is a key. */
 export function tableShapes(tx: Transaction, namespace: Namespace): Record<string, Shape> {
-  const nameOf = (number: number) => tx.idContext(namespace).tableNameOf(number)?.name ?? null;
-  const shapes: Record<string, Shape> = {};
+  const ids = tx.idContext(namespace);
+  const nameOf = (number: number) => ids.tableNameOf(number)?.name ?? null;
+  const tables = tx
+    .catalog()
+    .tables(namespace)
+    .filter(({ system }) => !system);
+  const shapes: Record<string, Shape> = Object.fromEntries(tables.map(({ name }) => [name, unknown]));
   let documentsLeft = documentsMax;
   let bytesLeft = bytesMax;
-  for (const table of tx.catalog().tables(namespace)) {
-    if (table.system) continue;
-    shapes[table.name] = unknown;
+  for (const table of tables) {
     if (tx.count(table) > documentsLeft) continue;
     let shape = never;
     for (const { value, json } of tx.scan(table.byId, "", null, "asc")) {
       documentsLeft -= 1;
       bytesLeft -= json.length;
       shape = merged(shape, shapeOf(value, nameOf, 0));
-      if (bytesLeft < 0) break;
+      if (bytesLeft < 0) return shapes;
     }
-    if (bytesLeft < 0) return withAllTables(tx, namespace, shapes);
     shapes[table.name] = shape;
   }
-  return shapes;
-}
-
-function withAllTables(
-  tx: Transaction,
-  namespace: Namespace,
-  shapes: Record<string, Shape>,
-): Record<string, Shape> {
-  for (const { name, system } of tx.catalog().tables(namespace)) if (!system) shapes[name] ??= unknown;
   return shapes;
 }
 

@@ -3,7 +3,7 @@ import type { Table } from "../store/catalog.ts";
 import type { Namespace } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { tryDecodeId } from "../values/id.ts";
-import { checkTableName } from "../values/names.ts";
+import { parseTableName } from "../values/names.ts";
 import { isValueObject, type Value, type ValueObject } from "../values/value.ts";
 import { componentMetadata, type DeploymentAction, recordEvent } from "./deploymentEvents.ts";
 import { isUnsetPlaceholder } from "./documentFilters.ts";
@@ -56,15 +56,13 @@ export const editMutations: Readonly<Record<string, SystemFunction>> = {
   "deleteDocuments:default": edit((tx, context, namespace, args) => {
     const ids = objectsArgument(args, "toDelete").map((each) => stringArgument(each, "id"));
     checkCount(ids.length);
-    const byTable = new Map<string, string[]>();
+    const tables = new Map<string, string>();
     for (const idText of ids) {
       const { table, id } = documentOf(tx, namespace, idText);
       tx.delete(table, id);
-      const deleted = byTable.get(table.name);
-      if (deleted === undefined) byTable.set(table.name, [idText]);
-      else deleted.push(idText);
+      tables.set(idText, table.name);
     }
-    for (const [table, deleted] of byTable)
+    for (const [table, deleted] of Map.groupBy(ids, (idText) => tables.get(idText) as string))
       record(tx, context, namespace, "delete_documents", table, deleted);
   }),
   "clearTablePage:default": (tx, context, args) => {
@@ -130,10 +128,7 @@ function record(
 }
 
 function userTableName(args: ValueObject, name: string): string {
-  const table = stringArgument(args, name);
-  const problem = checkTableName(table);
-  if (problem !== null) throw badRequest("InvalidTableName", problem);
-  return table;
+  return parseTableName(stringArgument(args, name));
 }
 
 function documentOf(tx: Transaction, namespace: Namespace, idText: string) {

@@ -6,7 +6,7 @@ import { activeSchema } from "../deploy/schemaState.ts";
 import { rootNamespace } from "../deploy/systemRows.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { type JsonValue, parseValue } from "../values/json.ts";
-import { checkTableName } from "../values/names.ts";
+import { parseTableName } from "../values/names.ts";
 import { isValueObject, type ValueObject } from "../values/value.ts";
 
 type Operation = (args: JsonValue, scope: { readonly tx: Transaction }) => unknown;
@@ -39,15 +39,16 @@ export const streamingImportOperations: Readonly<Record<string, Operation>> = {
   "streamingImport.schema": (_args, { tx }) => activeSchema(tx, rootNamespace),
   "streamingImport.clear": (args, { tx }) => {
     const { tableNames } = z.object({ tableNames: z.array(z.string()) }).parse(args);
-    for (const name of new Set(tableNames)) emptyTable(tx, rootNamespace, checkedName(name));
+    for (const name of new Set(tableNames)) emptyTable(tx, rootNamespace, parseTableName(name));
   },
   "streamingImport.addKeys": (args, { tx }) => {
     const { indexes } = z.object({ indexes: z.record(z.string(), keyShape) }).parse(args);
-    for (const [name, key] of Object.entries(indexes)) addPrimaryKeyIndex(tx, checkedName(name), key);
+    for (const [name, key] of Object.entries(indexes)) addPrimaryKeyIndex(tx, parseTableName(name), key);
   },
   "streamingImport.keysReady": (args, { tx }) => {
     const { tables } = z.object({ tables: z.array(z.string()) }).parse(args);
-    return { indexesReady: tables.filter((name) => !isPrimaryKeyReady(tx, name)).length === 0 };
+    // All are asked for: one that has no such index is an error, whether the others are ready or not.
+    return { indexesReady: tables.map((name) => isPrimaryKeyReady(tx, name)).every(Boolean) };
   },
 };
 
@@ -64,11 +65,5 @@ function importRecord(
       return;
     }
   }
-  tx.insert(rootNamespace, checkedName(tableName), value);
-}
-
-function checkedName(name: string): string {
-  const problem = checkTableName(name);
-  if (problem !== null) throw badRequest("InvalidTableName", problem);
-  return name;
+  tx.insert(rootNamespace, parseTableName(tableName), value);
 }

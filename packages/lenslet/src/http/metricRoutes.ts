@@ -66,7 +66,10 @@ export function addMetricRoutes(router: Router): void {
     const metric = requiredParameter(query, "metric");
     if (metric !== "rowsRead" && metric !== "rowsWritten")
       throw badRequest("BadQueryArgs", "metric is rowsRead or rowsWritten.");
-    return points(metrics.tableRate(tableOf(query), metric, window), window);
+    return points(
+      metrics.tableRate(inComponent(query, requiredParameter(query, "name")), metric, window),
+      window,
+    );
   });
   router.add("GET", "/api/app_metrics/scheduled_job_lag", async (exchange) => {
     await exchange.admin();
@@ -81,13 +84,11 @@ function isRate(metric: string): metric is UdfRate {
 
 function functionOf(query: URLSearchParams): string {
   const path = query.get("path") ?? requiredParameter(query, "udfPath");
-  const component = query.get("componentPath") ?? "";
-  const name = path.replace(/\.js:/, ":").replace(/:default$/, "");
-  return component === "" ? name : `${component}/${name}`;
+  return inComponent(query, path.replace(/\.js:/, ":").replace(/:default$/, ""));
 }
 
-function tableOf(query: URLSearchParams): string {
-  const name = requiredParameter(query, "name");
+/** As the engine names functions and tables of components. */
+function inComponent(query: URLSearchParams, name: string): string {
   const component = query.get("componentPath") ?? "";
   return component === "" ? name : `${component}/${name}`;
 }

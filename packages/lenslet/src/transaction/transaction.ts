@@ -13,7 +13,7 @@ import { publicSystemTables } from "../store/systemTables.ts";
 import { type InternalId, encodeId } from "../values/id.ts";
 import { resolveCommitTs, stringifyValue } from "../values/json.ts";
 import type { IndexKey } from "../values/key.ts";
-import { checkTableName } from "../values/names.ts";
+import { parseTableName } from "../values/names.ts";
 import type { IdContext } from "../values/validator.ts";
 import { type Value, type ValueObject, isValueObject } from "../values/value.ts";
 import {
@@ -458,9 +458,7 @@ export class Transaction {
 
   #prepareTable(namespace: Namespace, name: string): Table {
     assert(!name.startsWith("_"), "system tables are not created on first insert");
-    const problem = checkTableName(name);
-    if (problem !== null) throw badRequest("InvalidTableName", problem);
-    return this.#tables.prepare(namespace, name);
+    return this.#tables.prepare(namespace, parseTableName(name));
   }
 
   #createTable(table: Table): Table {

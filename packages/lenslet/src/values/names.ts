@@ -52,6 +52,13 @@ export function checkTableName(name: string): string | null {
   return isSystemTableName(name) ? `${name} is a reserved table name.` : null;
 }
 
+/** The name, if a user table may have it. Throws InvalidTableName. */
+export function parseTableName(name: string): string {
+  const problem = checkTableName(name);
+  if (problem !== null) throw badRequest("InvalidTableName", problem);
+  return name;
+}
+
 /** System and virtual tables. */
 export function isSystemTableName(name: string): boolean {
   return name.charCodeAt(0) === 0x5f;

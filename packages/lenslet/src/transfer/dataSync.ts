@@ -14,7 +14,7 @@ import {
   readSnapshotPage,
   snapshotPositionShape,
 } from "./snapshotPages.ts";
-import { formatDocument, idObject, SelectedTables, StreamEngine } from "./streamRows.ts";
+import { formatDocument, formatWrite, SelectedTables, StreamEngine } from "./streamRows.ts";
 
 const cursorShape = z.object({
   syncId: z.string(),
@@ -94,11 +94,9 @@ export class DataSync {
       const { listing } = await this.#openListing(list.filter(isBroken));
       return await this.#list({ ...next, listing }, listing, selection, page.broken);
     }
-    const values = page.rows.map(({ ts, table, write }) => {
-      const value =
-        write.json === null ? idObject(write) : formatDocument(write.json, table.columns, "export");
-      return valueText(table, ts, write.json === null, value);
-    });
+    const values = page.rows.map(({ ts, table, write }) =>
+      valueText(table, ts, write.json === null, formatWrite(write, table, "export")),
+    );
     const type = page.hasMore ? "stale" : "upToDate";
     return { status: `{"type":"${type}","snapshotTs":${page.cursor}}`, truncates: [], values, next };
   }

@@ -1,7 +1,7 @@
 import { unreachable } from "../base/assert.ts";
 import type { TableColumns } from "../engine/streamOperations.ts";
 import type { OutputFormat } from "../protocol/http.ts";
-import { decodeValue, formatCleanJson, formatExportJson, stringifyValue } from "../values/json.ts";
+import { formatEncoded } from "../protocol/outputFormat.ts";
 import type { FieldValidator, ObjectValidator, Validator } from "../values/validator.ts";
 
 export type JsonSchema = { readonly [keyword: string]: unknown };
@@ -145,7 +145,5 @@ function wrapped(key: "$bytes" | "$integer"): JsonSchema {
 }
 
 function literal(json: unknown, format: OutputFormat): unknown {
-  const value = decodeValue(JSON.stringify(json));
-  const write = { clean: formatCleanJson, export: formatExportJson, encoded: stringifyValue }[format];
-  return JSON.parse(write(value)) as unknown;
+  return JSON.parse(formatEncoded(JSON.stringify(json), format)) as unknown;
 }

@@ -1,11 +1,10 @@
 import { badRequest } from "../base/errors.ts";
 import { type CommitRecord, decodeCommitRecord, type RecordedWrite } from "../engine/commitRecord.ts";
-import type { StreamTable } from "../engine/streamOperations.ts";
 import type { Log } from "../log/log.ts";
-import type { ColumnChoice, StreamSelection } from "../protocol/streamSelection.ts";
+import type { StreamSelection } from "../protocol/streamSelection.ts";
 import type { TabletId } from "../store/store.ts";
 import { firstUserPhysicalId } from "../store/systemTables.ts";
-import { SelectedTables, type StreamEngine } from "./streamRows.ts";
+import { type SelectedTable, SelectedTables, type StreamEngine } from "./streamRows.ts";
 
 /** A page ends with the commit that fills it: all rows of a timestamp come together. */
 const pageRowsMin = 128;
@@ -17,7 +16,7 @@ const roundingMax = 512n;
 
 export interface LoggedRow {
   readonly ts: bigint;
-  readonly table: StreamTable & { readonly columns: ColumnChoice | "all" };
+  readonly table: SelectedTable;
   readonly write: RecordedWrite;
 }
 

@@ -1,13 +1,11 @@
 import { z } from "zod";
-import type { StreamTable } from "../engine/streamOperations.ts";
-import type { ColumnChoice } from "../protocol/streamSelection.ts";
-import type { SelectedTables, SnapshotPosition, StreamEngine } from "./streamRows.ts";
+import type { SelectedTable, SelectedTables, SnapshotPosition, StreamEngine } from "./streamRows.ts";
 
 const pageRowsMin = 1024;
 const pageBytesMin = 1024 * 1024;
 
 export interface ListedRow {
-  readonly table: StreamTable & { readonly columns: ColumnChoice | "all" };
+  readonly table: SelectedTable;
   /** Canonical text. */
   readonly json: string;
 }
@@ -25,10 +23,9 @@ export async function readSnapshotPage(
 ): Promise<{ rows: readonly ListedRow[]; next: SnapshotPosition | null }> {
   const rows: ListedRow[] = [];
   let bytes = 0;
-  for (const { tablet } of tables.list) {
+  for (const table of tables.list) {
+    const { tablet } = table;
     if (tablet < position.tablet) continue;
-    const table = tables.find(tablet);
-    if (table === null) continue;
     let from: string | null = tablet === position.tablet ? position.from : "";
     while (from !== null) {
       if (rows.length >= pageRowsMin || bytes >= pageBytesMin)

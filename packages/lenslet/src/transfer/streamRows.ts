@@ -42,22 +42,25 @@ export interface SnapshotPosition {
   readonly from: string;
 }
 
+export interface SelectedTable extends StreamTable {
+  readonly columns: ColumnChoice | "all";
+}
+
 /** The tables that a selection shows, with the columns of each. */
 export class SelectedTables {
   readonly breaks: TabletId;
   /** In the order of their tablets. */
-  readonly list: readonly StreamTable[];
-  readonly #byTablet: ReadonlyMap<TabletId, StreamTable & { readonly columns: ColumnChoice | "all" }>;
+  readonly list: readonly SelectedTable[];
+  readonly #byTablet: ReadonlyMap<TabletId, SelectedTable>;
   readonly #all: ReadonlySet<TabletId>;
 
   constructor({ tables, breaks }: StreamTables, selection: StreamSelection) {
     this.breaks = breaks;
-    const selected = tables.flatMap((table) => {
+    this.list = tables.flatMap((table) => {
       const columns = selection.columnsOf(table.component, table.name);
       return columns === null ? [] : [{ ...table, columns }];
     });
-    this.list = selected;
-    this.#byTablet = new Map(selected.map((table) => [table.tablet, table]));
+    this.#byTablet = new Map(this.list.map((table) => [table.tablet, table]));
     this.#all = new Set(tables.map(({ tablet }) => tablet));
   }
 
@@ -65,7 +68,7 @@ export class SelectedTables {
   knows(tablet: TabletId): boolean {
     return this.#all.has(tablet);
   }
-  find(tablet: TabletId): (StreamTable & { readonly columns: ColumnChoice | "all" }) | null {
+  find(tablet: TabletId): SelectedTable | null {
     return this.#byTablet.get(tablet) ?? null;
   }
 }
@@ -77,6 +80,11 @@ export function formatDocument(json: string, columns: ColumnChoice | "all", form
   return formatEncoded(stringifyValue(Object.fromEntries(chosen)), format);
 }
 
-export function idObject({ idText }: RecordedWrite): string {
-  return `{"_id":${JSON.stringify(idText)}}`;
+/** JSON text of the document that a write has left, or of its id alone. */
+export function formatWrite(
+  { json, idText }: RecordedWrite,
+  { columns }: SelectedTable,
+  format: OutputFormat,
+): string {
+  return json === null ? `{"_id":${JSON.stringify(idText)}}` : formatDocument(json, columns, format);
 }

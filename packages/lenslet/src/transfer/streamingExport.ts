@@ -12,7 +12,14 @@ import {
   readSnapshotPage,
   snapshotPositionShape,
 } from "./snapshotPages.ts";
-import { formatDocument, SelectedTables, type SnapshotPosition, StreamEngine } from "./streamRows.ts";
+import {
+  formatDocument,
+  formatWrite,
+  type SelectedTable,
+  SelectedTables,
+  type SnapshotPosition,
+  StreamEngine,
+} from "./streamRows.ts";
 
 export interface StreamingExportOptions {
   readonly engine: EngineApi;
@@ -45,8 +52,7 @@ export class StreamingExport {
     const position = await this.#position(request, tables);
     const { rows, next } = await readSnapshotPage(this.#stream, tables, position);
     const values = rows.map(({ table, json }) => {
-      const head = `{"_component":${JSON.stringify(table.component)},"_table":${JSON.stringify(table.name)}`;
-      return `${head},"_ts":${position.ts},${formatDocument(json, table.columns, format).slice(1)}`;
+      return withHead(table, position.ts, "", formatDocument(json, table.columns, format));
     });
     const cursor = next === null ? "null" : `"${encodeCursor(positionJson(next))}"`;
     return `{"values":[${values.join(",")}],"snapshot":${position.ts},"cursor":${cursor},"hasMore":${next !== null}}`;
@@ -64,12 +70,8 @@ export class StreamingExport {
       );
     }
     const values = page.rows.map(({ ts, table, write }) => {
-      const head = `{"_component":${JSON.stringify(table.component)},"_table":${JSON.stringify(table.name)}`;
-      const document =
-        write.json === null
-          ? `"_id":${JSON.stringify(write.idText)}}`
-          : formatDocument(write.json, table.columns, format).slice(1);
-      return `${head},"_ts":${ts},"_deleted":${write.json === null},${document}`;
+      const deleted = `"_deleted":${write.json === null},`;
+      return withHead(table, ts, deleted, formatWrite(write, table, format));
     });
     return `{"values":[${values.join(",")}],"cursor":${page.cursor},"hasMore":${page.hasMore}}`;
   }
@@ -102,4 +104,10 @@ function badCursor(): Error {
     "InvalidListSnapshotCursor",
     "The cursor, or the snapshot, is not one that this deployment has given. Start again without both.",
   );
+}
+
+/** A document with where it stands in front of its fields; it has one at least, its id. */
+function withHead({ component, name }: SelectedTable, ts: bigint, more: string, document: string): string {
+  const head = `{"_component":${JSON.stringify(component)},"_table":${JSON.stringify(name)}`;
+  return `${head},"_ts":${ts},${more}${document.slice(1)}`;
 }

@@ -8,17 +8,21 @@ import type { LoadedDeployment } from "./deployment.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import type { RunningJob } from "./scheduling.ts";
 
+/** What a deployment signs and encrypts with: a key for each purpose, none of them used for another (SECURITY.md). */
+export interface EngineKeys {
+  readonly cursorSecret: Uint8Array;
+  readonly uploadSecret: Uint8Array;
+  readonly jwtSecret: Uint8Array;
+}
+
 /** What all functions of one top-level call share: nested ones run in the same transaction, time and identity. */
-export interface CallContext {
+export interface CallContext extends EngineKeys {
   readonly tx: Transaction;
   readonly deployment: LoadedDeployment;
   readonly runner: Runner;
   readonly heartbeat: Heartbeat;
   /** Its monotonic time is the one the watchdog compares the heartbeat with. */
   readonly clock: Clock;
-  readonly cursorSecret: Uint8Array;
-  readonly uploadSecret: Uint8Array;
-  readonly jwtSecret: Uint8Array;
   readonly instanceName: string;
   /** What `ctx.auth.getUserIdentity()` returns; null for anonymous. */
   readonly userIdentity: UserAttributes | null;

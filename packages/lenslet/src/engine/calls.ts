@@ -48,7 +48,7 @@ import {
   touchesBackfills,
   touchesDeployment,
 } from "./deploymentLoader.ts";
-import { attributesOf, type CallContext, jobOf } from "./callContext.ts";
+import { attributesOf, type CallContext, type EngineKeys, jobOf } from "./callContext.ts";
 import { callInto } from "./componentBorders.ts";
 import { resultOf, runFunction } from "./execution.ts";
 import type { Execution } from "./executionLog.ts";
@@ -67,16 +67,13 @@ import { runSystemOperation } from "./systemOperations.ts";
 import type { VectorSearches } from "./vectorSearches.ts";
 import type { EngineOut, EngineRequest } from "./wire.ts";
 
-export interface CallsOptions {
+export interface CallsOptions extends EngineKeys {
   readonly store: Store;
   readonly committer: Committer;
   readonly runner: Runner;
   readonly heartbeat: Heartbeat;
   readonly clock: Clock;
   readonly random: Random;
-  readonly cursorSecret: Uint8Array;
-  readonly uploadSecret: Uint8Array;
-  readonly jwtSecret: Uint8Array;
   readonly instanceName: string;
   readonly boot: string;
   readonly cloudUrl: string;

@@ -3,6 +3,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { z } from "zod";
 import { LensletError } from "../base/errors.ts";
+import type { EngineKeys } from "../engine/callContext.ts";
 
 /** What a deployment keeps beside its data: its name and the secret that all its keys are derived from. */
 export interface Instance {
@@ -73,14 +74,7 @@ function readJson(file: string): unknown {
   }
 }
 
-/** What the instance signs and encrypts with: a key for each purpose, none of them used for another (SECURITY.md). */
-export interface InstanceKeys {
-  readonly cursorSecret: Uint8Array;
-  readonly uploadSecret: Uint8Array;
-  readonly jwtSecret: Uint8Array;
-}
-
-export function instanceKeys(instance: Instance): InstanceKeys {
+export function instanceKeys(instance: Instance): EngineKeys {
   return {
     cursorSecret: derivedKey(instance, "cursors"),
     uploadSecret: derivedKey(instance, "upload tokens"),

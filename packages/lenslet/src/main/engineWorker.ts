@@ -1,6 +1,7 @@
 import path from "node:path";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { LensletError } from "../base/errors.ts";
+import type { EngineKeys } from "../engine/callContext.ts";
 import { readLocalContents } from "../files/localFileStore.ts";
 import { Committer } from "../engine/committer.ts";
 import { Engine } from "../engine/engine.ts";
@@ -16,15 +17,12 @@ import { failAround, failpointOf } from "./failpoints.ts";
 import { createRealRandom, realClock, realTimers } from "./realOs.ts";
 
 /** What the engine thread is started with. */
-export interface EngineWorkerInit {
+export interface EngineWorkerInit extends EngineKeys {
   readonly port: MessagePort;
   readonly log: LogConnection;
   readonly heartbeat: SharedArrayBuffer;
   readonly dataFolder: string;
   readonly instanceName: string;
-  readonly cursorSecret: Uint8Array;
-  readonly uploadSecret: Uint8Array;
-  readonly jwtSecret: Uint8Array;
   readonly cloudUrl: string;
   readonly siteUrl: string;
   /** Names this run of the process. */

@@ -1,3 +1,5 @@
+import { escapeHtml } from "./htmlPage.ts";
+
 interface ShownMail {
   readonly id: string;
   readonly to: readonly string[];
@@ -12,7 +14,7 @@ export function outboxPage(mails: readonly ShownMail[]): string {
     .toReversed()
     .map(
       ({ to, subject, text, html }) =>
-        `<article><h2>${escape(subject)}</h2><p class="to">to ${escape(to.join(", "))}</p><pre>${linked(text ?? stripped(html ?? ""))}</pre></article>`,
+        `<article><h2>${escapeHtml(subject)}</h2><p class="to">to ${escapeHtml(to.join(", "))}</p><pre>${linked(text ?? stripped(html ?? ""))}</pre></article>`,
     );
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="3">
 <meta name="viewport" content="width=device-width"><title>Mails (${mails.length})</title><style>
@@ -29,15 +31,13 @@ function linked(text: string): string {
   return text
     .split(/(https?:\/\/[^\s<>"]+)/)
     .map((part, index) =>
-      index % 2 === 1 ? `<a href="${escape(part)}" target="_blank">${escape(part)}</a>` : escape(part),
+      index % 2 === 1
+        ? `<a href="${escapeHtml(part)}" target="_blank">${escapeHtml(part)}</a>`
+        : escapeHtml(part),
     )
     .join("");
 }
 
 function stripped(html: string): string {
   return html.replace(/<[^>]*>/g, " ");
-}
-
-function escape(text: string): string {
-  return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
 }

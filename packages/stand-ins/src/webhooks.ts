@@ -1,4 +1,5 @@
 import { createHmac, randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /** Where a service sends its events, and the secret with which it signs them. */
 export interface WebhookTarget {
@@ -44,28 +45,17 @@ export class Deliveries {
   }
 
   async #deliver({ url, secret }: WebhookTarget, text: string): Promise<void> {
-    for (let attempt = 0; attempt < attemptsMax; attempt++) {
-      if (this.#stopped.signal.aborted) return;
+    const { signal } = this.#stopped;
+    for (let attempt = 0; attempt < attemptsMax && !signal.aborted; attempt++) {
       const headers = { "content-type": "application/json", ...this.#sign(secret, text) };
       const answer = await fetch(url, { method: "POST", headers, body: text }).catch(() => null);
       await answer?.body?.cancel();
       // What is refused as such (forged, malformed) will not be taken later either.
       if (answer !== null && answer.status < 500 && answer.status !== 429) return;
-      await this.#pause(Math.min(delayMsMax, firstDelayMs * 2 ** attempt));
+      const delayMs = Math.min(delayMsMax, firstDelayMs * 2 ** attempt);
+      // Ends early when it is closed.
+      await sleep(delayMs, undefined, { signal }).catch(() => {});
     }
-  }
-
-  async #pause(delayMs: number): Promise<void> {
-    const { signal } = this.#stopped;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(done, delayMs);
-      function done() {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", done);
-        resolve();
-      }
-      signal.addEventListener("abort", done);
-    });
   }
 }
 

@@ -1,6 +1,7 @@
 import {
   AutumnAccounts,
   AutumnRefusal,
+  mainPlanOf,
   type AutumnAccount,
   type AutumnCatalog,
   type AutumnEvent,
@@ -198,7 +199,7 @@ const routes: Readonly<Record<string, (call: Call, checkouts: Map<string, Checko
     const plans = plansOf(call);
     const [plan] = plans;
     const total = plans.reduce((sum, { price = 0 }) => sum + price, 0);
-    const current = account.held.find((held) => held.plan.isAddOn !== true)?.plan;
+    const current = mainPlanOf(account);
     return {
       ...(needsCheckout(account, plans) ? { url: openCheckout(call, checkouts, account, plans) } : {}),
       customer_id: account.id,

@@ -148,7 +148,7 @@ export class AutumnAccounts {
 
   /** Gives a plan, in place of the one that it replaces, and bills it. */
   attach(account: AutumnAccount, plan: AutumnPlan): void {
-    if (account.held.some((held) => held.plan.id === plan.id && held.canceledAt === null))
+    if (isHeld(account, plan))
       throw new AutumnRefusal(400, "product_already_attached", `Customer already has product ${plan.name}`);
     account.held = account.held.filter(
       (held) => held.plan.id !== plan.id && (plan.isAddOn === true || held.plan.isAddOn === true),
@@ -232,6 +232,16 @@ export class AutumnAccounts {
   #holdDefaults(account: AutumnAccount): void {
     for (const plan of this.catalog.plans) if (plan.isDefault === true) hold(account, plan);
   }
+}
+
+/** A plan that has been canceled is not, though it lasts until its period ends. */
+export function isHeld(account: AutumnAccount, { id }: AutumnPlan): boolean {
+  return account.held.some(({ plan, canceledAt }) => plan.id === id && canceledAt === null);
+}
+
+/** The one that another plan would replace. */
+export function mainPlanOf(account: AutumnAccount): AutumnPlan | undefined {
+  return account.held.find(({ plan }) => plan.isAddOn !== true)?.plan;
 }
 
 function emptyAccount(id: string): AutumnAccount {

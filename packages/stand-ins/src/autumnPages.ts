@@ -1,4 +1,4 @@
-import { AutumnRefusal, type AutumnAccount, type AutumnAccounts } from "./autumnAccounts.ts";
+import { AutumnRefusal, isHeld, type AutumnAccount, type AutumnAccounts } from "./autumnAccounts.ts";
 import { escapeHtml, htmlPage } from "./htmlPage.ts";
 import type { ServiceAnswer } from "./service.ts";
 
@@ -23,9 +23,7 @@ export function checkoutPage(
   const plans = checkout.planIds.map((id) => accounts.plan(id));
   if (method === "POST") {
     account.hasPaymentMethod = true;
-    const has = (id: string) =>
-      account.held.some(({ plan, canceledAt }) => plan.id === id && canceledAt === null);
-    for (const plan of plans) if (!has(plan.id)) accounts.attach(account, plan);
+    for (const plan of plans) if (!isHeld(account, plan)) accounts.attach(account, plan);
     if (checkout.successUrl !== undefined) return { status: 303, headers: { location: checkout.successUrl } };
     return htmlPage("Paid", "<h1>Paid</h1><p>You can close this page.</p>");
   }

@@ -1,5 +1,7 @@
 import {
   AutumnRefusal,
+  isHeld,
+  mainPlanOf,
   type AutumnAccount,
   type AutumnAccounts,
   type AutumnFeature,
@@ -70,8 +72,8 @@ function items(accounts: AutumnAccounts, plan: AutumnPlan): object[] {
 }
 
 export function productView(accounts: AutumnAccounts, plan: AutumnPlan, account?: AutumnAccount): object {
-  const current = account?.held.find((held) => held.plan.isAddOn !== true)?.plan;
-  const held = account?.held.some((each) => each.plan.id === plan.id && each.canceledAt === null) === true;
+  const current = account === undefined ? undefined : mainPlanOf(account);
+  const held = account !== undefined && isHeld(account, plan);
   const change = (plan.price ?? 0) >= (current?.price ?? 0) ? "upgrade" : "downgrade";
   const scenario = held ? "active" : current === undefined || plan.isAddOn === true ? "new" : change;
   return {

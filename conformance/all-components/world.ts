@@ -1,6 +1,3 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import fs from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -8,11 +5,13 @@ import { startAutumn, type AutumnService } from "../../packages/stand-ins/src/au
 import { startResend } from "../../packages/stand-ins/src/resend.ts";
 import { startS3, type S3 } from "../../packages/stand-ins/src/s3.ts";
 import type { Exit } from "../support/childRun.ts";
+import { installLockedPackages } from "../support/lockedPackages.ts";
 import { TestProject } from "../support/project.ts";
 import { TestServer } from "../support/server.ts";
 
 const folder = fileURLToPath(new URL(".", import.meta.url));
-const nodeModules = path.join(folder, "app/node_modules");
+/** Whose lock file has the packages of all apps here. */
+const largeApp = path.join(folder, "app");
 
 /** Bundling and checking nineteen packages takes its time. */
 export const pushTimeoutMs = 300_000;
@@ -31,12 +30,11 @@ export class Deployment {
 
   /** Nothing is pushed yet. The packages are those of `app`'s lock file, whichever app it is. */
   static async start(app: string, args: readonly string[] = []): Promise<Deployment> {
-    await installPackages();
+    await installLockedPackages(largeApp);
     const server = await TestServer.start({ args });
-    return new Deployment(
-      server,
-      TestProject.create(path.join(folder, app), { nodeModules }).connect(server),
-    );
+    const nodeModules = path.join(largeApp, "node_modules");
+    const project = TestProject.create(path.join(folder, app), { nodeModules }).connect(server);
+    return new Deployment(server, project);
   }
 
   async push(): Promise<Exit> {
@@ -108,16 +106,4 @@ export class World {
     await this.deployment.server.dispose();
     await Promise.all([this.mail.close(), this.autumn.close(), this.objects.close()]);
   }
-}
-
-/** The packages are installed the first time, so that they are no part of this repository's installation. */
-async function installPackages(): Promise<void> {
-  const lock = path.join(folder, "app/package-lock.json");
-  const marker = path.join(nodeModules, ".package-lock.json");
-  if (fs.existsSync(marker) && fs.statSync(marker).mtimeMs >= fs.statSync(lock).mtimeMs) return;
-  const args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
-  const npm = spawn("npm", args, { cwd: path.join(folder, "app"), stdio: "inherit" });
-  const [code] = (await once(npm, "close")) as [number | null];
-  if (code !== 0) throw new Error(`npm ci ended with ${code}`);
-  fs.utimesSync(marker, new Date(), new Date());
 }

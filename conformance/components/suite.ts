@@ -1,16 +1,8 @@
 import { spawn } from "node:child_process";
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { installLockedPackages } from "../support/lockedPackages.ts";
 import type { SuitePackage } from "./packages.ts";
 
 const folder = path.dirname(fileURLToPath(import.meta.url));
@@ -35,15 +27,9 @@ export interface SuiteRun {
   readonly cpuMs: number;
 }
 
-/** Installs the pinned packages, unless that has been done for this lock file. */
+/** Installs the pinned packages. */
 export async function installPackages(): Promise<void> {
-  const marker = path.join(modulesFolder, ".package-lock.json");
-  const lock = path.join(folder, "package-lock.json");
-  if (existsSync(marker) && statSync(marker).mtimeMs >= statSync(lock).mtimeMs) return;
-  process.stderr.write("Installing the component packages (npm ci) ...\n");
-  const args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
-  await run("npm", args, folder, {});
-  writeFileSync(path.join(modulesFolder, ".package-lock.json"), readFileSync(marker));
+  await installLockedPackages(folder);
 }
 
 /** Bundles packages/testing as it is published; says where. */

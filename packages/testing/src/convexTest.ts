@@ -103,9 +103,8 @@ function accessor(backend: Backend, requester: Requester) {
   });
 
   const run = async ({ component, fn }: Resolved, args: Args | undefined): Promise<unknown> => {
-    install();
     const argsJson = argsJsonOf(args);
-    return valueOf(await runOutside(() => backend.run({ component, fn, argsJson, caller: caller() })));
+    return valueOf(await runInstalled(() => backend.run({ component, fn, argsJson, caller: caller() })));
   };
 
   const call =
@@ -152,10 +151,8 @@ function accessor(backend: Backend, requester: Requester) {
     actionFromPath: fromPath("Action"),
     run: (body: InlineFunction) => inComponent("", body),
     runInComponent: inComponent,
-    fetch: (pathQueryFragment: string, init?: RequestInit) => {
-      install();
-      return runOutside(() => answerRequest(backend, caller(), pathQueryFragment, init));
-    },
+    fetch: (pathQueryFragment: string, init?: RequestInit) =>
+      runInstalled(() => answerRequest(backend, caller(), pathQueryFragment, init)),
     fun: async (registered: RegisteredFunction, args?: Args) => run(inline(registered, app()), args),
     finishInProgressScheduledFunctions: () => backend.scheduler.finishInProgress(),
     finishAllScheduledFunctions: (advanceTimers: () => unknown, maxIterations = 100) =>
@@ -163,9 +160,8 @@ function accessor(backend: Backend, requester: Requester) {
     subscribe: async (reference: unknown, args?: Args) => {
       const { component, fn } = await backend.deployment.resolve(getFunctionAddress(reference), app());
       checkKind({ component, fn }, "Query");
-      install();
       const argsJson = argsJsonOf(args);
-      return runOutside(() =>
+      return runInstalled(() =>
         backend.subscriptions.open({ component, fn, argsJson, caller: caller() }, valueOf),
       );
     },
@@ -197,13 +193,9 @@ function argsJsonOf(args: Args | undefined): string {
 }
 
 function runInstalled<T>(body: () => Promise<T>): Promise<T> {
-  install();
-  return runOutside(body);
-}
-
-function install(): void {
   installHost();
   installGuards();
+  return runOutside(body);
 }
 
 function valueOf(outcome: Outcome): unknown {

@@ -85,7 +85,7 @@ export class Crons {
         const { udfType } = target.fn.info;
         if (udfType !== "Mutation" && udfType !== "Action")
           throw new Error(
-            `The cron job '${identifier}' schedules a ${udfType === "Query" ? "query function" : "HTTP action"}, only actions and mutations can be scheduled: ${strippedPath(target.fn.info.path)}`,
+            `The cron job '${identifier}' schedules ${udfType === "Query" ? "a query function" : "an HTTP action"}, only actions and mutations can be scheduled: ${strippedPath(target.fn.info.path)}`,
           );
         const argsJson = Buffer.from(spec.udfArgs ?? []).toString("utf8") || "[{}]";
         return { identifier, target, argsJson, schedule: spec.cronSchedule, nextMs: null, alarm: null };
@@ -95,7 +95,7 @@ export class Crons {
 
   #arm(cron: Cron, nextMs: number): void {
     cron.nextMs = nextMs;
-    cron.alarm = Alarm.at(nextMs, () => {
+    cron.alarm = new Alarm(nextMs, () => {
       cron.alarm = null;
       this.#backend.scheduler.track(this.#runDue(cron, nextMs));
     });

@@ -126,7 +126,7 @@ export class Scheduler {
   }
 
   #arm(idText: string, job: Job): void {
-    job.timer = Alarm.at(job.dueMs, () => this.#start(idText, job));
+    job.timer = new Alarm(job.dueMs, () => this.#start(idText, job));
   }
 
   #start(idText: string, job: Job): void {

@@ -1,10 +1,10 @@
 import { execFileSync } from "node:child_process";
-import net from "node:net";
+import type { Socket } from "node:net";
 import { afterEach, expect, it } from "vitest";
 import { seededRandom } from "../../../conformance/support/seededRandom.ts";
 import type { TestServer } from "../../../conformance/support/server.ts";
 import { checkDataFolder } from "./dataFolderCheck.ts";
-import { readLedger, startLedger, until } from "./rig.ts";
+import { holdOpen, readLedger, startLedger, until } from "./rig.ts";
 import { checkFiles } from "./storedFiles.ts";
 
 /** HTTP actions whose server, or whose process, is killed under them. */
@@ -65,12 +65,9 @@ function download(told: Told): Promise<void> {
   });
 }
 /** An upload that claims more than will ever come. */
-function halfUpload(): net.Socket {
-  const socket = net.connect(server.sitePort, "127.0.0.1");
-  socket.on("error", () => {});
-  socket.write("POST /store HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
-  socket.write("half of it".repeat(1000));
-  return socket;
+function halfUpload(): Socket {
+  const head = "POST /store HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n";
+  return holdOpen(server.sitePort, head, "half of it".repeat(1000));
 }
 
 async function checkLedger({ keys }: Told): Promise<void> {

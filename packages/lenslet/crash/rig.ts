@@ -1,3 +1,4 @@
+import net from "node:net";
 import { fileURLToPath } from "node:url";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TestProject } from "../../../conformance/support/project.ts";
@@ -149,6 +150,14 @@ export async function addByHttp(url: string, history: History): Promise<void> {
   } catch {
     operation.outcome = { type: "unknown" };
   }
+}
+
+/** A connection that has said this much, and is kept open until whoever made it lets it go. */
+export function holdOpen(port: number, ...pieces: readonly string[]): net.Socket {
+  const socket = net.connect(port, "127.0.0.1");
+  socket.on("error", () => {});
+  for (const piece of pieces) socket.write(piece);
+  return socket;
 }
 
 /** Waits for a condition, not for a time; `timeoutMs` is far beyond what any machine needs. */

@@ -1,9 +1,9 @@
 import { brotliCompressSync, constants } from "node:zlib";
-import net from "node:net";
+import type { Socket } from "node:net";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TestServer } from "../../../conformance/support/server.ts";
-import { callHttp, startLedger, until } from "../crash/rig.ts";
+import { callHttp, holdOpen, startLedger, until } from "../crash/rig.ts";
 import { Bystander } from "./bystander.ts";
 import { residentMib } from "./memory.ts";
 import { FuzzSocket, frame, sayBytes, upgradeRequest } from "./socket.ts";
@@ -589,11 +589,9 @@ describe("bad requests over HTTP", () => {
 
 describe("connections that keep the server waiting", () => {
   it("half-open ones, slow bodies and raw bytes hold up nobody", { timeout: 120_000 }, async () => {
-    const open: net.Socket[] = [];
+    const open: Socket[] = [];
     const hold = (...pieces: string[]) => {
-      const socket = net.connect(server.port, "127.0.0.1");
-      socket.on("error", () => {});
-      for (const piece of pieces) socket.write(piece);
+      const socket = holdOpen(server.port, ...pieces);
       open.push(socket);
       return socket;
     };

@@ -1,8 +1,7 @@
-import net from "node:net";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TestServer } from "../../../conformance/support/server.ts";
-import { startLedger } from "../crash/rig.ts";
+import { holdOpen, startLedger } from "../crash/rig.ts";
 import { checkFiles } from "../crash/storedFiles.ts";
 import { Bystander } from "./bystander.ts";
 import { residentMib } from "./memory.ts";
@@ -27,15 +26,8 @@ afterAll(async () => {
 });
 
 const say = (...pieces: readonly string[]) => sayBytes(server.sitePort, ...pieces);
+const hold = (...pieces: readonly string[]) => holdOpen(server.sitePort, ...pieces);
 const chunked = "POST /count HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
-
-/** A connection that is kept open until the test lets it go. */
-function hold(...pieces: readonly string[]): net.Socket {
-  const socket = net.connect(server.sitePort, "127.0.0.1");
-  socket.on("error", () => {});
-  for (const piece of pieces) socket.write(piece);
-  return socket;
-}
 
 async function get(path: string): Promise<[number, string]> {
   const response = await fetch(`${server.siteUrl}${path}`);
@@ -164,7 +156,9 @@ describe("requests that keep an action waiting", () => {
           : hold("POST /store HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n", "x".repeat(10_000)),
       );
       for (let i = 0; i < 10; i++) {
-        for (const socket of drips) if (i % 2 === 0) socket.write(chunkOrText(drips.indexOf(socket)));
+        if (i % 2 === 0)
+          for (const [at, socket] of drips.entries())
+            socket.write(at % 2 === 0 ? "3\r\nabc\r\n" : "more of it");
         expect(await get("/anything/a")).toEqual([200, "/anything/a"]);
         await bystander.goesOn();
       }
@@ -241,7 +235,3 @@ describe("actions that go wrong", () => {
     expect((await server.stop()).code).toBe(0);
   });
 });
-
-function chunkOrText(i: number): string {
-  return i % 2 === 0 ? "3\r\nabc\r\n" : "more of it";
-}

@@ -36,7 +36,7 @@ export class History {
   readonly violations: string[] = [];
   /** By the id of the job, or by the function of a cron. */
   readonly actionRuns = new Map<string, ActionRun[]>();
-  /** How often what became of jobs and crons. */
+  /** How often what happened, and became of jobs and crons. */
   readonly counts: Record<string, number> = {};
   /** Keys of jobs that actions asked for: true when they were told that it is scheduled. */
   readonly children = new Map<string, boolean>();

@@ -114,7 +114,6 @@ class Simulation {
   readonly #history = new History();
   readonly #folder = mkdtempSync(path.join(tmpdir(), "lenslet-sim-"));
   readonly #hash: Hash = createHash("sha256");
-  readonly #counts: Record<string, number> = {};
   readonly #clients: SimClient[];
   #log: MemoryLog;
   #process!: SimProcess;
@@ -153,7 +152,7 @@ class Simulation {
       seed: this.#options.seed,
       hash: this.#hash.digest("hex"),
       violations: this.#history.violations,
-      counts: { ...this.#counts, ...this.#history.counts },
+      counts: this.#history.counts,
     };
   }
 
@@ -167,7 +166,7 @@ class Simulation {
   }
 
   #trace(what: string, detail: unknown = null): void {
-    this.#counts[what] = (this.#counts[what] ?? 0) + 1;
+    this.#history.count(what);
     this.#hash.update(what);
     if (detail !== null) this.#hash.update(JSON.stringify(detail, textOfBigint));
   }

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { codeOf } from "../../../conformance/support/failures.ts";
 import { deliverSms } from "../../../packages/stand-ins/src/twilio.ts";
 import { quoteBest } from "../../../packages/stand-ins/src/openAi.ts";
 import { api } from "../packages/convex/_generated/api.js";
 import { seedQuestions } from "../packages/convex/seed/documents.ts";
-import { codeOf, DeskServer, eventually, type Person, twilioAccount } from "./support/desk.ts";
+import { DeskServer, eventually, type Person, twilioAccount } from "./support/desk.ts";
 
 let desk: DeskServer;
 let admin: Person;

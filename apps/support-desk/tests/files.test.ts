@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { codeOf } from "../../../conformance/support/failures.ts";
 import { deliverSms } from "../../../packages/stand-ins/src/twilio.ts";
 import { api } from "../packages/convex/_generated/api.js";
 import type { Id } from "../packages/convex/_generated/dataModel.js";
-import { codeOf, DeskServer, eventually, type Person, twilioAccount } from "./support/desk.ts";
+import { DeskServer, eventually, type Person, twilioAccount } from "./support/desk.ts";
 
 /** Files in conversations, what people may do with their data, and several bots. */
 

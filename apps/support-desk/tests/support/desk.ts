@@ -1,7 +1,7 @@
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { ConvexHttpClient } from "convex/browser";
-import { ConvexError } from "convex/values";
+import { eventually as waitUntilSeen, type Look } from "../../../../conformance/support/eventually.ts";
 import { pushApp, runConvex } from "../../../../conformance/support/project.ts";
 import { TestServer } from "../../../../conformance/support/server.ts";
 import {
@@ -14,7 +14,6 @@ import { startResend } from "../../../../packages/stand-ins/src/resend.ts";
 import { startTwilio } from "../../../../packages/stand-ins/src/twilio.ts";
 import { api } from "../../packages/convex/_generated/api.js";
 import type { Id } from "../../packages/convex/_generated/dataModel.js";
-import type { ErrorData } from "../../packages/convex/model/errors.ts";
 
 export const appFolder = fileURLToPath(new URL("../..", import.meta.url));
 const convexFolder = path.join(appFolder, "packages/convex");
@@ -135,27 +134,6 @@ export class DeskServer {
 let counter = 1;
 
 /** Waits until there is something to see; the answer of a background job, say. */
-export async function eventually<T>(
-  look: () => T | undefined | null | false | Promise<T | undefined | null | false>,
-  timeoutMs = 20_000,
-): Promise<T> {
-  const deadline = performance.now() + timeoutMs;
-  for (;;) {
-    const seen = await look();
-    if (seen !== undefined && seen !== null && seen !== false) return seen;
-    if (performance.now() > deadline)
-      throw new Error(`nothing to see within ${timeoutMs} ms: ${String(look)}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
-/** The code of the error that a call ends with. */
-export async function codeOf(call: Promise<unknown>): Promise<string> {
-  try {
-    await call;
-  } catch (error) {
-    if (error instanceof ConvexError) return (error.data as ErrorData).code;
-    return String((error as Error).message);
-  }
-  return "no error";
+export function eventually<T>(look: Look<T>, timeoutMs = 20_000): Promise<T> {
+  return waitUntilSeen(look, timeoutMs);
 }

@@ -1,24 +1,18 @@
-import fs from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { eventually } from "../../../../conformance/support/eventually.ts";
+import { readFolder } from "../../packages/backend/lint/folder.ts";
 import { registrationsOf } from "../../packages/backend/lint/registrations.ts";
 import { Sources } from "../../packages/backend/lint/sources.ts";
 import { api } from "../../packages/backend/convex/_generated/api.js";
-import { backendFolder, eventually, type Person, TurboServer } from "../support/turboServer.ts";
+import { backendFolder, type Person, TurboServer } from "../support/turboServer.ts";
 
 /*
  * Every public function there is, called by nobody, by somebody without an account, and by somebody else than the one
  * whose things it is about. A function that is added has to be added here: the list of them is read from the code.
  */
 
-const convexFolder = path.join(backendFolder, "convex");
-const files = fs
-  .globSync("**/*.ts", { cwd: convexFolder })
-  .filter((file) => !file.startsWith("_generated") && !file.startsWith("test") && !file.includes(".test."));
-const sources = new Sources(
-  new Map(files.map((file) => [file, fs.readFileSync(path.join(convexFolder, file), "utf8")])),
-);
-const publicFunctions = registrationsOf(sources)
+const publicFunctions = registrationsOf(new Sources(readFolder(path.join(backendFolder, "convex"))))
   .filter(({ isPublic }) => isPublic)
   .map(({ file, name, kind }) => ({ name: `${file.replace(/\.ts$/, "")}:${name}`, kind }))
   .toSorted((a, b) => a.name.localeCompare(b.name));

@@ -1,20 +1,15 @@
 import fs from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { eventually } from "../../../../conformance/support/eventually.ts";
+import { codeOf, failureOf } from "../../../../conformance/support/failures.ts";
 import { pushApp, runConvex } from "../../../../conformance/support/project.ts";
 import { TestServer } from "../../../../conformance/support/server.ts";
 import { tempFolder } from "../../../../conformance/support/tempFolder.ts";
 import { api } from "../../packages/backend/convex/_generated/api.js";
 import { checkFolder } from "../../packages/backend/lint/folder.ts";
 import type { Rule } from "../../packages/backend/lint/rules.ts";
-import {
-  backendFolder,
-  codeOf,
-  eventually,
-  failureOf,
-  type Person,
-  TurboServer,
-} from "../support/turboServer.ts";
+import { backendFolder, type Person, TurboServer } from "../support/turboServer.ts";
 
 /*
  * The document's two checklists, item by item and in its words, each checked by a program: the rules (that they can fail

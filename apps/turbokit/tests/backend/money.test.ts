@@ -1,13 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { eventually } from "../../../../conformance/support/eventually.ts";
+import { codeOf, failureOf } from "../../../../conformance/support/failures.ts";
 import { api } from "../../packages/backend/convex/_generated/api.js";
-import {
-  codeOf,
-  eventually,
-  failureOf,
-  type Person,
-  TurboServer,
-  webhookSecrets,
-} from "../support/turboServer.ts";
+import { type Person, TurboServer, webhookSecrets } from "../support/turboServer.ts";
 
 let turbo: TurboServer;
 let ann: Person;

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { eventually } from "../../../../conformance/support/eventually.ts";
+import { codeOf } from "../../../../conformance/support/failures.ts";
 import { api } from "../../packages/backend/convex/_generated/api.js";
-import { codeOf, eventually, type Person, TurboServer } from "../support/turboServer.ts";
+import { type Person, TurboServer } from "../support/turboServer.ts";
 
 let turbo: TurboServer;
 let admin: Person;

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { ConvexClient, ConvexHttpClient } from "convex/browser";
-import { ConvexError } from "convex/values";
+import { eventually } from "../../../../conformance/support/eventually.ts";
 import { pushApp, runConvex } from "../../../../conformance/support/project.ts";
 import { TestServer } from "../../../../conformance/support/server.ts";
 import { startAutumn } from "../../../../packages/stand-ins/src/autumn.ts";
@@ -178,35 +178,4 @@ export class TurboServer {
 function echo({ messages }: ChatRequest): ChatReply {
   const last = messages.findLast(({ role }) => role === "user")?.content;
   return { text: `You said: ${typeof last === "string" ? last : JSON.stringify(last)}` };
-}
-
-/** Waits until there is something to see; the result of a background job, say. */
-export async function eventually<T>(
-  look: () => T | undefined | null | false | Promise<T | undefined | null | false>,
-  timeoutMs = 60_000,
-): Promise<T> {
-  const deadline = performance.now() + timeoutMs;
-  for (;;) {
-    const seen = await look();
-    if (seen !== undefined && seen !== null && seen !== false) return seen;
-    if (performance.now() > deadline)
-      throw new Error(`nothing to see within ${timeoutMs} ms: ${String(look)}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
-/** The code of the error that a call ends with. */
-export async function codeOf(call: Promise<unknown>): Promise<string> {
-  return (await failureOf(call)).code;
-}
-
-/** What the error says that a call ends with. */
-export async function failureOf(call: Promise<unknown>): Promise<{ code: string } & Record<string, unknown>> {
-  try {
-    await call;
-  } catch (error) {
-    if (error instanceof ConvexError) return error.data as { code: string };
-    return { code: String((error as Error).message) };
-  }
-  return { code: "no error" };
 }

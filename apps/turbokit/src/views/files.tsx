@@ -165,7 +165,7 @@ export function FileList({ projectId, canRemove = true }: { projectId?: ProjectI
             </div>
             {status === "pending" && <Badge tone="wait">arriving</Badge>}
             {status === "rejected" && <Badge tone="bad">too large</Badge>}
-            {canRemove && status !== "deleting" && (
+            {canRemove && (
               <button
                 type="button"
                 className="quiet square"

@@ -8,7 +8,6 @@ export const uploadStatusValidator = v.union(
   v.literal("pending"),
   v.literal("stored"),
   v.literal("rejected"),
-  v.literal("deleting"),
 );
 export const emailStatusValidator = v.union(
   v.literal("queued"),
@@ -174,7 +173,7 @@ export default defineSchema({
     userId: v.id("users"),
     credits: v.number(),
     purpose: v.string(),
-    state: v.union(v.literal("open"), v.literal("settled"), v.literal("released")),
+    state: v.union(v.literal("open"), v.literal("released")),
     expiresAt: v.number(),
   }).index("by_state", ["state", "expiresAt"]),
 

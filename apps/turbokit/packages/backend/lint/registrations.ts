@@ -1,5 +1,5 @@
 import ts from "typescript";
-import type { Sources } from "./sources.ts";
+import { callsOf, type Sources } from "./sources.ts";
 
 /** A function that is registered with the platform. */
 export interface Registration {
@@ -39,18 +39,9 @@ export function registrationsOf(sources: Sources): Registration[] {
 
 /** The handlers of HTTP actions. */
 export function httpHandlersOf(source: ts.SourceFile): ts.Node[] {
-  const handlers: ts.Node[] = [];
-  const visit = (node: ts.Node) => {
-    if (
-      ts.isCallExpression(node) &&
-      ts.isIdentifier(node.expression) &&
-      node.expression.text === "httpAction"
-    )
-      handlers.push(...node.arguments.slice(0, 1));
-    node.forEachChild(visit);
-  };
-  visit(source);
-  return handlers;
+  return callsOf(source)
+    .filter(({ expression }) => ts.isIdentifier(expression) && expression.text === "httpAction")
+    .flatMap((call) => call.arguments.slice(0, 1));
 }
 
 /** A property of an object literal, method or not. */

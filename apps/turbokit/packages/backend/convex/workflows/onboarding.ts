@@ -2,7 +2,8 @@ import { vWorkflowId } from "@convex-dev/workflow";
 import { vResultValidator } from "@convex-dev/workpool";
 import { v } from "convex/values";
 import { internal } from "../_generated/api.js";
-import { internalAction, internalMutation } from "../_generated/server.js";
+import type { Doc, Id } from "../_generated/dataModel.js";
+import { type ActionCtx, internalAction, internalMutation } from "../_generated/server.js";
 import { capture } from "../app/analytics/model.ts";
 import * as Autumn from "../app/billing/autumn.ts";
 import { book, isBooked } from "../app/billing/ledger.ts";
@@ -99,37 +100,39 @@ export const revokeCredits = internalMutation({
 /** Makes the user known to Autumn. */
 export const createCustomer = internalAction({
   args: { userId: v.id("users") },
-  handler: async (ctx, { userId }): Promise<null> => {
-    const user = await ctx.runQuery(internal.users.get, { userId });
-    if (user !== null && Autumn.hasAutumn()) await Autumn.createCustomer(user);
-    await ctx.runMutation(internal.workflows.onboarding.note, { userId, name: "createCustomer" });
-    return null;
-  },
+  handler: (ctx, { userId }) => tellAutumn(ctx, userId, "createCustomer", Autumn.createCustomer),
 });
 
 /** Takes the user out of Autumn again. */
 export const deleteCustomer = internalAction({
   args: { userId: v.id("users") },
-  handler: async (ctx, { userId }): Promise<null> => {
-    const user = await ctx.runQuery(internal.users.get, { userId });
-    if (user !== null && Autumn.hasAutumn()) await Autumn.deleteCustomer(user);
-    await ctx.runMutation(internal.workflows.onboarding.note, { userId, name: "deleteCustomer" });
-    return null;
-  },
+  handler: (ctx, { userId }) => tellAutumn(ctx, userId, "deleteCustomer", Autumn.deleteCustomer),
 });
+
+/** One step that is a call of Autumn's, where there is an account with it. */
+async function tellAutumn(
+  ctx: ActionCtx,
+  userId: Id<"users">,
+  name: string,
+  tell: (user: Doc<"users">) => Promise<void>,
+): Promise<null> {
+  const user = await ctx.runQuery(internal.users.get, { userId });
+  if (user !== null && Autumn.hasAutumn()) await tell(user);
+  await ctx.runMutation(internal.workflows.onboarding.note, { userId, name });
+  return null;
+}
 
 /** A project to begin with. */
 export const createFirstProject = internalMutation({
   args: { userId: v.id("users") },
   handler: async (ctx, { userId }) => {
     const user = await ctx.db.get(userId);
-    if (user !== null && user.deletedAt === undefined) {
-      const id = await createFor(ctx, user, {
+    if (user !== null && user.deletedAt === undefined)
+      await createFor(ctx, user, {
         name: "My first project",
         description: "A place to try things. Rename it, comment on it, ask the assistant about it.",
+        externalId: firstProject,
       });
-      await ctx.db.patch(id, { externalId: firstProject });
-    }
     await noteStep(ctx, userId, "createFirstProject");
     return null;
   },

@@ -8,17 +8,6 @@ import { limits } from "../../lib/validation.ts";
 
 export type EventProperties = Record<string, string | number | boolean>;
 
-/** What the backend itself records. */
-export type BackendEvent =
-  | "user_signed_up"
-  | "user_deleted"
-  | "onboarding_completed"
-  | "project_created"
-  | "file_uploaded"
-  | "assistant_used"
-  | "credits_bought"
-  | "plan_changed";
-
 /** Records an event; it goes out with the next batch. In the transaction of what it tells of: both happen, or neither. */
 export async function capture(
   ctx: MutationCtx,

@@ -25,11 +25,7 @@ export async function book(
   userId: Id<"users">,
   entry: { readonly delta: number; readonly reason: string; readonly key: string },
 ): Promise<boolean> {
-  const known = await ctx.db
-    .query("ledger")
-    .withIndex("by_key", (q) => q.eq("key", entry.key))
-    .first();
-  if (known !== null) return false;
+  if (await isBooked(ctx, entry.key)) return false;
   const user = await requireUser(ctx, userId);
   if (user.credits + entry.delta < 0) throw insufficient(-entry.delta, user.credits);
   await change(ctx, user, entry.delta);

@@ -123,7 +123,7 @@ async function handleCheckout(
 ): Promise<void> {
   const user = await userOf(ctx, object.metadata?.userId);
   if (user === null) return;
-  if (object.customer != null) await accountOf(ctx, object.customer, user._id);
+  const account = object.customer == null ? null : await accountOf(ctx, object.customer, user._id);
   const pack = object.metadata?.pack;
   if (object.mode === "payment" && object.payment_status === "paid" && pack !== undefined) {
     const { credits } = packs[pack];
@@ -132,8 +132,8 @@ async function handleCheckout(
     if (isNew) await capture(ctx, "credits_bought", user._id, { credits });
   }
   const plan = object.metadata?.plan;
-  if (object.mode === "subscription" && object.customer != null && plan !== undefined)
-    await changePlan(ctx, object.customer, {
+  if (object.mode === "subscription" && account !== null && plan !== undefined)
+    await changePlan(ctx, account, {
       atS: created,
       plan,
       subscriptionId: object.subscription ?? undefined,
@@ -150,8 +150,7 @@ async function handleSubscription(
   // Behind with a payment is not off yet: Stripe tries again, and says so when it gives up.
   if (!isOver && ["past_due", "incomplete"].includes(object.status)) return;
   const plan: Plan | undefined = isOn ? object.metadata?.plan : "free";
-  if (plan !== undefined)
-    await changePlan(ctx, account.stripeCustomerId, { atS: created, plan, subscriptionId: object.id });
+  if (plan !== undefined) await changePlan(ctx, account, { atS: created, plan, subscriptionId: object.id });
 }
 
 /** Another month is paid: fills the credits up. The first month's come with the plan. */
@@ -190,17 +189,16 @@ const refundsMax = 100;
 /** The event that happened last decides. */
 async function changePlan(
   ctx: MutationCtx,
-  stripeCustomerId: string,
+  { _id, userId, stripeCustomerId, planEventAtS }: Doc<"billingAccounts">,
   change: { readonly atS: number; readonly plan: Plan; readonly subscriptionId?: string | undefined },
 ): Promise<void> {
   const { atS, plan, subscriptionId } = change;
-  const account = await accountOf(ctx, stripeCustomerId);
-  if (account.planEventAtS > atS) return;
-  await ctx.db.patch(account._id, {
+  if (planEventAtS > atS) return;
+  await ctx.db.patch(_id, {
     planEventAtS: atS,
     ...(subscriptionId === undefined ? {} : { subscriptionId }),
   });
-  await setPlan(ctx, account.userId, plan, `stripe:${subscriptionId ?? stripeCustomerId}:${plan}`);
+  await setPlan(ctx, userId, plan, `stripe:${subscriptionId ?? stripeCustomerId}:${plan}`);
 }
 
 /** The account of a Stripe customer; made when it is said whose it is. */

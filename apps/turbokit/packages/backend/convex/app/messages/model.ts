@@ -5,7 +5,7 @@ import { requireAuth } from "../../lib/auth.ts";
 import { backendError } from "../../lib/errors.ts";
 import { takeUnit } from "../../lib/rateLimiter.ts";
 import { checkText, limits } from "../../lib/validation.ts";
-import { findVisible } from "../projects/model.ts";
+import { findVisible, requireVisible } from "../projects/model.ts";
 
 /**
  * The comments on a project that the caller may see, newest first.
@@ -20,8 +20,7 @@ export async function page(
   }: { readonly projectId: Id<"projects">; readonly paginationOpts: PaginationOptions },
 ) {
   const caller = await requireAuth(ctx);
-  if ((await findVisible(ctx, caller, projectId)) === null)
-    throw backendError("NOT_FOUND", "Project not found");
+  await requireVisible(ctx, caller, projectId);
   const result = await ctx.db
     .query("messages")
     .withIndex("by_project", (q) => q.eq("projectId", projectId))
@@ -52,8 +51,7 @@ export async function send(
   { projectId, body }: { readonly projectId: Id<"projects">; readonly body: string },
 ): Promise<Id<"messages">> {
   const caller = await requireAuth(ctx);
-  const project = await findVisible(ctx, caller, projectId);
-  if (project === null) throw backendError("NOT_FOUND", "Project not found");
+  const project = await requireVisible(ctx, caller, projectId);
   if (project.userId !== caller.user._id && !project.settings.allowComments)
     throw backendError("UNAUTHORIZED", "This project takes no comments");
   const text = checkText("body", body, limits.messageCharsMax);

@@ -4,7 +4,7 @@ import type { Id } from "../../_generated/dataModel.js";
 import type { MutationCtx, QueryCtx } from "../../_generated/server.js";
 import { optionalAuth, requireAuth } from "../../lib/auth.ts";
 import { backendError } from "../../lib/errors.ts";
-import { findVisible } from "../projects/model.ts";
+import { requireVisible } from "../projects/model.ts";
 
 /** Who looks at a project right now. A room is a project. */
 const presence = new Presence<Id<"projects">, Id<"users">>(components.presence);
@@ -27,7 +27,7 @@ export interface Heartbeat {
 export async function heartbeat(ctx: MutationCtx, { roomId, userId, sessionId, interval }: Heartbeat) {
   const caller = await requireAuth(ctx);
   if (caller.user._id !== userId) throw backendError("UNAUTHORIZED", "Unauthorized");
-  if ((await findVisible(ctx, caller, roomId)) === null) throw backendError("NOT_FOUND", "Project not found");
+  await requireVisible(ctx, caller, roomId);
   if (!(interval >= intervalMsMin && interval <= intervalMsMax))
     throw backendError("INVALID_INPUT", "interval must be a second to a minute", { field: "interval" });
   return await presence.heartbeat(ctx, roomId, userId, sessionId, interval);

@@ -111,6 +111,21 @@ export async function findVisible(
 }
 
 /**
+ * The same for whoever cannot do without one.
+ *
+ * @throws NOT_FOUND
+ */
+export async function requireVisible(
+  ctx: QueryCtx,
+  caller: Caller,
+  id: Id<"projects">,
+): Promise<Doc<"projects">> {
+  const project = await findVisible(ctx, caller, id);
+  if (project === null) throw backendError("NOT_FOUND", "Project not found");
+  return project;
+}
+
+/**
  * A living project of the caller's own.
  *
  * @throws NOT_FOUND, also for those that the caller may not even see; UNAUTHORIZED for public ones of others
@@ -120,8 +135,7 @@ export async function requireOwn(
   caller: Caller,
   id: Id<"projects">,
 ): Promise<Doc<"projects">> {
-  const project = await findVisible(ctx, caller, id);
-  if (project === null) throw backendError("NOT_FOUND", "Project not found");
+  const project = await requireVisible(ctx, caller, id);
   if (project.userId !== caller.user._id) throw backendError("UNAUTHORIZED", "Unauthorized");
   return project;
 }

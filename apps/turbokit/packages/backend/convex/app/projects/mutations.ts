@@ -13,6 +13,8 @@ export interface NewProject {
   readonly description?: string | undefined;
   readonly status?: ProjectStatus | undefined;
   readonly settings?: Doc<"projects">["settings"] | undefined;
+  /** Of the system it comes from. */
+  readonly externalId?: string | undefined;
 }
 
 const messagesBatch = 200;
@@ -34,11 +36,9 @@ export async function create(ctx: MutationCtx, project: NewProject): Promise<Id<
 export async function createFor(
   ctx: MutationCtx,
   user: Doc<"users">,
-  { name, description, status = "active", settings }: NewProject,
+  { name, description, status = "active", settings, externalId }: NewProject,
 ): Promise<Id<"projects">> {
-  const limit = plans[user.plan].projectsMax;
-  if ((await countOf(ctx, user._id)) >= limit)
-    throw backendError("PLAN_LIMIT", `Your plan has ${limit} projects`, { limit });
+  await checkProjectCount(ctx, user);
   const now = Date.now();
   const id = await ctx.db.insert("projects", {
     userId: user._id,
@@ -48,6 +48,7 @@ export async function createFor(
       : { description: checkLength("description", description, limits.descriptionCharsMax) }),
     status,
     settings: settings ?? { isPublic: false, allowComments: true },
+    ...(externalId === undefined ? {} : { externalId }),
     createdAt: now,
     updatedAt: now,
   });
@@ -91,9 +92,7 @@ export async function restore(ctx: MutationCtx, id: Id<"projects">): Promise<voi
   const project = await ctx.db.get(id);
   if (project === null || project.userId !== user._id || project.deletedAt === undefined)
     throw backendError("NOT_FOUND", "Project not found");
-  const limit = plans[user.plan].projectsMax;
-  if ((await countOf(ctx, user._id)) >= limit)
-    throw backendError("PLAN_LIMIT", `Your plan has ${limit} projects`, { limit });
+  await checkProjectCount(ctx, user);
   await ctx.db.patch(id, { deletedAt: undefined, updatedAt: Date.now() });
 }
 
@@ -118,9 +117,7 @@ export async function syncFromExternal(
   }
   const user = await ctx.db.get(userId);
   if (user === null) throw backendError("USER_NOT_FOUND", "User not found");
-  const id = await createFor(ctx, user, data);
-  await ctx.db.patch(id, { externalId });
-  return id;
+  return await createFor(ctx, user, { ...data, externalId });
 }
 
 /** Archives the oldest drafts that nobody has touched for long. A cron calls it. */
@@ -155,4 +152,11 @@ export async function removeMessagesOf(ctx: MutationCtx, userId: Id<"users">): P
     .take(messagesBatch);
   for (const { _id } of messages) await ctx.db.delete(_id);
   return messages.length < messagesBatch;
+}
+
+/** @throws PLAN_LIMIT {limit} when a user has as many living projects as their plan allows */
+async function checkProjectCount(ctx: MutationCtx, user: Doc<"users">): Promise<void> {
+  const limit = plans[user.plan].projectsMax;
+  if ((await countOf(ctx, user._id)) >= limit)
+    throw backendError("PLAN_LIMIT", `Your plan has ${limit} projects`, { limit });
 }

@@ -8,7 +8,7 @@ import { takeUnit } from "../../lib/rateLimiter.ts";
 import { checkText, limits } from "../../lib/validation.ts";
 import { capture } from "../analytics/model.ts";
 import { plans } from "../billing/plans.ts";
-import { findVisible, requireOwn } from "../projects/model.ts";
+import { requireOwn, requireVisible } from "../projects/model.ts";
 import { bucket } from "./r2.ts";
 
 /*
@@ -121,8 +121,7 @@ async function listed(
       .withIndex("by_user", (q) => q.eq("userId", caller.user._id))
       .order("desc")
       .take(listMax);
-  if ((await findVisible(ctx, caller, projectId)) === null)
-    throw backendError("NOT_FOUND", "Project not found");
+  await requireVisible(ctx, caller, projectId);
   return await ctx.db
     .query("uploads")
     .withIndex("by_project", (q) => q.eq("projectId", projectId))

@@ -32,8 +32,7 @@ async function start(end: (code: number) => void): Promise<void> {
   const server = programs.runServer(port, sitePort, ".lenslet");
   const said: string[] = [];
   const page = await programs.runPages(appFolder, server, { serverUrl, pagePort }, async () => {
-    for (const [name, value] of Object.entries(await services(said)))
-      await succeeded(programs.run(`setting of ${name}`, [convexBin, "env", "set", name, value], {}));
+    await programs.setVariables(convexBin, ".lenslet", await services(said));
     await succeeded(programs.run("seed data", [convexBin, "run", "seed/demo:fill", "{}"], {}));
   });
   process.stdout.write(`

@@ -1,9 +1,8 @@
-import fs from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import type { Clerk, Person } from "../packages/stand-ins/src/clerk.ts";
 import { binOf } from "./pages.ts";
-import { chooseDemoPorts, host, Programs, repositoryFolder, type Run, succeeded } from "./programs.ts";
+import { chooseDemoPorts, host, Programs, repositoryFolder, type Run } from "./programs.ts";
 import { type Services, startServices } from "./turbokit-services.ts";
 
 // `npm run demo:turbokit`: TurboKit on a server of its own, with local stand-ins for everything outside. A key in the
@@ -70,11 +69,7 @@ function standInsText(said: readonly string[]): string {
 
 /** The functions read their variables as soon as they are there, so those come first. */
 async function pushFunctions(variables: Readonly<Record<string, string>>): Promise<Run> {
-  const file = path.join(backendFolder, ".lenslet/demo.env");
-  const lines = Object.entries(variables).map(([name, value]) => `${name}='${value}'\n`);
-  fs.writeFileSync(file, lines.join(""), { mode: 0o600 });
-  const args = [convexBin, "env", "set", "--from-file", file, "--force"];
-  await succeeded(programs.run("setting of the variables", args, {}));
+  await programs.setVariables(convexBin, ".lenslet", variables);
   return programs.run("functions", [convexBin, "dev", "--tail-logs", "disable"], {});
 }
 

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import fs from "node:fs";
 import { createServer } from "node:net";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -67,6 +68,25 @@ export class Programs {
   runServer(port: number, sitePort: number, data: string, more: readonly string[] = []): Run {
     const ports = ["--port", String(port), "--site-port", String(sitePort)];
     return this.run("server", [lensletBin, "dev", "--data", data, ...ports, ...more], {});
+  }
+
+  /**
+   * Sets variables of the app's deployment, all in one go: each run of the CLI takes a second. They are kept, for this
+   * user's eyes only, in `demo.env` of the data folder.
+   */
+  async setVariables(
+    convexBin: string,
+    data: string,
+    variables: Readonly<Record<string, string>>,
+  ): Promise<void> {
+    const file = path.join(this.#folder, data, "demo.env");
+    const lines = Object.entries(variables).map(([name, value]) => {
+      const quote = value.includes("'") ? "`" : "'";
+      return `${name}=${quote}${value}${quote}\n`;
+    });
+    fs.writeFileSync(file, lines.join(""), { mode: 0o600 });
+    const args = [convexBin, "env", "set", "--from-file", file, "--force"];
+    await succeeded(this.run("setting of the variables", args, {}));
   }
 
   /**

@@ -8,6 +8,7 @@ import { startPostHog } from "../packages/stand-ins/src/postHog.ts";
 import { startResend } from "../packages/stand-ins/src/resend.ts";
 import { startS3 } from "../packages/stand-ins/src/s3.ts";
 import { Stripe } from "../packages/stand-ins/src/stripe.ts";
+import type { WebhookTarget } from "../packages/stand-ins/src/webhooks.ts";
 
 /*
  * The outside services of TurboKit, for its demo and its tests: the real one where a key is given, else a stand-in.
@@ -91,129 +92,121 @@ function keep({ options, variables }: Started, ...names: readonly string[]): voi
   }
 }
 
-function newSecret(): string {
-  return `whsec_${randomBytes(24).toString("base64")}`;
+/**
+ * The real service where the first of these variables is given, with what else is given of it; else a stand-in, which
+ * is closed with the others.
+ */
+async function realOr<StandIn extends { close(): Promise<void> }>(
+  started: Started,
+  names: readonly [string, ...string[]],
+  standIn: () => Promise<StandIn>,
+): Promise<StandIn | null> {
+  if (started.options.given[names[0]] !== undefined) {
+    keep(started, ...names);
+    return null;
+  }
+  const service = await standIn();
+  started.closers.push(() => service.close());
+  return service;
+}
+
+/** Where a stand-in tells the app of its events, signed with a secret that the app knows. */
+function newWebhook({ options, variables }: Started, service: "clerk" | "resend" | "stripe"): WebhookTarget {
+  const secret = `whsec_${randomBytes(24).toString("base64")}`;
+  variables[`${service.toUpperCase()}_WEBHOOK_SECRET`] = secret;
+  return { url: `${options.siteUrl}/webhooks/${service}`, secret };
 }
 
 async function signIn(started: Started): Promise<Clerk | null> {
-  const { options, variables, pageVariables, closers, said } = started;
-  const issuer = options.given["CLERK_JWT_ISSUER_DOMAIN"];
-  if (issuer !== undefined) {
-    keep(started, "CLERK_JWT_ISSUER_DOMAIN", "CLERK_WEBHOOK_SECRET");
-    pageVariables["VITE_CLERK_JWT_ISSUER_DOMAIN"] = issuer;
-    const clientId = options.given["CLERK_CLIENT_ID"];
-    if (clientId !== undefined) pageVariables["VITE_CLERK_CLIENT_ID"] = clientId;
-    return null;
-  }
-  const secret = newSecret();
-  const webhook = { url: `${options.siteUrl}/webhooks/clerk`, secret };
-  const clerk = await Clerk.start({ people: options.people, webhook });
-  closers.push(() => clerk.close());
-  variables["CLERK_JWT_ISSUER_DOMAIN"] = clerk.url;
-  variables["CLERK_WEBHOOK_SECRET"] = secret;
-  pageVariables["VITE_CLERK_JWT_ISSUER_DOMAIN"] = clerk.url;
-  said.push("Clerk       CLERK_JWT_ISSUER_DOMAIN   a sign-in page where anybody can be anybody");
+  const { options, variables, pageVariables, said } = started;
+  const names = ["CLERK_JWT_ISSUER_DOMAIN", "CLERK_WEBHOOK_SECRET"] as const;
+  const clerk = await realOr(started, names, async () => {
+    const service = await Clerk.start({ people: options.people, webhook: newWebhook(started, "clerk") });
+    variables["CLERK_JWT_ISSUER_DOMAIN"] = service.url;
+    said.push("Clerk       CLERK_JWT_ISSUER_DOMAIN   a sign-in page where anybody can be anybody");
+    return service;
+  });
+  pageVariables["VITE_CLERK_JWT_ISSUER_DOMAIN"] = variables["CLERK_JWT_ISSUER_DOMAIN"] as string;
+  const clientId = options.given["CLERK_CLIENT_ID"];
+  if (clerk === null && clientId !== undefined) pageVariables["VITE_CLERK_CLIENT_ID"] = clientId;
   return clerk;
 }
 
-async function model(started: Started) {
-  const { options, variables, closers, said } = started;
-  if (options.given["OPENROUTER_API_KEY"] !== undefined) {
-    keep(started, "OPENROUTER_API_KEY", "OPENROUTER_MODEL", "OPENROUTER_BASE_URL");
-    return null;
-  }
-  const openAi = await startOpenAi({ reply: answerWithTools, pieceMs: options.pieceMs ?? 40 });
-  closers.push(() => openAi.close());
-  variables["OPENROUTER_API_KEY"] = "stand-in";
-  variables["OPENROUTER_BASE_URL"] = `${openAi.url}/v1`;
-  said.push(
-    "OpenRouter  OPENROUTER_API_KEY        a model that knows a few kinds of questions by their words",
-  );
-  return openAi;
-}
-
-async function mail(started: Started) {
-  const { options, variables, egress, closers, said } = started;
-  if (options.given["RESEND_API_KEY"] !== undefined) {
-    keep(started, "RESEND_API_KEY", "RESEND_WEBHOOK_SECRET", "EMAIL_FROM");
-    return null;
-  }
-  const secret = newSecret();
-  const resend = await startResend(0, { url: `${options.siteUrl}/webhooks/resend`, secret });
-  closers.push(async () => {
-    await resend.webhooks.close();
-    await resend.close();
+function model(started: Started) {
+  const { options, variables, said } = started;
+  const names = ["OPENROUTER_API_KEY", "OPENROUTER_MODEL", "OPENROUTER_BASE_URL"] as const;
+  return realOr(started, names, async () => {
+    const openAi = await startOpenAi({ reply: answerWithTools, pieceMs: options.pieceMs ?? 40 });
+    variables["OPENROUTER_API_KEY"] = "stand-in";
+    variables["OPENROUTER_BASE_URL"] = `${openAi.url}/v1`;
+    said.push(
+      "OpenRouter  OPENROUTER_API_KEY        a model that knows a few kinds of questions by their words",
+    );
+    return openAi;
   });
-  variables["RESEND_API_KEY"] = "stand-in";
-  variables["RESEND_WEBHOOK_SECRET"] = secret;
-  egress.push(`https://api.resend.com=${resend.url}`);
-  said.push(`Resend      RESEND_API_KEY            keeps mails: ${resend.url}/outbox`);
-  return resend;
 }
 
-async function payments(started: Started): Promise<Stripe | null> {
-  const { options, variables, egress, closers, said } = started;
-  if (options.given["STRIPE_SECRET_KEY"] !== undefined) {
-    keep(started, "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET");
-    return null;
-  }
-  const secret = newSecret();
-  const stripe = await Stripe.start({ webhook: { url: `${options.siteUrl}/webhooks/stripe`, secret } });
-  closers.push(() => stripe.close());
-  variables["STRIPE_SECRET_KEY"] = "sk_test_stand_in";
-  variables["STRIPE_WEBHOOK_SECRET"] = secret;
-  egress.push(`https://api.stripe.com=${stripe.url}`);
-  said.push("Stripe      STRIPE_SECRET_KEY         a checkout where nothing is really paid");
-  return stripe;
-}
-
-async function plans(started: Started, stripe: Stripe | null) {
-  const { options, variables, closers, said } = started;
-  if (options.given["AUTUMN_SECRET_KEY"] !== undefined) {
-    keep(started, "AUTUMN_SECRET_KEY", "AUTUMN_URL");
-    return null;
-  }
-  const autumn = await startAutumn({
-    secretKey: "am_sk_stand_in",
-    ...turbokitCatalog,
-    ...(stripe === null ? {} : { stripe }),
+function mail(started: Started) {
+  const { variables, egress, said } = started;
+  const names = ["RESEND_API_KEY", "RESEND_WEBHOOK_SECRET", "EMAIL_FROM"] as const;
+  return realOr(started, names, async () => {
+    const resend = await startResend(0, newWebhook(started, "resend"));
+    variables["RESEND_API_KEY"] = "stand-in";
+    egress.push(`https://api.resend.com=${resend.url}`);
+    said.push(`Resend      RESEND_API_KEY            keeps mails: ${resend.url}/outbox`);
+    return resend;
   });
-  closers.push(() => autumn.close());
-  variables["AUTUMN_SECRET_KEY"] = "am_sk_stand_in";
-  variables["AUTUMN_URL"] = autumn.url;
-  said.push("Autumn      AUTUMN_SECRET_KEY         the plans Free, Pro and Enterprise");
-  return autumn;
 }
 
-async function files(started: Started) {
-  const { options, variables, closers, said } = started;
-  if (options.given["R2_ACCESS_KEY_ID"] !== undefined) {
-    keep(started, "R2_ACCESS_KEY_ID", "R2_SECRET_ACCESS_KEY", "R2_BUCKET_NAME", "R2_ENDPOINT");
-    return null;
-  }
-  const folder = options.filesFolder === undefined ? {} : { folder: options.filesFolder };
-  const s3 = await startS3(folder);
-  closers.push(() => s3.close());
-  Object.assign(variables, {
-    R2_ACCESS_KEY_ID: s3.accessKeyId,
-    R2_SECRET_ACCESS_KEY: s3.secretAccessKey,
-    R2_BUCKET_NAME: s3.bucket,
-    R2_ENDPOINT: s3.url,
+function payments(started: Started): Promise<Stripe | null> {
+  const { variables, egress, said } = started;
+  return realOr(started, ["STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"], async () => {
+    const stripe = await Stripe.start({ webhook: newWebhook(started, "stripe") });
+    variables["STRIPE_SECRET_KEY"] = "sk_test_stand_in";
+    egress.push(`https://api.stripe.com=${stripe.url}`);
+    said.push("Stripe      STRIPE_SECRET_KEY         a checkout where nothing is really paid");
+    return stripe;
   });
-  said.push("R2          R2_ACCESS_KEY_ID          an object store on this disk");
-  return s3;
 }
 
-async function analytics(started: Started) {
-  const { options, variables, closers, said } = started;
-  if (options.given["POSTHOG_API_KEY"] !== undefined) {
-    keep(started, "POSTHOG_API_KEY", "POSTHOG_HOST");
-    return null;
-  }
-  const postHog = await startPostHog();
-  closers.push(() => postHog.close());
-  variables["POSTHOG_API_KEY"] = "phk_stand_in";
-  variables["POSTHOG_HOST"] = postHog.url;
-  said.push(`PostHog     POSTHOG_API_KEY           keeps events: ${postHog.url}/events`);
-  return postHog;
+function plans(started: Started, stripe: Stripe | null) {
+  const { variables, said } = started;
+  return realOr(started, ["AUTUMN_SECRET_KEY", "AUTUMN_URL"], async () => {
+    const autumn = await startAutumn({
+      secretKey: "am_sk_stand_in",
+      ...turbokitCatalog,
+      ...(stripe === null ? {} : { stripe }),
+    });
+    variables["AUTUMN_SECRET_KEY"] = "am_sk_stand_in";
+    variables["AUTUMN_URL"] = autumn.url;
+    said.push("Autumn      AUTUMN_SECRET_KEY         the plans Free, Pro and Enterprise");
+    return autumn;
+  });
+}
+
+function files(started: Started) {
+  const { options, variables, said } = started;
+  const names = ["R2_ACCESS_KEY_ID", "R2_SECRET_ACCESS_KEY", "R2_BUCKET_NAME", "R2_ENDPOINT"] as const;
+  return realOr(started, names, async () => {
+    const s3 = await startS3(options.filesFolder === undefined ? {} : { folder: options.filesFolder });
+    Object.assign(variables, {
+      R2_ACCESS_KEY_ID: s3.accessKeyId,
+      R2_SECRET_ACCESS_KEY: s3.secretAccessKey,
+      R2_BUCKET_NAME: s3.bucket,
+      R2_ENDPOINT: s3.url,
+    });
+    said.push("R2          R2_ACCESS_KEY_ID          an object store on this disk");
+    return s3;
+  });
+}
+
+function analytics(started: Started) {
+  const { variables, said } = started;
+  return realOr(started, ["POSTHOG_API_KEY", "POSTHOG_HOST"], async () => {
+    const postHog = await startPostHog();
+    variables["POSTHOG_API_KEY"] = "phk_stand_in";
+    variables["POSTHOG_HOST"] = postHog.url;
+    said.push(`PostHog     POSTHOG_API_KEY           keeps events: ${postHog.url}/events`);
+    return postHog;
+  });
 }

@@ -14,10 +14,12 @@ export interface Mail {
 const outboxMax = 1_000;
 const batchesMax = 1_000;
 
-export interface Resend extends Service {
+export interface Resend {
+  readonly url: string;
   readonly outbox: readonly Mail[];
   /** Where events about mails go, if anywhere. */
   readonly webhooks: Deliveries;
+  close(): Promise<void>;
 }
 
 /**
@@ -57,7 +59,15 @@ export async function startResend(port = 0, webhook?: WebhookTarget): Promise<Re
     if (method === "POST" && path === "/emails/batch") return { body: batch(request) };
     return { status: 404, body: { name: "not_found", message: `There is no ${method} ${path}` } };
   }, port);
-  return Object.assign(service, { outbox, webhooks });
+  return {
+    url: service.url,
+    outbox,
+    webhooks,
+    close: async () => {
+      await webhooks.close();
+      await service.close();
+    },
+  };
 }
 
 function fateOf({ id, from, to, subject }: Mail): object[] {

@@ -156,7 +156,6 @@ describe("resend", () => {
     resend = await startResend(0, { url: await inbox.start(), secret });
   });
   afterAll(async () => {
-    await resend.webhooks.close();
     await resend.close();
     await inbox.close();
   });

@@ -1,4 +1,4 @@
-import type { Browser } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   chromiumPath,
@@ -33,6 +33,15 @@ describe.skipIf(chromiumPath === null)("the pages", () => {
     return visitor;
   }
 
+  /** On the console, with the code from the mail. */
+  async function signIn(page: Page, email: string): Promise<void> {
+    await page.getByLabel("E-mail").fill(email);
+    const before = desk.mail.outbox.length;
+    await page.getByRole("button", { name: "Send me a code" }).click();
+    await page.getByLabel("Code").fill(await desk.codeFor(email, before));
+    await page.getByRole("button", { name: "Sign in" }).click();
+  }
+
   it("carry a customer from the shop's page to a person, through a crash of the server", async () => {
     // The customer, on a page that has nothing but one script tag.
     const { page: shop } = await open("/", { width: 1100, height: 820 });
@@ -52,10 +61,7 @@ describe.skipIf(chromiumPath === null)("the pages", () => {
 
     // The agent, with a code from the mail.
     const { page: console_ } = await open("/console.html", { width: 1280, height: 820, colorScheme: "dark" });
-    await console_.getByLabel("E-mail").fill("sam@example.com");
-    await console_.getByRole("button", { name: "Send me a code" }).click();
-    await console_.getByLabel("Code").fill(await desk.codeFor("sam@example.com"));
-    await console_.getByRole("button", { name: "Sign in" }).click();
+    await signIn(console_, "sam@example.com");
     const queue = console_.getByRole("region", { name: "Queue" });
     await queue.getByText("What does a broken laptop screen cost?").waitFor();
     await shoot(console_, appFolder, "console-queue");
@@ -85,11 +91,7 @@ describe.skipIf(chromiumPath === null)("the pages", () => {
 
   it("let staff look after documents, team and figures", async () => {
     const { page } = await open("/console.html", { width: 1280, height: 900 });
-    await page.getByLabel("E-mail").fill("sam@example.com");
-    const before = desk.mail.outbox.length;
-    await page.getByRole("button", { name: "Send me a code" }).click();
-    await page.getByLabel("Code").fill(await desk.codeFor("sam@example.com", before));
-    await page.getByRole("button", { name: "Sign in" }).click();
+    await signIn(page, "sam@example.com");
     await page.getByRole("button", { name: "Knowledge" }).click();
     await page.getByText("Opening hours and address").waitFor();
     await page.getByLabel("File").setInputFiles({
@@ -165,11 +167,7 @@ describe.skipIf(chromiumPath === null)("the pages", () => {
   it("let admins add a bot", async () => {
     await desk.customer("Ada", "admin@example.com");
     const { page } = await open("/console.html", { width: 1280, height: 700, colorScheme: "dark" });
-    await page.getByLabel("E-mail").fill("admin@example.com");
-    const before = desk.mail.outbox.length;
-    await page.getByRole("button", { name: "Send me a code" }).click();
-    await page.getByLabel("Code").fill(await desk.codeFor("admin@example.com", before));
-    await page.getByRole("button", { name: "Sign in" }).click();
+    await signIn(page, "admin@example.com");
     await page.getByRole("button", { name: "Team" }).click();
     await page.getByLabel("Name").fill("Pia");
     await page.getByLabel("Knows about").fill("printer, scanner");
@@ -181,11 +179,7 @@ describe.skipIf(chromiumPath === null)("the pages", () => {
 
   it("show staff a customer's file, on a narrow screen too", async () => {
     const { page } = await open("/console.html", { width: 430, height: 860 });
-    await page.getByLabel("E-mail").fill("sam@example.com");
-    const before = desk.mail.outbox.length;
-    await page.getByRole("button", { name: "Send me a code" }).click();
-    await page.getByLabel("Code").fill(await desk.codeFor("sam@example.com", before));
-    await page.getByRole("button", { name: "Sign in" }).click();
+    await signIn(page, "sam@example.com");
     await page.getByText("My battery is swollen").first().click();
     await page.getByRole("img", { name: "swollen.png" }).waitFor();
     expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(430);

@@ -23,7 +23,7 @@ import { limits } from "./model/limits.ts";
 import { callerAddress, takeToken } from "./model/rateLimit.ts";
 import { requireAgent, requireStaff, requireUser } from "./model/sessions.ts";
 import { checkMessage, checkSkills, checkText, checkWhole } from "./model/validation.ts";
-import { conversationStatus, priority } from "./schema.ts";
+import { conversationStatus, priority, sentAttachment } from "./schema.ts";
 
 /**
  * Starts a conversation with its first message, which the bot answers.
@@ -35,7 +35,7 @@ export const createConversation = mutation({
     token: v.string(),
     content: v.string(),
     subject: v.optional(v.string()),
-    attachment: v.optional(v.object({ storageId: v.id("_storage"), name: v.string() })),
+    attachment: v.optional(sentAttachment),
   },
   returns: v.id("conversations"),
   handler: async (ctx, { token, content, subject, attachment }) => {

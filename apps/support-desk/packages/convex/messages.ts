@@ -12,7 +12,7 @@ import { limits } from "./model/limits.ts";
 import { callerAddress, takeToken } from "./model/rateLimit.ts";
 import { requireStaff, requireUser } from "./model/sessions.ts";
 import { checkMessage } from "./model/validation.ts";
-import { answerMetadata, citation, messageState } from "./schema.ts";
+import { answerMetadata, citation, messageState, sentAttachment } from "./schema.ts";
 
 /**
  * Says something in a conversation. A customer's message is answered by the bot, or reaches the person who has the
@@ -27,7 +27,7 @@ export const sendMessage = mutation({
     token: v.string(),
     conversationId: v.id("conversations"),
     content: v.string(),
-    attachment: v.optional(v.object({ storageId: v.id("_storage"), name: v.string() })),
+    attachment: v.optional(sentAttachment),
   },
   returns: v.id("messages"),
   handler: async (ctx, { token, conversationId, content, attachment }) => {

@@ -1,6 +1,6 @@
 import { v } from "convex/values";
 import { internal } from "./_generated/api.js";
-import type { Id } from "./_generated/dataModel.js";
+import type { Doc, Id } from "./_generated/dataModel.js";
 import {
   action,
   type ActionCtx,
@@ -8,6 +8,7 @@ import {
   internalQuery,
   mutation,
   query,
+  type QueryCtx,
 } from "./_generated/server.js";
 import { withUrl } from "./model/attachments.ts";
 import { appError } from "./model/errors.ts";
@@ -70,10 +71,7 @@ async function allPages(
 export const beginExport = internalMutation({
   args: { token: v.string(), userId: v.optional(v.id("users")) },
   handler: async (ctx, { token, userId }) => {
-    const caller = await requireUser(ctx, token);
-    const user = userId === undefined ? caller : await requireUserById(ctx, userId);
-    if (user._id !== caller._id && caller.role !== "admin")
-      throw appError("forbidden", "You may export your own data only.");
+    const { caller, user } = await selfOrAnyForAdmins(ctx, token, userId, "export your own data only");
     await takeToken(ctx, "exportPerUser", caller._id);
     const sessions = await ctx.db
       .query("sessions")
@@ -92,6 +90,19 @@ export const beginExport = internalMutation({
     };
   },
 });
+
+/** Whom a call is about: the caller, or for admins anybody. `may` tells everybody else what they may do. */
+async function selfOrAnyForAdmins(
+  ctx: QueryCtx,
+  token: string,
+  userId: Id<"users"> | undefined,
+  may: string,
+): Promise<{ caller: Doc<"users">; user: Doc<"users"> }> {
+  const caller = await requireUser(ctx, token);
+  const user = userId === undefined ? caller : await requireUserById(ctx, userId);
+  if (user._id !== caller._id && caller.role !== "admin") throw appError("forbidden", `You may ${may}.`);
+  return { caller, user };
+}
 
 /** One page of what there is of a person; messages are those of all their conversations, whoever wrote them. */
 export const pageOf = internalQuery({
@@ -147,10 +158,7 @@ export const deleteUser = mutation({
   args: { token: v.string(), userId: v.optional(v.id("users")) },
   returns: v.null(),
   handler: async (ctx, { token, userId }) => {
-    const caller = await requireUser(ctx, token);
-    const user = userId === undefined ? caller : await requireUserById(ctx, userId);
-    if (user._id !== caller._id && caller.role !== "admin")
-      throw appError("forbidden", "You may delete your own account only.");
+    const { user } = await selfOrAnyForAdmins(ctx, token, userId, "delete your own account only");
     if (user.role !== "customer")
       throw appError("forbidden", "An admin has to make this person a customer first.");
     await closeAccount(ctx, user);

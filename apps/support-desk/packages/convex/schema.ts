@@ -86,6 +86,9 @@ export const attachment = v.object({
   size: v.number(),
 });
 
+/** What a client says of one. */
+export const sentAttachment = attachment.pick("storageId", "name");
+
 export const agentFields = {
   name: v.string(),
   kind: agentKind,

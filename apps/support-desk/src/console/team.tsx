@@ -56,6 +56,11 @@ function mean(sum: number, count: number, unit: string): string {
   return count === 0 ? "–" : `${(sum / count).toFixed(1)}${unit}`;
 }
 
+/** "laptops, billing" */
+function skillsOf(text: string): string[] {
+  return text.split(",").filter((skill) => skill.trim() !== "");
+}
+
 function Register({ token }: { token: string }) {
   const [email, setEmail] = useState("");
   const [asked, setAsked] = useState<string | null>(null);
@@ -104,8 +109,8 @@ function Register({ token }: { token: string }) {
             type="button"
             className="primary"
             onClick={() => {
-              const list = skills.split(",").filter((skill) => skill.trim() !== "");
-              create({ token, name: found.name, kind: "human", userId: found._id, skills: list }).then(
+              const about = { name: found.name, userId: found._id, skills: skillsOf(skills) };
+              create({ token, kind: "human", ...about }).then(
                 () => setSaid(`${found.name} is an agent now.`),
                 (error: unknown) => setSaid(failureText(error)),
               );
@@ -132,7 +137,7 @@ function NewBot({ token }: { token: string }) {
       token,
       name,
       kind: "ai",
-      skills: skills.split(",").filter((skill) => skill.trim() !== ""),
+      skills: skillsOf(skills),
       ...(instructions.trim() === "" ? {} : { instructions }),
     }).then(
       () => {

@@ -71,26 +71,25 @@ function onlineBots(ctx: QueryCtx): Promise<Doc<"agents">[]> {
     .take(candidatesMax);
 }
 
-/** The bot that answers a conversation: the one it began with, or another one when that is not there. */
+/** The bot that answers a conversation: the one it began with, or when that is not there the best for what is said. */
 export async function botOf(
   ctx: QueryCtx,
   { botId, subject }: Doc<"conversations">,
+  text = subject,
 ): Promise<Doc<"agents"> | null> {
   const own = botId === undefined ? null : await ctx.db.get("agents", botId);
-  return own?.status === "online" ? own : chooseBot(await onlineBots(ctx), subject);
+  return own?.status === "online" ? own : chooseBot(await onlineBots(ctx), text);
 }
 
 /** Gives a conversation a bot for what its customer has just written, unless it has one that is there. */
 export async function assignBot(
   ctx: MutationCtx,
-  { _id, botId }: Doc<"conversations">,
+  conversation: Doc<"conversations">,
   text: string,
 ): Promise<void> {
-  const own = botId === undefined ? null : await ctx.db.get("agents", botId);
-  if (own?.status === "online") return;
-  const bot = chooseBot(await onlineBots(ctx), text);
-  if (bot === null) return;
-  await ctx.db.patch("conversations", _id, { botId: bot._id });
+  const bot = await botOf(ctx, conversation, text);
+  if (bot === null || bot._id === conversation.botId) return;
+  await ctx.db.patch("conversations", conversation._id, { botId: bot._id });
   await addToAgent(ctx, bot._id, { conversations: 1 });
 }
 

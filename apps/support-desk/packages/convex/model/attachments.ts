@@ -1,7 +1,7 @@
 import type { Infer } from "convex/values";
 import type { Doc, Id } from "../_generated/dataModel.js";
 import type { MutationCtx, QueryCtx } from "../_generated/server.js";
-import type { attachment } from "../schema.ts";
+import type { attachment, sentAttachment } from "../schema.ts";
 import { appError } from "./errors.ts";
 import { limits } from "./limits.ts";
 import { checkText } from "./validation.ts";
@@ -12,7 +12,7 @@ const contentTypes = ["image/png", "image/jpeg", "image/gif", "image/webp", "app
 /** The file of a message, or nothing: uploaded, small enough, of a kind we take, and in no other message. */
 export async function checkAttachment(
   ctx: MutationCtx,
-  given: { readonly storageId: Id<"_storage">; readonly name: string } | undefined,
+  given: Infer<typeof sentAttachment> | undefined,
 ): Promise<{ attachment?: Infer<typeof attachment> }> {
   if (given === undefined) return {};
   const refuse = (message: string) => appError("invalid", message, { field: "attachment" });

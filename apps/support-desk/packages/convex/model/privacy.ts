@@ -2,7 +2,7 @@ import type { Doc, Id } from "../_generated/dataModel.js";
 import type { MutationCtx } from "../_generated/server.js";
 import { deleteMessage } from "./attachments.ts";
 import { isOpen, resolve } from "./conversations.ts";
-import type { rateRules } from "./limits.ts";
+import { forgetBucketsOf } from "./rateLimit.ts";
 
 /** Documents that one step deletes at most. */
 const batchRows = 100;
@@ -42,7 +42,7 @@ export async function deleteSome(ctx: MutationCtx, userId: Id<"users">): Promise
     .take(batchRows);
   // The figures stay true; whom they are about is gone.
   for (const { _id } of events) await ctx.db.patch("analytics", _id, { userId: undefined });
-  return events.length + (await forgetBuckets(ctx, userId));
+  return events.length + (await forgetBucketsOf(ctx, userId));
 }
 
 async function deleteSomeOfConversation(
@@ -66,25 +66,4 @@ async function deleteSomeOfConversation(
   if (events.length > 0) return events.length;
   await ctx.db.delete("conversations", conversation._id);
   return 1;
-}
-
-const rulesPerUser: readonly (keyof typeof rateRules)[] = [
-  "messagePerUser",
-  "conversationPerUser",
-  "uploadPerUser",
-  "exportPerUser",
-];
-
-async function forgetBuckets(ctx: MutationCtx, userId: Id<"users">): Promise<number> {
-  let deleted = 0;
-  for (const rule of rulesPerUser) {
-    const bucket = await ctx.db
-      .query("rateLimits")
-      .withIndex("by_key", (q) => q.eq("key", `${rule}:${userId}`))
-      .unique();
-    if (bucket === null) continue;
-    await ctx.db.delete("rateLimits", bucket._id);
-    deleted += 1;
-  }
-  return deleted;
 }

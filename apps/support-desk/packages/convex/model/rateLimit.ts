@@ -1,3 +1,4 @@
+import type { Id } from "../_generated/dataModel.js";
 import type { MutationCtx } from "../_generated/server.js";
 import { env } from "../env.ts";
 import { appError } from "./errors.ts";
@@ -26,13 +27,9 @@ export async function takeToken(
   rule: keyof typeof rateRules,
   subject: string | null,
 ): Promise<void> {
-  const key = `${rule}:${subject ?? "unknown"}`;
   const { perMs } = rateRules[rule];
   const capacity = rateRules[rule].capacity * (rule.endsWith("PerIp") ? env.ipShare() : 1);
-  const bucket = await ctx.db
-    .query("rateLimits")
-    .withIndex("by_key", (q) => q.eq("key", key))
-    .unique();
+  const { key, bucket } = await findBucket(ctx, rule, subject);
   const nowMs = Date.now();
   const tokens = tokensAt(bucket, { capacity, perMs }, nowMs);
   if (tokens < 1) {
@@ -44,6 +41,28 @@ export async function takeToken(
   const row = { key, tokens: tokens - 1, updatedAt: nowMs };
   if (bucket === null) await ctx.db.insert("rateLimits", row);
   else await ctx.db.replace("rateLimits", bucket._id, row);
+}
+
+/** Deletes what is counted of a user; returns how many buckets that was. */
+export async function forgetBucketsOf(ctx: MutationCtx, userId: Id<"users">): Promise<number> {
+  let deleted = 0;
+  for (const rule of Object.keys(rateRules) as (keyof typeof rateRules)[]) {
+    if (!rule.endsWith("PerUser")) continue;
+    const { bucket } = await findBucket(ctx, rule, userId);
+    if (bucket === null) continue;
+    await ctx.db.delete("rateLimits", bucket._id);
+    deleted += 1;
+  }
+  return deleted;
+}
+
+async function findBucket(ctx: MutationCtx, rule: keyof typeof rateRules, subject: string | null) {
+  const key = `${rule}:${subject ?? "unknown"}`;
+  const bucket = await ctx.db
+    .query("rateLimits")
+    .withIndex("by_key", (q) => q.eq("key", key))
+    .unique();
+  return { key, bucket };
 }
 
 /** The caller's address as the server saw it; null for what the server itself started. */

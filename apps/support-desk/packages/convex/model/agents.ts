@@ -20,20 +20,32 @@ export const noMetrics: AgentMetrics = {
 /** More people than this are never online at once; the least busy come first. */
 const candidatesMax = 100;
 
-/** Of several people the one with the most of the wanted skills; of those the least busy. */
+/** Of several people with room the one with the most of the wanted skills; of those the least busy. */
 export function chooseAgent(
   candidates: readonly Doc<"agents">[],
   skills: readonly string[],
 ): Doc<"agents"> | null {
-  let best: Doc<"agents"> | null = null;
-  let bestMatch = -1;
-  for (const agent of candidates) {
-    if (agent.load >= agent.loadMax) continue;
-    const match = skills.filter((skill) => agent.skills.includes(skill)).length;
-    const isBetter = match > bestMatch || (match === bestMatch && best !== null && agent.load < best.load);
-    if (isBetter) [best, bestMatch] = [agent, match];
+  return bestOf(
+    candidates.filter(({ load, loadMax }) => load < loadMax),
+    (agent) => skills.filter((skill) => agent.skills.includes(skill)).length,
+    ({ load }) => load,
+  );
+}
+
+/** The one that matches best; of those the first with the least to do. */
+function bestOf(
+  agents: readonly Doc<"agents">[],
+  matchOf: (agent: Doc<"agents">) => number,
+  workOf: (agent: Doc<"agents">) => number,
+): Doc<"agents"> | null {
+  let best: { agent: Doc<"agents">; match: number; work: number } | null = null;
+  for (const agent of agents) {
+    const match = matchOf(agent);
+    const work = workOf(agent);
+    if (best === null || match > best.match || (match === best.match && work < best.work))
+      best = { agent, match, work };
   }
-  return best;
+  return best?.agent ?? null;
 }
 
 /** A person who is online and has room, best suited first; null when all are busy. */
@@ -54,14 +66,11 @@ export async function findAvailableAgent(
  */
 export function chooseBot(bots: readonly Doc<"agents">[], text: string): Doc<"agents"> | null {
   const words = text.toLowerCase();
-  const matchOf = ({ skills }: Doc<"agents">) => skills.filter((skill) => words.includes(skill)).length;
-  let best: Doc<"agents"> | null = null;
-  for (const bot of bots) {
-    const more = best === null ? 1 : matchOf(bot) - matchOf(best);
-    const isFresher = best !== null && bot.metrics.conversations < best.metrics.conversations;
-    if (more > 0 || (more === 0 && isFresher)) best = bot;
-  }
-  return best;
+  return bestOf(
+    bots,
+    ({ skills }) => skills.filter((skill) => words.includes(skill)).length,
+    ({ metrics }) => metrics.conversations,
+  );
 }
 
 function onlineBots(ctx: QueryCtx): Promise<Doc<"agents">[]> {

@@ -1,15 +1,13 @@
-import fs from "node:fs";
-import { createRequire } from "node:module";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ConvexHttpClient } from "convex/browser";
+import { seriousFaults } from "../../../conformance/support/axe.ts";
 import { api } from "../convex/_generated/api.js";
 import type { Id } from "../convex/_generated/dataModel.js";
 import { signIn } from "./support/page.ts";
 import { hasChromium, messageOf, openOptions, picture, sees, Site, waitMs } from "./support/site.ts";
 
 const { mutations } = api.functions;
-const axeSource = fs.readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const looks = [
   { name: "wide-light", width: 1200, height: 800, colorScheme: "light" },
   { name: "wide-dark", width: 1200, height: 800, colorScheme: "dark" },
@@ -197,24 +195,3 @@ describe.skipIf(!hasChromium)("every view", { timeout: 180_000 }, () => {
     });
   }
 });
-
-/** What axe-core finds that would keep somebody from using the page, in one line each. */
-async function seriousFaults(page: Page): Promise<string[]> {
-  await page.evaluate(axeSource);
-  return await page.evaluate(async () => {
-    interface Violation {
-      id: string;
-      impact: string | null;
-      nodes: { html: string; failureSummary?: string }[];
-    }
-    const { axe } = window as unknown as {
-      axe: { run: (on: Document) => Promise<{ violations: Violation[] }> };
-    };
-    const { violations } = await axe.run(document);
-    return violations
-      .filter(({ impact }) => impact === "serious" || impact === "critical")
-      .flatMap(({ id, nodes }) =>
-        nodes.map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary ?? ""}`),
-      );
-  });
-}

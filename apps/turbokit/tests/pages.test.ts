@@ -1,6 +1,6 @@
-import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { seriousFaults } from "../../../conformance/support/axe.ts";
 import {
   chromiumPath,
   launchChromium,
@@ -64,17 +64,6 @@ describe.skipIf(chromiumPath === null)("the page", { timeout: testMs }, () => {
 
   const go = (page: Page, section: string) =>
     page.getByRole("navigation", { name: "Sections" }).getByRole("link", { name: section }).click();
-
-  /** What axe-core calls serious or critical. */
-  async function seriousFaults(page: Page): Promise<string[]> {
-    await page.evaluate(axe.source);
-    const found = await page.evaluate(
-      `axe.run().then(({ violations }) => violations
-        .filter(({ impact }) => impact === "serious" || impact === "critical")
-        .flatMap(({ id, nodes }) => nodes.map(({ html }) => id + ": " + html)))`,
-    );
-    return found as string[];
-  }
 
   it("brings two people together on a project", async () => {
     const ada = await enter("Ada Lovelace", { width: 1280, height: 860 });

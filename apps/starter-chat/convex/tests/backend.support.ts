@@ -75,6 +75,29 @@ export const say = (client: Caller, chatId: Id<"chats">, content: string) =>
 export const makeChat = (client: Caller, title?: string) =>
   client.mutation(mutations.chats.createChat, title === undefined ? {} : { title });
 
+/** A chat of Ada's in which Bob may write. */
+export async function sharedChat(backend: Backend) {
+  const [ada, bob] = [await somebody(backend, "Ada"), await somebody(backend, "Bob")];
+  const chatId = await makeChat(ada);
+  const share = { chatId, email: bob.email, canWrite: true };
+  const shareId = await ada.mutation(mutations.shares.shareChat, share);
+  return { ada, bob, chatId, shareId };
+}
+
+/** A file of a person's in a chat, as it stands in the tables; nothing looks into it. */
+export async function insertFile(
+  backend: Backend,
+  { userId }: Person,
+  chatId: Id<"chats">,
+): Promise<Id<"_storage">> {
+  return await backend.run(async (ctx) => {
+    const fileId = await ctx.storage.store(new Blob(["text"]));
+    const about = { fileName: "a.txt", fileType: "text/plain", fileSize: 4 };
+    await ctx.db.insert("chat_attachments", { userId, chatId, fileId, ...about });
+    return fileId;
+  });
+}
+
 /** Waits for what the scheduler does meanwhile. */
 export async function until(look: () => Promise<boolean>): Promise<void> {
   await expect.poll(look, { timeout: 30_000, interval: 10 }).toBe(true);

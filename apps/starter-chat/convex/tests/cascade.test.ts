@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { internal } from "../_generated/api.js";
 import type { Id } from "../_generated/dataModel.js";
 import {
+  insertFile,
   listChats,
   listMessages,
   makeChat,
@@ -10,6 +11,7 @@ import {
   queries,
   refusals,
   say,
+  sharedChat,
   somebody,
   startBackend,
   until,
@@ -95,25 +97,12 @@ describe("deleting an account", () => {
 
 describe("deleting a chat", () => {
   it("takes messages, shares, reads, typing and files with it, in steps", async () => {
-    const [ada, bob] = [await somebody(backend, "Ada"), await somebody(backend, "Bob")];
-    const chatId = await makeChat(ada);
-    await ada.mutation(mutations.shares.shareChat, { chatId, email: bob.email, canWrite: true });
+    const { ada, bob, chatId } = await sharedChat(backend);
     await fill(ada, chatId, 900);
     await bob.mutation(mutations.messages.markRead, { chatId });
     await bob.mutation(mutations.presence.setTyping, { chatId, isTyping: true });
     await bob.mutation(mutations.presence.heartbeat, { chatId, sessionId: "w", interval: 10_000 });
-    const fileId = await backend.run(async (ctx) => {
-      const file = await ctx.storage.store(new Blob(["text"]));
-      await ctx.db.insert("chat_attachments", {
-        userId: bob.userId,
-        chatId,
-        fileId: file,
-        fileName: "a.txt",
-        fileType: "text/plain",
-        fileSize: 4,
-      });
-      return file;
-    });
+    const fileId = await insertFile(backend, bob, chatId);
     await ada.mutation(mutations.chats.deleteChat, { chatId });
     await until(() => isGone(chatId));
     const left = await backend.run(async (ctx) => ({

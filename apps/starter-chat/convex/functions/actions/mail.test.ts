@@ -1,6 +1,6 @@
 import { afterEach, expect, it, vi } from "vitest";
 import { internal } from "../../_generated/api.js";
-import { startBackend } from "../../tests/backend.support.ts";
+import { type Backend, startBackend } from "../../tests/backend.support.ts";
 
 const mail = { to: "ada@example.com", subject: "Hello", text: "You there?" };
 const { deliver } = internal.functions.actions.mail;
@@ -20,7 +20,7 @@ function stubResend(answer: () => Promise<Response>) {
   });
   return sent;
 }
-const waiting = (backend: ReturnType<typeof startBackend>) =>
+const waiting = (backend: Backend) =>
   backend.run(async (ctx) =>
     (await ctx.db.system.query("_scheduled_functions").collect()).map(({ args }) => args[0]),
   );

@@ -9,6 +9,7 @@ import {
   queries,
   refusal,
   refusals,
+  sharedChat,
   somebody,
   startBackend,
   until,
@@ -91,13 +92,8 @@ describe("attachments", () => {
   });
 
   it("are public when somebody who may says so, and counted when fetched", async () => {
-    const [ada, bob, eve] = [
-      await somebody(backend, "Ada"),
-      await somebody(backend, "Bob"),
-      await somebody(backend, "Eve"),
-    ];
-    const chatId = await makeChat(ada);
-    await ada.mutation(mutations.shares.shareChat, { chatId, email: bob.email, canWrite: true });
+    const { ada, bob, chatId } = await sharedChat(backend);
+    const eve = await somebody(backend, "Eve");
     const { attachmentId, fileId } = await attach(ada, chatId, "text", "text/plain", "notes.txt");
     const anyone = () => backend.query(queries.attachments.getPublicFile, { attachmentId });
     expect(await anyone()).toBeNull();
@@ -127,9 +123,7 @@ describe("attachments", () => {
   });
 
   it("belong to the messages that show them", async () => {
-    const [ada, bob] = [await somebody(backend, "Ada"), await somebody(backend, "Bob")];
-    const chatId = await makeChat(ada);
-    await ada.mutation(mutations.shares.shareChat, { chatId, email: bob.email, canWrite: true });
+    const { ada, bob, chatId } = await sharedChat(backend);
     const { fileId } = await attach(ada, chatId, "text", "text/plain");
     const part = { type: "file" as const, fileId, fileName: "file", fileType: "text/plain", fileSize: 4 };
     const send = (who: Person) => who.mutation(mutations.messages.sendMessage, { chatId, parts: [part] });

@@ -10,6 +10,7 @@ import {
   refusal,
   refusals,
   say,
+  sharedChat,
   somebody,
   startBackend,
   until,
@@ -118,9 +119,7 @@ describe("chats", () => {
   });
 
   it("deletes: gone at once for everybody, and then with all that hangs on it", async () => {
-    const [ada, bob] = [await somebody(backend, "Ada"), await somebody(backend, "Bob")];
-    const chatId = await makeChat(ada, "Short-lived");
-    await ada.mutation(mutations.shares.shareChat, { chatId, email: bob.email, canWrite: true });
+    const { ada, bob, chatId } = await sharedChat(backend);
     await say(bob, chatId, "hello");
     for (const data of await refusals([
       bob.mutation(mutations.chats.deleteChat, { chatId }),

@@ -8,6 +8,7 @@ import {
   queries,
   refusal,
   say,
+  sharedChat,
   somebody,
   startBackend,
   until,
@@ -18,14 +19,14 @@ const backend = startBackend();
 describe("messages", () => {
   it("sends parts, flattens them, counts, and lists both ways", async () => {
     const client = await somebody(backend);
-    const chatId = await client.mutation(mutations.chats.createChat, {});
+    const chatId = await makeChat(client);
     const parts = [
       { type: "text" as const, text: "Here's my code:" },
       { type: "code" as const, language: "typescript", code: "const x = 1;" },
       { type: "text" as const, text: "What do you think?" },
     ];
     const one = await client.mutation(mutations.messages.sendMessage, { chatId, parts });
-    const two = await client.mutation(mutations.messages.sendMessage, { chatId, content: "Two" });
+    const two = await say(client, chatId, "Two");
     const { page } = await listMessages(client, chatId);
     expect(page[0]).toMatchObject({
       _id: one,
@@ -48,7 +49,7 @@ describe("messages", () => {
     [{ parts: [{ type: "image" as const, url: "javascript:1" }] }, "parts"],
   ])("refuses to send %#", async (body, field) => {
     const client = await somebody(backend);
-    const chatId = await client.mutation(mutations.chats.createChat, {});
+    const chatId = await makeChat(client);
     expect(await refusal(client.mutation(mutations.messages.sendMessage, { chatId, ...body }))).toMatchObject(
       {
         code: "invalid",
@@ -60,22 +61,16 @@ describe("messages", () => {
 
   it("takes the longest message", async () => {
     const client = await somebody(backend);
-    const chatId = await client.mutation(mutations.chats.createChat, {});
-    const messageId = await client.mutation(mutations.messages.sendMessage, {
-      chatId,
-      content: "世".repeat(100_000),
-    });
+    const chatId = await makeChat(client);
+    const messageId = await say(client, chatId, "世".repeat(100_000));
     await client.mutation(mutations.messages.updateMessage, { messageId, content: "界".repeat(100_000) });
     expect(await client.query(queries.messages.getMessageHistory, { messageId })).toHaveLength(1);
   });
 
   it("threads ten levels deep, within one chat", async () => {
     const client = await somebody(backend);
-    const chatId = await client.mutation(mutations.chats.createChat, {});
-    let parentMessageId = await client.mutation(mutations.messages.sendMessage, {
-      chatId,
-      content: "level 0",
-    });
+    const chatId = await makeChat(client);
+    let parentMessageId = await say(client, chatId, "level 0");
     for (let level = 1; level <= 10; level++)
       parentMessageId = await client.mutation(mutations.messages.sendMessage, {
         chatId,
@@ -89,7 +84,7 @@ describe("messages", () => {
         client.mutation(mutations.messages.sendMessage, { chatId, content: "level 11", parentMessageId }),
       ),
     ).toMatchObject({ code: "invalid", field: "parentMessageId" });
-    const other = await client.mutation(mutations.chats.createChat, {});
+    const other = await makeChat(client);
     expect(
       await refusal(
         client.mutation(mutations.messages.sendMessage, { chatId: other, content: "x", parentMessageId }),
@@ -99,8 +94,8 @@ describe("messages", () => {
 
   it("edits one's own, keeping what was said before", async () => {
     const client = await somebody(backend);
-    const chatId = await client.mutation(mutations.chats.createChat, {});
-    const messageId = await client.mutation(mutations.messages.sendMessage, { chatId, content: "one" });
+    const chatId = await makeChat(client);
+    const messageId = await say(client, chatId, "one");
     await client.mutation(mutations.messages.updateMessage, { messageId, content: "two" });
     await client.mutation(mutations.messages.updateMessage, { messageId, content: "two" }); // changes nothing
     await client.mutation(mutations.messages.updateMessage, { messageId, content: "three" });
@@ -116,8 +111,8 @@ describe("messages", () => {
 
   it("deletes, and makes the replies messages of their own", async () => {
     const client = await somebody(backend);
-    const chatId = await client.mutation(mutations.chats.createChat, {});
-    const parent = await client.mutation(mutations.messages.sendMessage, { chatId, content: "parent" });
+    const chatId = await makeChat(client);
+    const parent = await say(client, chatId, "parent");
     const child = await client.mutation(mutations.messages.sendMessage, {
       chatId,
       content: "child",
@@ -188,9 +183,7 @@ describe("messages", () => {
   });
 
   it("counts what is unread, and delivers what is read", async () => {
-    const [ada, bob] = [await somebody(backend, "Ada"), await somebody(backend, "Bob")];
-    const chatId = await makeChat(ada);
-    await ada.mutation(mutations.shares.shareChat, { chatId, email: bob.email, canWrite: true });
+    const { ada, bob, chatId } = await sharedChat(backend);
     await say(ada, chatId, "one");
     await say(ada, chatId, "two");
     await say(bob, chatId, "three");

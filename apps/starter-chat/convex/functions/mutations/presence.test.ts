@@ -1,30 +1,19 @@
 import { describe, expect, it } from "vitest";
-import {
-  makeChat,
-  mutations,
-  queries,
-  refusal,
-  say,
-  somebody,
-  startBackend,
-} from "../../tests/backend.support.ts";
+import { mutations, queries, refusal, say, sharedChat, startBackend } from "../../tests/backend.support.ts";
 
 const backend = startBackend();
 const { presence } = mutations;
 const interval = 10_000;
 
-async function sharedChat() {
-  const [ada, bob] = [await somebody(backend, "Ada"), await somebody(backend, "Bob")];
-  const chatId = await makeChat(ada);
-  const share = { chatId, email: bob.email, canWrite: true };
-  const shareId = await ada.mutation(mutations.shares.shareChat, share);
-  const who = () => ada.query(queries.presence.getPresence, { chatId });
-  return { ada, bob, chatId, shareId, who };
+async function openChat() {
+  const shared = await sharedChat(backend);
+  const who = () => shared.ada.query(queries.presence.getPresence, { chatId: shared.chatId });
+  return { ...shared, who };
 }
 
 describe("presence", () => {
   it("shows who looks at a chat, and who has left", async () => {
-    const { ada, bob, chatId, who } = await sharedChat();
+    const { ada, bob, chatId, who } = await openChat();
     await ada.mutation(presence.heartbeat, { chatId, sessionId: "one", interval });
     const { sessionToken } = await bob.mutation(presence.heartbeat, { chatId, sessionId: "one", interval });
     const online = async () =>
@@ -37,7 +26,7 @@ describe("presence", () => {
   });
 
   it("leaves out whoever may not read the chat any more", async () => {
-    const { ada, bob, chatId, shareId, who } = await sharedChat();
+    const { ada, bob, chatId, shareId, who } = await openChat();
     await bob.mutation(presence.heartbeat, { chatId, sessionId: "one", interval });
     await ada.mutation(mutations.shares.revokeShare, { shareId });
     expect(await who()).toEqual([]);
@@ -53,7 +42,7 @@ describe("presence", () => {
     [{ sessionId: "one", interval: 3_600_000 }, "interval"],
     [{ sessionId: "one", interval: Number.NaN }, "interval"],
   ])("refuses %j", async (bad, field) => {
-    const { ada, chatId } = await sharedChat();
+    const { ada, chatId } = await openChat();
     expect(await refusal(ada.mutation(presence.heartbeat, { chatId, ...bad }))).toMatchObject({
       code: "invalid",
       field,
@@ -63,7 +52,7 @@ describe("presence", () => {
 
 describe("typing", () => {
   it("is seen until it stops, or the message is there", async () => {
-    const { bob, chatId, who } = await sharedChat();
+    const { bob, chatId, who } = await openChat();
     await bob.mutation(presence.heartbeat, { chatId, sessionId: "one", interval });
     const typing = async () => (await who())[0]?.typingUntil ?? 0;
     expect(await typing()).toBe(0);

@@ -4,6 +4,7 @@ import type { Id } from "../../_generated/dataModel.js";
 import { endShare } from "../../model/shares.ts";
 import {
   firstPage,
+  insertFile,
   listMessages,
   makeChat,
   mutations,
@@ -128,18 +129,8 @@ describe("a link", () => {
   it("shows its chat's files", async () => {
     const { owner, chatId } = await chatOf("Ada");
     const { token } = await owner.mutation(shares.createShareLink, { chatId, canWrite: false });
-    const [fileId, other] = await backend.run(async (ctx) => {
-      const file = await ctx.storage.store(new Blob(["text"]));
-      await ctx.db.insert("chat_attachments", {
-        userId: owner.userId,
-        chatId,
-        fileId: file,
-        fileName: "a.txt",
-        fileType: "text/plain",
-        fileSize: 4,
-      });
-      return [file, await ctx.storage.store(new Blob(["elsewhere"]))] as const;
-    });
+    const fileId = await insertFile(backend, owner, chatId);
+    const other = await backend.run((ctx) => ctx.storage.store(new Blob(["elsewhere"])));
     const look = (id: Id<"_storage">, by = token) =>
       backend.query(queries.shares.getSharedFileUrl, { token: by, fileId: id });
     expect(await look(fileId)).toMatchObject({ url: expect.stringMatching(/^http/) });

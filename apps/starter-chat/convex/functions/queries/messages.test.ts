@@ -6,6 +6,7 @@ import {
   queries,
   refusal,
   say,
+  sharedChat,
   somebody,
   startBackend,
 } from "../../tests/backend.support.ts";
@@ -54,14 +55,8 @@ describe("messages", () => {
 
 describe("search", () => {
   it("finds what anybody said in one's own and shared chats, and nothing else", async () => {
-    const [ada, bob, eve] = [
-      await somebody(backend, "Ada"),
-      await somebody(backend, "Bob"),
-      await somebody(backend, "Eve"),
-    ];
-    const shared = await makeChat(ada, "Plans");
-    const share = { chatId: shared, email: bob.email, canWrite: true };
-    const shareId = await ada.mutation(mutations.shares.shareChat, share);
+    const { ada, bob, chatId: shared, shareId } = await sharedChat(backend);
+    const eve = await somebody(backend, "Eve");
     await say(ada, shared, "the zebra plan");
     await say(bob, shared, "no zebra without stripes");
     await say(eve, await makeChat(eve), "a zebra of my own");

@@ -1,9 +1,9 @@
 import { useConvexAuth, useMutation, useQuery } from "convex/react";
 import { useEffect, useState } from "react";
 import { api } from "../convex/_generated/api.js";
-import { hasResetToken } from "./auth/mailLinks.ts";
+import { useAuthState, useAuthStore } from "./auth/authProvider.tsx";
+import { resetToken } from "./auth/mailLinks.ts";
 import { SignIn } from "./auth/signIn.tsx";
-import { useAuth } from "./auth/useAuth.ts";
 import { Brand } from "./brand.tsx";
 import { DeletingAccount } from "./deletingAccount.tsx";
 import { failureText } from "./failures.ts";
@@ -15,12 +15,12 @@ import { setTheme, storedTheme } from "./theme.ts";
 
 /** Which of the app's states this is: nobody, somebody on the way in, or somebody. */
 export function App() {
-  const { person } = useAuth();
+  const { person } = useAuthState();
   const { isAuthenticated } = useConvexAuth();
   const route = useRoute();
   if (route.kind === "shared" && (person === null || isAuthenticated))
     return <SharedChat token={route.token} isSignedIn={person !== null} />;
-  if (person === null || hasResetToken())
+  if (person === null || resetToken() !== null)
     return (
       <Landing>
         <SignIn />
@@ -31,7 +31,7 @@ export function App() {
 }
 
 function SignedIn({ route }: { route: Route }) {
-  const { signOut } = useAuth();
+  const store = useAuthStore();
   const account = useQuery(api.functions.queries.users.getCurrentUser, {});
   const createUser = useMutation(api.functions.mutations.users.createUser);
   const [failure, setFailure] = useState<unknown>(null);
@@ -46,8 +46,8 @@ function SignedIn({ route }: { route: Route }) {
   // The deletion is done when the account is gone.
   if (account?.isActive === false && !isLeaving) setLeaving(true);
   useEffect(() => {
-    if (isLeaving && account === null) void signOut();
-  }, [signOut, isLeaving, account]);
+    if (isLeaving && account === null) void store.signOut();
+  }, [store, isLeaving, account]);
 
   const theme = account?.preferences?.theme;
   useEffect(() => {
@@ -61,7 +61,7 @@ function SignedIn({ route }: { route: Route }) {
       <main className="splash">
         <h1>Signing in did not work</h1>
         <p role="alert">{failureText(failure)}</p>
-        <button type="button" className="primary" onClick={() => void signOut()}>
+        <button type="button" className="primary" onClick={() => void store.signOut()}>
           Back
         </button>
       </main>
@@ -70,7 +70,7 @@ function SignedIn({ route }: { route: Route }) {
 }
 
 function Splash({ text }: { text: string }) {
-  const { signOut } = useAuth();
+  const store = useAuthStore();
   const [isSlow, setSlow] = useState(false);
   useEffect(() => {
     const timer = setTimeout(() => setSlow(true), 4000);
@@ -81,7 +81,7 @@ function Splash({ text }: { text: string }) {
       <Brand />
       <p role="status">{isSlow ? "Still trying to reach the server…" : text}</p>
       {isSlow && (
-        <button type="button" onClick={() => void signOut()}>
+        <button type="button" onClick={() => void store.signOut()}>
           Sign out
         </button>
       )}

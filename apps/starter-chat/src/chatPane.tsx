@@ -9,6 +9,7 @@ import { untitled } from "./chatLists.tsx";
 import { Composer, type ComposerControl } from "./composer.tsx";
 import { DropZone } from "./dropZone.tsx";
 import { splitFences } from "./fences.ts";
+import { PaneLoading } from "./loading.tsx";
 import { MessageList } from "./messageList.tsx";
 import { useSendMessage, useUpdateMessage } from "./messageMutations.ts";
 import { setTitleChat } from "./pageTitle.ts";
@@ -27,13 +28,7 @@ export function ChatPane(props: {
   const chat = useQuery(api.functions.queries.chats.getChatById, { chatId: props.chatId });
   const title = chat?.title;
   useEffect(() => setTitleChat(title ?? untitled), [title]);
-  if (chat === undefined)
-    return (
-      <div className="pane-loading" role="status">
-        <span className="spinner" aria-hidden="true" />
-        <span className="visually-hidden">Opening the chat</span>
-      </div>
-    );
+  if (chat === undefined) return <PaneLoading label="Opening the chat" />;
   if (chat === null) return <Missing />;
   return <OpenChat {...props} chat={chat} />;
 }

@@ -1,10 +1,9 @@
 import { useEffect, useState } from "react";
+import { CopyButton } from "./copyButton.tsx";
 import type { Run } from "./highlighter.ts";
-import { CheckIcon, CopyIcon } from "./icons.tsx";
 
 /** Longer code is shown in one colour: colouring it would hold the page up. */
 const highlightCharsMax = 50_000;
-const copiedMs = 1500;
 
 export function CodeBlock({
   language,
@@ -15,26 +14,13 @@ export function CodeBlock({
   filename: string;
   code: string;
 }) {
-  const [isCopied, setCopied] = useState(false);
   const runs = useHighlighted(language, code);
   const name = [language, filename].filter((text) => text !== "").join(" · ");
-  const copy = async () => {
-    await navigator.clipboard.writeText(code);
-    setCopied(true);
-    setTimeout(() => setCopied(false), copiedMs);
-  };
   return (
     <figure className="code-part">
       <figcaption>
         <span>{name === "" ? "code" : name}</span>
-        <button
-          type="button"
-          className="icon-button small"
-          aria-label={isCopied ? "Copied" : "Copy code"}
-          onClick={() => void copy().catch(() => {})}
-        >
-          {isCopied ? <CheckIcon /> : <CopyIcon />}
-        </button>
+        <CopyButton label="Copy code" text={code} />
       </figcaption>
       {/* Long lines scroll sideways, also by keyboard. */}
       <pre tabIndex={0} role="region" aria-label={name === "" ? "Code" : `Code, ${name}`}>

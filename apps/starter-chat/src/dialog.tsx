@@ -136,23 +136,27 @@ export function FormFailure({ text }: { text: string | null }) {
 }
 
 /** The state of a form that is sent once at a time; `onDone` runs when it worked. */
-export function useSubmit(onDone: () => void) {
+export function useSubmit(onDone: () => void = () => {}) {
   const [failure, setFailure] = useState<string | null>(null);
   const [isBusy, setBusy] = useState(false);
   const run = (event: FormEvent, work: () => Promise<unknown>) => {
     event.preventDefault();
+    if (isBusy) return;
     setBusy(true);
     setFailure(null);
-    work().then(
-      () => {
-        setBusy(false);
-        onDone();
-      },
-      (error: unknown) => {
-        setBusy(false);
-        setFailure(failureText(error));
-      },
-    );
+    // A check that throws before there is a promise is a failure like any other.
+    Promise.resolve()
+      .then(work)
+      .then(
+        () => {
+          setBusy(false);
+          onDone();
+        },
+        (error: unknown) => {
+          setBusy(false);
+          setFailure(failureText(error));
+        },
+      );
   };
   return { run, failure, isBusy };
 }

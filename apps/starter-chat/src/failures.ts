@@ -1,6 +1,9 @@
 import { ConvexError } from "convex/values";
 import type { ErrorData } from "../convex/model/errors.ts";
 
+/** Why something did not work, in words for the person. */
+export class AuthFailure extends Error {}
+
 /** What the app's functions say went wrong; null for anything else (a bug, a missing feature, no connection). */
 export function appFailure(error: unknown): ErrorData | null {
   if (!(error instanceof ConvexError)) return null;
@@ -11,5 +14,6 @@ export function appFailure(error: unknown): ErrorData | null {
 
 /** A sentence for the person in front of the screen. */
 export function failureText(error: unknown): string {
+  if (error instanceof AuthFailure) return error.message;
   return appFailure(error)?.message ?? "Something went wrong. Please try again.";
 }

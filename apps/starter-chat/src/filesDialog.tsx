@@ -4,6 +4,7 @@ import type { Account, Attachment, ChatDetails } from "../convex/model/views.ts"
 import { Dialog } from "./dialog.tsx";
 import { fileSize, listTime } from "./format.ts";
 import { CloseIcon, FileIcon } from "./icons.tsx";
+import { Loading } from "./loading.tsx";
 import { useNow } from "./now.ts";
 import { useAttempt } from "./toasts.tsx";
 
@@ -27,9 +28,7 @@ export function FilesDialog({
   return (
     <Dialog title="Files of this chat" onClose={onClose} size="wide">
       {status === "LoadingFirstPage" ? (
-        <p className="muted" role="status">
-          Loading…
-        </p>
+        <Loading />
       ) : results.length === 0 ? (
         <p className="dialog-text">No files yet. Drop one on the chat, paste one, or use the paper clip.</p>
       ) : (

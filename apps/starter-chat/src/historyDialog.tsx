@@ -2,6 +2,7 @@ import { useQuery } from "convex/react";
 import { api } from "../convex/_generated/api.js";
 import type { Message } from "../convex/model/views.ts";
 import { Dialog } from "./dialog.tsx";
+import { Loading } from "./loading.tsx";
 
 /** What a message said before. */
 export function HistoryDialog({ message, onClose }: { message: Message; onClose: () => void }) {
@@ -9,9 +10,7 @@ export function HistoryDialog({ message, onClose }: { message: Message; onClose:
   return (
     <Dialog title="Earlier versions" onClose={onClose}>
       {edits === undefined ? (
-        <p className="muted" role="status">
-          Loading…
-        </p>
+        <Loading />
       ) : (
         <ol className="history">
           {edits.toReversed().map((edit) => (

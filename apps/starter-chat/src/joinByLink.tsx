@@ -2,6 +2,7 @@ import { useMutation } from "convex/react";
 import { useEffect, useState } from "react";
 import { api } from "../convex/_generated/api.js";
 import { failureText } from "./failures.ts";
+import { PaneLoading } from "./loading.tsx";
 import { openChat } from "./route.ts";
 
 /** Takes the chat of a link into one's own list, and opens it. */
@@ -11,13 +12,7 @@ export function JoinByLink({ token }: { token: string }) {
   useEffect(() => {
     joinByToken({ token }).then(openChat, (error: unknown) => setFailure(failureText(error)));
   }, [joinByToken, token]);
-  if (failure === null)
-    return (
-      <div className="pane-loading" role="status">
-        <span className="spinner" aria-hidden="true" />
-        <span className="visually-hidden">Opening the chat of the link</span>
-      </div>
-    );
+  if (failure === null) return <PaneLoading label="Opening the chat of the link" />;
   return (
     <div className="empty">
       <h1>This link does not work</h1>

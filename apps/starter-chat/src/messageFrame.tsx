@@ -5,6 +5,7 @@ import type { Chat, Message, Profile } from "../convex/model/views.ts";
 import { useChatScroll } from "./chatScroll.ts";
 import { dayName, isSameDay } from "./format.ts";
 import { DownIcon } from "./icons.tsx";
+import { PaneLoading } from "./loading.tsx";
 import { type MessageActions, MessageItem, nameOf } from "./messageItem.tsx";
 import { useNow } from "./now.ts";
 
@@ -78,12 +79,7 @@ export function MessageFrame({
           <div ref={topRef} className="messages-top">
             <OlderMessages side={older} hasMessages={messages.length > 0} />
           </div>
-          {older.status === "LoadingFirstPage" && (
-            <div className="pane-loading" role="status">
-              <span className="spinner" aria-hidden="true" />
-              <span className="visually-hidden">Loading messages</span>
-            </div>
-          )}
+          {older.status === "LoadingFirstPage" && <PaneLoading label="Loading messages" />}
           {isEmpty && (
             <div className="empty-chat">
               <p>Nothing here yet.</p>

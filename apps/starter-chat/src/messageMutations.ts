@@ -53,17 +53,13 @@ export function useUpdateMessage() {
   return useMemo(
     () =>
       mutation.withOptimisticUpdate((store, { messageId, parts = [] }) => {
-        for (const { args, value } of store.getAllQueries(getChatMessages)) {
-          if (value?.page.some(({ _id }) => _id === messageId) !== true) continue;
-          store.setQuery(getChatMessages, args, {
-            ...value,
-            page: value.page.map((message) =>
-              message._id === messageId
-                ? { ...message, parts, content: flatten(parts), edited: true, status: "sending" as const }
-                : message,
-            ),
-          });
-        }
+        changePages(store, messageId, (page) =>
+          page.map((message) =>
+            message._id === messageId
+              ? { ...message, parts, content: flatten(parts), edited: true, status: "sending" as const }
+              : message,
+          ),
+        );
       }),
     [mutation],
   );
@@ -74,16 +70,21 @@ export function useDeleteMessage() {
   return useMemo(
     () =>
       mutation.withOptimisticUpdate((store, { messageId }) => {
-        for (const { args, value } of store.getAllQueries(getChatMessages)) {
-          if (value?.page.some(({ _id }) => _id === messageId) !== true) continue;
-          store.setQuery(getChatMessages, args, {
-            ...value,
-            page: value.page.filter(({ _id }) => _id !== messageId),
-          });
-        }
+        changePages(store, messageId, (page) => page.filter(({ _id }) => _id !== messageId));
       }),
     [mutation],
   );
+}
+
+/** Changes the loaded pages that have this message: those of a window at the end, and of one in the middle. */
+function changePages(
+  store: OptimisticLocalStore,
+  messageId: Id<"messages">,
+  change: (page: readonly Message[]) => Message[],
+): void {
+  for (const { args, value } of store.getAllQueries(getChatMessages))
+    if (value?.page.some(({ _id }) => _id === messageId) === true)
+      store.setQuery(getChatMessages, args, { ...value, page: change(value.page) });
 }
 
 function loadedMessage(

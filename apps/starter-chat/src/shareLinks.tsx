@@ -2,8 +2,9 @@ import { useMutation, useQuery } from "convex/react";
 import { useState } from "react";
 import { api } from "../convex/_generated/api.js";
 import type { ChatDetails, ShareLink } from "../convex/model/views.ts";
+import { CopyButton } from "./copyButton.tsx";
 import { FormFailure, useSubmit } from "./dialog.tsx";
-import { CheckIcon, CloseIcon, CopyIcon, LinkIcon } from "./icons.tsx";
+import { CloseIcon, LinkIcon } from "./icons.tsx";
 import { sharedHref } from "./route.ts";
 import {
   endOfSpan,
@@ -17,7 +18,6 @@ import {
 import { useAttempt, useToast } from "./toasts.tsx";
 
 const week = 3;
-const copiedMs = 1500;
 
 /** The links of a chat, live, and a form for one more. */
 export function ShareLinks({ chat }: { chat: ChatDetails }) {
@@ -26,14 +26,14 @@ export function ShareLinks({ chat }: { chat: ChatDetails }) {
   const links = useQuery(api.functions.queries.shares.getShareLinks, { chatId: chat._id });
   const createShareLink = useMutation(api.functions.mutations.shares.createShareLink);
   const toast = useToast();
-  const { run, failure, isBusy } = useSubmit(() => {});
+  const { run, failure, isBusy } = useSubmit();
   const create = async () => {
     const { token } = await createShareLink({
       chatId: chat._id,
       ...permissionsOf(rights, chat.access),
       ...endOfSpan(span),
     });
-    await copyLink(token).then(
+    await navigator.clipboard.writeText(addressOf(token)).then(
       () => toast("The link is copied."),
       // It stands in the list; the browser may not allow copying.
       () => {},
@@ -72,15 +72,9 @@ export function ShareLinks({ chat }: { chat: ChatDetails }) {
 }
 
 function LinkEntry({ link, canRevoke }: { link: ShareLink; canRevoke: boolean }) {
-  const [isCopied, setCopied] = useState(false);
   const revokeShare = useMutation(api.functions.mutations.shares.revokeShare);
   const attempt = useAttempt();
   const toast = useToast();
-  const copy = async () => {
-    await copyLink(link.token);
-    setCopied(true);
-    setTimeout(() => setCopied(false), copiedMs);
-  };
   const used = link.accessCount === 1 ? "opened once" : `opened ${link.accessCount.toLocaleString()} times`;
   const made = new Date(link.createdAt).toLocaleString(undefined, {
     dateStyle: "medium",
@@ -99,15 +93,12 @@ function LinkEntry({ link, canRevoke }: { link: ShareLink; canRevoke: boolean })
           {endText(link.expiresAt)} · {link.accessCount === 0 ? "not opened yet" : used}
         </span>
       </span>
-      <button
-        type="button"
-        className="icon-button small"
-        aria-label={isCopied ? "Copied" : "Copy the link"}
+      <CopyButton
+        label="Copy the link"
         title="Copy the link"
-        onClick={() => void copy().catch(() => toast("The browser did not allow copying.", "error"))}
-      >
-        {isCopied ? <CheckIcon /> : <CopyIcon />}
-      </button>
+        text={addressOf(link.token)}
+        onRefused={() => toast("The browser did not allow copying.", "error")}
+      />
       {canRevoke && (
         <button
           type="button"
@@ -123,7 +114,7 @@ function LinkEntry({ link, canRevoke }: { link: ShareLink; canRevoke: boolean })
   );
 }
 
-async function copyLink(token: string): Promise<void> {
+function addressOf(token: string): string {
   const { origin, pathname } = window.location;
-  await navigator.clipboard.writeText(`${origin}${pathname}${sharedHref(token)}`);
+  return `${origin}${pathname}${sharedHref(token)}`;
 }

@@ -14,10 +14,7 @@ export function rightsOf({ canWrite, canShare }: Permissions): Rights {
 }
 
 /** Nobody can give a right they do not have. */
-export function permissionsOf(
-  rights: Rights,
-  access: Chat["access"],
-): { canWrite: boolean; canShare: boolean } {
+export function permissionsOf(rights: Rights, access: Chat["access"]): Permissions {
   return { canWrite: rights !== "read" && access.canWrite, canShare: rights === "share" };
 }
 

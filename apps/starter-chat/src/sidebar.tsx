@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from "react";
 import type { Id } from "../convex/_generated/dataModel.js";
+import { limits } from "../convex/model/limits.ts";
 import type { Account } from "../convex/model/views.ts";
 import { verification } from "./auth/mailLinks.ts";
 import { VerifyNotice } from "./auth/verifyNotice.tsx";
@@ -68,7 +69,7 @@ export function Sidebar({
           type="search"
           aria-label="Search messages"
           placeholder="Search messages"
-          maxLength={200}
+          maxLength={limits.searchLengthMax}
           value={search}
           onChange={(event) => setSearch(event.target.value)}
           onKeyDown={(event) => {

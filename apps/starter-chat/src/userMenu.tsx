@@ -3,8 +3,8 @@ import { useState } from "react";
 import { api } from "../convex/_generated/api.js";
 import { limits } from "../convex/model/limits.ts";
 import type { Account } from "../convex/model/views.ts";
+import { useAuthStore } from "./auth/authProvider.tsx";
 import { SessionsDialog } from "./auth/sessionsDialog.tsx";
-import { useAuth } from "./auth/useAuth.ts";
 import { ConfirmDialog, PromptDialog } from "./dialog.tsx";
 import { MoreIcon } from "./icons.tsx";
 import { Menu } from "./menu.tsx";
@@ -13,7 +13,7 @@ export function UserMenu({ account, onHelp }: { account: Account; onHelp: () => 
   const [dialog, setDialog] = useState<"rename" | "sessions" | "delete" | null>(null);
   const updateUser = useMutation(api.functions.mutations.users.updateUser);
   const deleteUser = useMutation(api.functions.mutations.users.deleteUser);
-  const { signOut } = useAuth();
+  const store = useAuthStore();
   const close = () => setDialog(null);
   return (
     <>
@@ -24,7 +24,7 @@ export function UserMenu({ account, onHelp }: { account: Account; onHelp: () => 
           { label: "Change name", onSelect: () => setDialog("rename") },
           { label: "Devices and password", onSelect: () => setDialog("sessions") },
           { label: "Keys and formatting", onSelect: onHelp },
-          { label: "Sign out", onSelect: () => void signOut() },
+          { label: "Sign out", onSelect: () => void store.signOut() },
           { label: "Delete account…", isDangerous: true, onSelect: () => setDialog("delete") },
         ]}
       >

@@ -10,6 +10,21 @@ describe.skipIf(!hasChromium)("one's account, in Chromium", { timeout: 120_000 }
   }, 120_000);
   afterAll(async () => await site?.close());
 
+  it("says why an account is not made, and takes the next try", async () => {
+    const { page, errors, context } = await site.visit();
+    await page.getByRole("button", { name: "Create one" }).click();
+    await page.getByLabel("Name").fill("O'Neil");
+    await page.getByLabel("E-mail").fill(site.newEmail("Neil"));
+    await page.getByLabel("Password").fill("correct horse battery");
+    await page.getByRole("button", { name: "Create account" }).click();
+    await page.getByText("A name has only letters").waitFor();
+    await page.getByLabel("Name").fill("Neil");
+    await page.getByRole("button", { name: "Create account" }).click();
+    await page.getByRole("heading", { name: "Hello, Neil" }).waitFor({ timeout: waitMs });
+    expect(errors).toEqual([]);
+    await context.close();
+  });
+
   it("signs out a device that is signed out from another one", async () => {
     const ada = await site.enter("Ada");
     const other = await site.visit();

@@ -1,24 +1,6 @@
-import { type FormEvent, type ReactNode, useId, useState } from "react";
-import { failureText } from "../failures.ts";
-import { AuthFailure } from "./authStore.ts";
-
-/** Runs what a form is for: one at a time, with its failure as a text. */
-export function useAuthSubmit(work: () => Promise<unknown>) {
-  const [failure, setFailure] = useState<string | null>(null);
-  const [isBusy, setBusy] = useState(false);
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (isBusy) return;
-    setFailure(null);
-    setBusy(true);
-    work()
-      .catch((error: unknown) => {
-        setFailure(error instanceof AuthFailure ? error.message : failureText(error));
-      })
-      .finally(() => setBusy(false));
-  };
-  return { submit, failure, isBusy };
-}
+import { type ReactNode, useId } from "react";
+import { limits } from "../../convex/model/limits.ts";
+import { FormFailure, useSubmit } from "../dialog.tsx";
 
 export function Field({
   label,
@@ -66,7 +48,7 @@ export function AuthCard({
   title,
   notice,
   children,
-  form: { submit, failure, isBusy },
+  onSubmit,
   action,
   busyAction,
   footer,
@@ -74,13 +56,14 @@ export function AuthCard({
   title: string;
   notice?: ReactNode;
   children: ReactNode;
-  form: ReturnType<typeof useAuthSubmit>;
+  onSubmit: () => Promise<unknown>;
   action: string;
   busyAction: string;
   footer?: ReactNode;
 }) {
+  const { run, failure, isBusy } = useSubmit();
   return (
-    <form className="card" onSubmit={submit}>
+    <form className="card" onSubmit={(event) => run(event, onSubmit)}>
       <h1>{title}</h1>
       {notice !== undefined && notice !== null && (
         <p className="muted" role="status">
@@ -88,9 +71,7 @@ export function AuthCard({
         </p>
       )}
       {children}
-      <p className="form-failure" role="alert">
-        {failure}
-      </p>
+      <FormFailure text={failure} />
       <button type="submit" className="primary wide" disabled={isBusy}>
         {isBusy ? busyAction : action}
       </button>
@@ -98,9 +79,6 @@ export function AuthCard({
     </form>
   );
 }
-
-export const passwordLengthMin = 10;
-export const passwordLengthMax = 128;
 
 export function NewPasswordField({
   label = "Password",
@@ -120,9 +98,9 @@ export function NewPasswordField({
       type="password"
       autoComplete="new-password"
       autoFocus={autoFocus}
-      minLength={passwordLengthMin}
-      maxLength={passwordLengthMax}
-      hint={`At least ${passwordLengthMin} characters.`}
+      minLength={limits.passwordLengthMin}
+      maxLength={limits.passwordLengthMax}
+      hint={`At least ${limits.passwordLengthMin} characters.`}
       value={value}
       onChange={onChange}
     />

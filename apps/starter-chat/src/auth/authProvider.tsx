@@ -74,7 +74,7 @@ function SessionWatch() {
   const isOpen = useQuery(api.functions.queries.sessions.isSessionOpen, isAuthenticated ? {} : "skip");
   const recordActivity = useMutation(api.functions.mutations.users.recordActivity);
   useEffect(() => {
-    if (isAuthenticated && isOpen === false) void store.leave("This session was ended on another device.");
+    if (isAuthenticated && isOpen === false) void store.signOut("This session was ended on another device.");
   }, [store, isAuthenticated, isOpen]);
   useEffect(() => {
     if (!isAuthenticated) return;

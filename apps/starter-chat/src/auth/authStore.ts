@@ -1,5 +1,7 @@
 import { convexClient, crossDomainClient } from "@convex-dev/better-auth/client/plugins";
 import { createAuthClient } from "better-auth/client";
+import { limits } from "../../convex/model/limits.ts";
+import { AuthFailure } from "../failures.ts";
 
 /** Whoever is signed in in this browser. */
 export interface Person {
@@ -16,9 +18,6 @@ export interface AuthState {
   readonly notice: string | null;
 }
 
-/** Why something did not work, in words for the person. */
-export class AuthFailure extends Error {}
-
 /** Says that somebody is signed in here, for the first paint and for other windows. */
 const personKey = "starter-chat.person";
 const signedOut: AuthState = { sessionId: null, person: null, notice: null };
@@ -29,8 +28,8 @@ const texts: Readonly<Record<string, string>> = {
   USER_ALREADY_EXISTS: "There is an account with this address already. Sign in instead.",
   USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL: "There is an account with this address already. Sign in instead.",
   INVALID_PASSWORD: "That is not your password.",
-  PASSWORD_TOO_SHORT: "A password has at least 10 characters.",
-  PASSWORD_TOO_LONG: "A password has at most 128 characters.",
+  PASSWORD_TOO_SHORT: `A password has at least ${limits.passwordLengthMin} characters.`,
+  PASSWORD_TOO_LONG: `A password has at most ${limits.passwordLengthMax} characters.`,
   INVALID_TOKEN: "This link has been used, or is too old. Ask for a new one.",
   INVALID_EMAIL: "Please enter a valid e-mail address.",
 };
@@ -89,14 +88,12 @@ export class AuthStore {
     await this.#begin();
   }
 
-  /** Ends the session. Without a connection it is forgotten here, and ends by itself. */
-  async signOut(): Promise<void> {
-    await this.#ask(() => this.#client.signOut());
-    this.#become(signedOut);
-  }
-
-  /** The session has been ended elsewhere. */
-  async leave(notice: string | null): Promise<void> {
+  /**
+   * Ends the session. Without a connection it is forgotten here, and ends by itself.
+   *
+   * @param notice why, if it was not the person's own wish
+   */
+  async signOut(notice: string | null = null): Promise<void> {
     await this.#ask(() => this.#client.signOut());
     this.#become({ ...signedOut, notice });
   }

@@ -11,10 +11,6 @@ export function resetToken(): string | null {
   return token === "" ? null : token;
 }
 
-export function hasResetToken(): boolean {
-  return resetToken() !== null;
-}
-
 /** The page was opened by the link that confirms an address; null: it was not. */
 export function verification(): "done" | "failed" | null {
   if (parameter("verified") === null) return null;

@@ -2,11 +2,13 @@ import { useMutation, useQuery } from "convex/react";
 import { useState } from "react";
 import { api } from "../../convex/_generated/api.js";
 import type { Session } from "../../convex/types.ts";
-import { Dialog, FormFailure } from "../dialog.tsx";
+import { limits } from "../../convex/model/limits.ts";
+import { Dialog, FormFailure, useSubmit } from "../dialog.tsx";
 import { clockTime, dayName } from "../format.ts";
+import { Loading } from "../loading.tsx";
 import { useNow } from "../now.ts";
 import { useAttempt, useToast } from "../toasts.tsx";
-import { Field, NewPasswordField, passwordLengthMax, useAuthSubmit } from "./authForm.tsx";
+import { Field, NewPasswordField } from "./authForm.tsx";
 import { useAuthStore } from "./authProvider.tsx";
 
 /** Where one is signed in, with the means to end that, and another password. */
@@ -19,9 +21,7 @@ export function SessionsDialog({ onClose }: { onClose: () => void }) {
     <Dialog title="Devices and password" onClose={onClose}>
       <h3>Where you are signed in</h3>
       {sessions === undefined ? (
-        <p className="muted" role="status">
-          Loading…
-        </p>
+        <Loading />
       ) : (
         <ul className="session-list" aria-label="Sessions">
           {sessions.map((session) => (
@@ -74,21 +74,20 @@ function ChangePassword() {
   const show = useToast();
   const [current, setCurrent] = useState("");
   const [next, setNext] = useState("");
-  const { submit, failure, isBusy } = useAuthSubmit(async () => {
-    await store.changePassword(current, next);
+  const { run, failure, isBusy } = useSubmit(() => {
     setCurrent("");
     setNext("");
     show("Your password has been changed.");
   });
   return (
-    <form onSubmit={submit}>
+    <form onSubmit={(event) => run(event, () => store.changePassword(current, next))}>
       <h3>Change password</h3>
       <Field
         label="Current password"
         name="current-password"
         type="password"
         autoComplete="current-password"
-        maxLength={passwordLengthMax}
+        maxLength={limits.passwordLengthMax}
         value={current}
         onChange={setCurrent}
       />

@@ -1,7 +1,7 @@
 import { useState } from "react";
 import { limits } from "../../convex/model/limits.ts";
 import { checkEmail, checkName } from "../../convex/model/validation.ts";
-import { AuthCard, Field, NewPasswordField, passwordLengthMax, useAuthSubmit } from "./authForm.tsx";
+import { AuthCard, Field, NewPasswordField } from "./authForm.tsx";
 import { useAuthState, useAuthStore } from "./authProvider.tsx";
 import { forgetMailLink, resetToken, verification } from "./mailLinks.ts";
 
@@ -41,10 +41,10 @@ function SignInForm({ email, onEmail, onMode, wasChanged }: FormProps & { wasCha
   const { notice } = useAuthState();
   const [password, setPassword] = useState("");
   const [verified] = useState(verification);
-  const form = useAuthSubmit(async () => {
+  const signIn = async () => {
     await store.signIn(checkEmail(email), password);
     forgetMailLink();
-  });
+  };
   return (
     <AuthCard
       title="Welcome"
@@ -54,7 +54,7 @@ function SignInForm({ email, onEmail, onMode, wasChanged }: FormProps & { wasCha
         (verified === "failed" && "This link has been used, or is too old. Sign in to ask for a new one.") ||
         notice
       }
-      form={form}
+      onSubmit={signIn}
       action="Sign in"
       busyAction="Signing in…"
       footer={
@@ -72,7 +72,7 @@ function SignInForm({ email, onEmail, onMode, wasChanged }: FormProps & { wasCha
         name="password"
         type="password"
         autoComplete="current-password"
-        maxLength={passwordLengthMax}
+        maxLength={limits.passwordLengthMax}
         value={password}
         onChange={setPassword}
       />
@@ -89,12 +89,11 @@ function SignUpForm({ email, onEmail, onMode }: FormProps) {
   const store = useAuthStore();
   const [name, setName] = useState("");
   const [password, setPassword] = useState("");
-  // The server checks the same rules; here they answer without a round trip.
-  const form = useAuthSubmit(() => store.signUp(checkName(name), checkEmail(email), password));
   return (
     <AuthCard
       title="Create an account"
-      form={form}
+      // The server checks the same rules; here they answer without a round trip.
+      onSubmit={() => store.signUp(checkName(name), checkEmail(email), password)}
       action="Create account"
       busyAction="Creating…"
       footer={<BackToSignIn onMode={onMode} text="Have an account already?" />}
@@ -122,11 +121,11 @@ function SignUpForm({ email, onEmail, onMode }: FormProps) {
 function ForgotForm({ email, onEmail, onMode }: FormProps) {
   const store = useAuthStore();
   const [sentTo, setSentTo] = useState<string | null>(null);
-  const form = useAuthSubmit(async () => {
+  const sendLink = async () => {
     const address = checkEmail(email);
     await store.requestPasswordReset(address);
     setSentTo(address);
-  });
+  };
   if (sentTo !== null)
     return (
       <div className="card" role="status">
@@ -141,7 +140,7 @@ function ForgotForm({ email, onEmail, onMode }: FormProps) {
     <AuthCard
       title="Forgot your password?"
       notice="We send you a link to choose a new one."
-      form={form}
+      onSubmit={sendLink}
       action="Send the link"
       busyAction="Sending…"
       footer={<BackToSignIn onMode={onMode} />}
@@ -154,16 +153,16 @@ function ForgotForm({ email, onEmail, onMode }: FormProps) {
 function NewPassword({ token, onDone }: { token: string; onDone: (isChanged: boolean) => void }) {
   const store = useAuthStore();
   const [password, setPassword] = useState("");
-  const form = useAuthSubmit(async () => {
+  const change = async () => {
     await store.resetPassword(token, password);
-    await store.leave(null);
+    await store.signOut();
     onDone(true);
-  });
+  };
   return (
     <AuthCard
       title="Choose a new password"
       notice="It signs you out on all devices."
-      form={form}
+      onSubmit={change}
       action="Change password"
       busyAction="Changing…"
       footer={

@@ -1,11 +1,10 @@
 import { createHash } from "node:crypto";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { ConvexClient, ConvexHttpClient } from "convex/browser";
 import { anyApi, type FunctionReference } from "convex/server";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { until } from "../official-clients/until.ts";
+import { Service } from "../../packages/stand-ins/src/service.ts";
+import { until } from "../support/until.ts";
 import { TestProject } from "../support/project.ts";
 import { TestServer } from "../support/server.ts";
 
@@ -14,19 +13,15 @@ import { TestServer } from "../support/server.ts";
 let server: TestServer;
 let project: TestProject;
 let client: ConvexClient;
-let outside: Server;
+let outside: Service;
 let url: string;
 const notes = anyApi["notes"]!;
 const probes = anyApi["probes"]!;
 const probesNode = anyApi["probesNode"]!;
 
 beforeAll(async () => {
-  outside = createServer((request, response) => {
-    response.setHeader("content-type", "application/json");
-    response.end(JSON.stringify({ method: request.method }));
-  });
-  await new Promise<void>((resolve) => outside.listen(0, "127.0.0.1", resolve));
-  url = `http://127.0.0.1:${(outside.address() as AddressInfo).port}/`;
+  outside = await Service.start(({ method }) => ({ body: { method } }));
+  url = `${outside.url}/`;
   server = await TestServer.start();
   project = TestProject.create(fileURLToPath(new URL("./app", import.meta.url))).connect(server);
   await project.convex(["env", "set", "OWN_SETTING", "of the deployment"]);
@@ -36,8 +31,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(async () => {
   await client.close();
-  outside.closeAllConnections();
-  outside.close();
+  await outside.close();
   await server.dispose();
 });
 

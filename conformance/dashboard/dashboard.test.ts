@@ -3,7 +3,7 @@ import { ConvexError } from "convex/values";
 import { ConvexClient, ConvexHttpClient } from "convex/browser";
 import { anyApi } from "convex/server";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { until } from "../official-clients/until.ts";
+import { until } from "../support/until.ts";
 import { pushApp, TestProject } from "../support/project.ts";
 import { TestServer } from "../support/server.ts";
 import { DashboardClient, type Page, systemFunction } from "./dashboardClient.ts";
@@ -421,16 +421,14 @@ it("measures rows, and which mutation made which queries run again", async () =>
     await dashboard.get<unknown>(`/api/app_metrics/${path}window=${window}`);
   const value = async (path: string) => ((await chart(path)) as [unknown, number | null][])[0]![1] ?? 0;
   // The engine tells of them once a second, when it has anything to do.
-  let rows = 0;
-  await until("rows have been counted", () => {
-    void value("table_rate?name=people&metric=rowsWritten&").then((count) => (rows = count));
-    return rows > 0;
-  });
+  await until(
+    "rows have been counted",
+    async () => (await value("table_rate?name=people&metric=rowsWritten&")) > 0,
+  );
   expect(await value("table_rate?name=people&metric=rowsRead&")).toBeGreaterThan(0);
-  let top: [string, unknown][] = [];
-  await until("invalidations have been counted", () => {
-    void dashboard.query("tableSize:default", { tableName: "people" });
-    void chart("subscription_invalidations_top_k?").then((found) => (top = found as [string, unknown][]));
+  await until("invalidations have been counted", async () => {
+    await dashboard.query("tableSize:default", { tableName: "people" });
+    const top = (await chart("subscription_invalidations_top_k?")) as [string, unknown][];
     return top.some(([name]) => name === "people:add:people");
   });
   expect(await value("udf_rate?path=people:count&metric=subscriptionInvalidations&")).toBeGreaterThan(0);

@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { ConvexProvider, ConvexReactClient, usePaginatedQuery, useQuery } from "convex/react";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Screen } from "../official-clients/screens.tsx";
-import { until } from "../official-clients/until.ts";
+import { until } from "../support/until.ts";
 import { pushApp, TestProject } from "../support/project.ts";
 import { TestServer } from "../support/server.ts";
 import { DashboardClient, systemFunction } from "./dashboardClient.ts";

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { ConvexClient, ConvexHttpClient } from "convex/browser";
 import type { GenericId } from "convex/values";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { until } from "../official-clients/until.ts";
+import { until } from "../support/until.ts";
 import { api } from "./api.ts";
 import { downloadLargeFile, ResidentMemory, uploadLargeFile } from "./largeFile.ts";
 import { TestProject } from "../support/project.ts";

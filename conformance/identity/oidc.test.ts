@@ -2,7 +2,7 @@ import { ConvexClient, ConvexHttpClient } from "convex/browser";
 import { makeFunctionReference } from "convex/server";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { until } from "../official-clients/until.ts";
+import { until } from "../support/until.ts";
 import { TestProject } from "../support/project.ts";
 import { TestServer } from "../support/server.ts";
 import { OidcIssuer } from "./oidcIssuer.ts";

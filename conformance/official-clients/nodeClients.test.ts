@@ -7,7 +7,7 @@ import { ChannelModel } from "./channelModel.ts";
 import { CuttingProxy } from "./cuttingProxy.ts";
 import { Issuer } from "./issuer.ts";
 import { seededRandom } from "../support/seededRandom.ts";
-import { until } from "./until.ts";
+import { until } from "../support/until.ts";
 
 const seed = Number(process.env["LENSLET_CLIENTS_SEED"] ?? 1);
 

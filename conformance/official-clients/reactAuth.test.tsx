@@ -13,7 +13,7 @@ import { type Backend, startBackend } from "./backend.ts";
 import { CuttingProxy } from "./cuttingProxy.ts";
 import { Issuer } from "./issuer.ts";
 import { Screen } from "./screens.tsx";
-import { until } from "./until.ts";
+import { until } from "../support/until.ts";
 
 const seed = Number(process.env["LENSLET_CLIENTS_SEED"] ?? 1);
 

@@ -8,7 +8,7 @@ import { type Backend, startBackend } from "./backend.ts";
 import { ChannelModel, type ShownMessage } from "./channelModel.ts";
 import { CuttingProxy } from "./cuttingProxy.ts";
 import { Screen } from "./screens.tsx";
-import { until } from "./until.ts";
+import { until } from "../support/until.ts";
 
 const seed = Number(process.env["LENSLET_CLIENTS_SEED"] ?? 1);
 

@@ -3,6 +3,7 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { seededRandom } from "../../../conformance/support/seededRandom.ts";
 import type { TestServer } from "../../../conformance/support/server.ts";
+import { until } from "../../../conformance/support/until.ts";
 import { checkDataFolder } from "./dataFolderCheck.ts";
 import { checkHistory, History } from "./history.ts";
 import {
@@ -12,7 +13,6 @@ import {
   queryHttp,
   readLedger,
   startLedger,
-  until,
   watchingClient,
 } from "./rig.ts";
 import type { SyncClient } from "./syncClient.ts";

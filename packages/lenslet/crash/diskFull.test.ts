@@ -3,9 +3,10 @@ import fs from "node:fs";
 import path from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import type { TestServer } from "../../../conformance/support/server.ts";
+import { until } from "../../../conformance/support/until.ts";
 import { checkDataFolder } from "./dataFolderCheck.ts";
 import { checkHistory, History } from "./history.ts";
-import { addByHttp, readLedger, startLedger, until } from "./rig.ts";
+import { addByHttp, readLedger, startLedger } from "./rig.ts";
 
 /** A real server whose files cannot grow any more, as on a disk that is full. */
 

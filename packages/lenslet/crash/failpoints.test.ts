@@ -2,6 +2,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { TestServer } from "../../../conformance/support/server.ts";
+import { until } from "../../../conformance/support/until.ts";
 import { checkDataFolder } from "./dataFolderCheck.ts";
 import { checkHistory, History } from "./history.ts";
 import {
@@ -12,7 +13,6 @@ import {
   push,
   readLedger,
   startLedger,
-  until,
   watchingClient,
 } from "./rig.ts";
 import type { SyncClient } from "./syncClient.ts";

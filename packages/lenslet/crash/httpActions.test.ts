@@ -3,8 +3,9 @@ import type { Socket } from "node:net";
 import { afterEach, expect, it } from "vitest";
 import { seededRandom } from "../../../conformance/support/seededRandom.ts";
 import type { TestServer } from "../../../conformance/support/server.ts";
+import { until } from "../../../conformance/support/until.ts";
 import { checkDataFolder } from "./dataFolderCheck.ts";
-import { holdOpen, readLedger, startLedger, until } from "./rig.ts";
+import { holdOpen, readLedger, startLedger } from "./rig.ts";
 import { checkFiles } from "./storedFiles.ts";
 
 /** HTTP actions whose server, or whose process, is killed under them. */

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TestServer } from "../../../conformance/support/server.ts";
+import { until } from "../../../conformance/support/until.ts";
 import { checkDataFolder } from "./dataFolderCheck.ts";
 import { checkHistory, History } from "./history.ts";
 import {
@@ -10,7 +11,6 @@ import {
   queryHttp,
   readLedger,
   startLedger,
-  until,
   watchingClient,
 } from "./rig.ts";
 import { SyncClient, type SyncClientOptions } from "./syncClient.ts";

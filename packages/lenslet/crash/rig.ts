@@ -1,6 +1,5 @@
 import net from "node:net";
 import { fileURLToPath } from "node:url";
-import { setTimeout as sleep } from "node:timers/promises";
 import { TestProject } from "../../../conformance/support/project.ts";
 import { TestServer, type TestServerOptions } from "../../../conformance/support/server.ts";
 import type { Account, Entry, History, Operation, SeenAccount } from "./history.ts";
@@ -158,13 +157,4 @@ export function holdOpen(port: number, ...pieces: readonly string[]): net.Socket
   socket.on("error", () => {});
   for (const piece of pieces) socket.write(piece);
   return socket;
-}
-
-/** Waits for a condition, not for a time; `timeoutMs` is far beyond what any machine needs. */
-export async function until(what: string, condition: () => boolean, timeoutMs = 60_000): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`timed out waiting until ${what}`);
-    await sleep(3);
-  }
 }

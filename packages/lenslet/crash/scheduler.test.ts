@@ -1,8 +1,9 @@
 import { afterEach, expect, it } from "vitest";
 import { seededRandom } from "../../../conformance/support/seededRandom.ts";
 import type { TestServer } from "../../../conformance/support/server.ts";
+import { until } from "../../../conformance/support/until.ts";
 import { checkDataFolder } from "./dataFolderCheck.ts";
-import { callHttp, queryHttp, startLedger, until } from "./rig.ts";
+import { callHttp, queryHttp, startLedger } from "./rig.ts";
 
 const seed = Number(process.env["LENSLET_CRASH_SEED"] ?? 1);
 

@@ -3,7 +3,8 @@ import fs from "node:fs";
 import path from "node:path";
 import { expect } from "vitest";
 import type { TestServer } from "../../../conformance/support/server.ts";
-import { queryHttp, until } from "./rig.ts";
+import { until } from "../../../conformance/support/until.ts";
+import { queryHttp } from "./rig.ts";
 
 interface StorageDocument {
   readonly _id: string;

@@ -1,7 +1,8 @@
 import { expect } from "vitest";
 import type { TestServer } from "../../../conformance/support/server.ts";
+import { until } from "../../../conformance/support/until.ts";
 import { checkHistory, History } from "../crash/history.ts";
-import { accountNames, addBySession, readLedger, until, watchingClient } from "../crash/rig.ts";
+import { accountNames, addBySession, readLedger, watchingClient } from "../crash/rig.ts";
 import type { SyncClient } from "../crash/syncClient.ts";
 
 /** A well-behaved session: mutates and watches on and on, whatever others do to the server. */

@@ -27,10 +27,12 @@ export function jwtKeyOf(secret: Uint8Array): JwtKey {
 
 function deriveKey(secret: Uint8Array): JwtKey {
   const curve = createECDH("prime256v1");
+  let scalar: Buffer;
   for (let attempt = 0; ; attempt++) {
     try {
       // One secret in four billion is no number of the curve's group.
-      curve.setPrivateKey(createHmac("sha256", secret).update(`jwt-es256-${attempt}`).digest());
+      scalar = createHmac("sha256", secret).update(`jwt-es256-${attempt}`).digest();
+      curve.setPrivateKey(scalar);
       break;
     } catch (error) {
       if (attempt > 10) throw error;
@@ -41,7 +43,8 @@ function deriveKey(secret: Uint8Array): JwtKey {
     string,
     string,
   ];
-  const d = curve.getPrivateKey().toString("base64url").padStart(43, "A");
+  // Not curve.getPrivateKey(): it leaves out leading zeros, and a JWK wants all 32 bytes.
+  const d = scalar.toString("base64url");
   const privateKey = createPrivateKey({ format: "jwk", key: { kty: "EC", crv: "P-256", x, y, d } });
   // RFC 7638
   const thumbprint = JSON.stringify({ crv: "P-256", kty: "EC", x, y });

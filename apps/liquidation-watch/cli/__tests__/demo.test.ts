@@ -3,7 +3,8 @@ import os from "node:os";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { ensureTmux } from "../../../../scripts/tmux.ts";
-import { Program, eventually } from "./support/programs.ts";
+import { eventually } from "../../../../conformance/support/until.ts";
+import { Program } from "./support/programs.ts";
 import { Terminal } from "./support/terminal.ts";
 import { appFolder, repositoryFolder } from "./support/watchServer.ts";
 

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { api } from "../../convex/_generated/api.js";
 import { batchOf } from "../feeder/feeder.ts";
 import { SyntheticMarket } from "../feeder/syntheticMarket.ts";
-import { Program, eventually } from "./support/programs.ts";
+import { eventually } from "../../../../conformance/support/until.ts";
+import { Program } from "./support/programs.ts";
 import type { TestServer } from "../../../../conformance/support/server.ts";
 import { clientOf, feedKey, startWatchServer } from "./support/watchServer.ts";
 

@@ -10,7 +10,7 @@ import { WatchStore } from "../state/watchStore.ts";
 import { runConvex } from "../../../../conformance/support/project.ts";
 import type { TestServer } from "../../../../conformance/support/server.ts";
 import { appFolder, clientOf, feedKey, startWatchServer } from "./support/watchServer.ts";
-import { eventually } from "./support/programs.ts";
+import { eventually } from "../../../../conformance/support/until.ts";
 
 // 1,000 events per second through everything but the drawing: feeder, server, live queries, the terminal's state. The
 // feeder runs on a clock of the test's own, so nothing here depends on how fast this machine is: what is counted is.

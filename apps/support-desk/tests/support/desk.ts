@@ -1,7 +1,7 @@
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { ConvexHttpClient } from "convex/browser";
-import { eventually as waitUntilSeen, type Look } from "../../../../conformance/support/eventually.ts";
+import { eventually as waitUntilSeen, type Look } from "../../../../conformance/support/until.ts";
 import { pushApp, runConvex } from "../../../../conformance/support/project.ts";
 import { TestServer } from "../../../../conformance/support/server.ts";
 import {
@@ -135,5 +135,5 @@ let counter = 1;
 
 /** Waits until there is something to see; the answer of a background job, say. */
 export function eventually<T>(look: Look<T>, timeoutMs = 20_000): Promise<T> {
-  return waitUntilSeen(look, timeoutMs);
+  return waitUntilSeen(look, { timeoutMs });
 }

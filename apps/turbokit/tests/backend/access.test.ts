@@ -1,6 +1,6 @@
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { eventually } from "../../../../conformance/support/eventually.ts";
+import { eventually } from "../../../../conformance/support/until.ts";
 import { readFolder } from "../../packages/backend/lint/folder.ts";
 import { registrationsOf } from "../../packages/backend/lint/registrations.ts";
 import { Sources } from "../../packages/backend/lint/sources.ts";

@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { eventually } from "../../../../conformance/support/eventually.ts";
+import { eventually } from "../../../../conformance/support/until.ts";
 import { codeOf, failureOf } from "../../../../conformance/support/failures.ts";
 import { pushApp, runConvex } from "../../../../conformance/support/project.ts";
 import { TestServer } from "../../../../conformance/support/server.ts";

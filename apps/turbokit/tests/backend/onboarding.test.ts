@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { eventually } from "../../../../conformance/support/eventually.ts";
+import { eventually } from "../../../../conformance/support/until.ts";
 import { codeOf } from "../../../../conformance/support/failures.ts";
 import { api } from "../../packages/backend/convex/_generated/api.js";
 import { type Person, TurboServer } from "../support/turboServer.ts";
@@ -20,7 +20,7 @@ const stateOf = async (person: Person) => (await turbo.onboarding(person)).state
 const mailsTo = ({ email }: Person) =>
   turbo.mail.outbox.filter(({ to }) => to.includes(email)).map(({ subject }) => subject);
 const reaches = (person: Person, state: string) =>
-  eventually(async () => (await stateOf(person)) === state, 120_000);
+  eventually(async () => (await stateOf(person)) === state, { timeoutMs: 120_000 });
 
 const beginning = ["grantCredits", "createCustomer", "createFirstProject", "wait:first"];
 const all = [...beginning, "finish"];
@@ -100,11 +100,14 @@ describe("kill -9", () => {
     const eve = await turbo.signIn("Eve");
     const { workflowId } = await turbo.onboarding(eve);
     const killAtPause = async (count: number) => {
-      await eventually(async () => {
-        const journal = await admin.client.query(api.workflows.admin.steps, { workflowId });
-        const pauses = journal.filter(({ name }) => name === "pause");
-        return pauses.length === count && pauses.at(-1)?.status === "running";
-      }, 120_000);
+      await eventually(
+        async () => {
+          const journal = await admin.client.query(api.workflows.admin.steps, { workflowId });
+          const pauses = journal.filter(({ name }) => name === "pause");
+          return pauses.length === count && pauses.at(-1)?.status === "running";
+        },
+        { timeoutMs: 120_000 },
+      );
       await restart();
     };
     // Credits, customer, project, welcome.

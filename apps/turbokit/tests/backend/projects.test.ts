@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { eventually } from "../../../../conformance/support/eventually.ts";
+import { eventually } from "../../../../conformance/support/until.ts";
 import { codeOf, failureOf } from "../../../../conformance/support/failures.ts";
 import { api } from "../../packages/backend/convex/_generated/api.js";
 import { type Person, TurboServer } from "../support/turboServer.ts";

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { ConvexClient, ConvexHttpClient } from "convex/browser";
-import { eventually } from "../../../../conformance/support/eventually.ts";
+import { eventually } from "../../../../conformance/support/until.ts";
 import { pushApp, runConvex } from "../../../../conformance/support/project.ts";
 import { TestServer } from "../../../../conformance/support/server.ts";
 import { startAutumn } from "../../../../packages/stand-ins/src/autumn.ts";

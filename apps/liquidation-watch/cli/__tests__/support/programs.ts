@@ -28,8 +28,3 @@ export class Program {
     return this.child.exitCode;
   }
 }
-
-/** Waits until something holds; the test's own timeout ends it. */
-export async function eventually(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 50));
-}

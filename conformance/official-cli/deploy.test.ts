@@ -145,8 +145,10 @@ describe("a push that fails changes nothing", () => {
   });
 
   it("because the admin key is wrong", async () => {
+    const { adminKey } = server;
+    const wrongKey = `${adminKey.slice(0, -1)}${adminKey.endsWith("0") ? "1" : "0"}`;
     const { code, stderr } = await project.withFiles({ "convex/more.ts": freshModule }, () =>
-      deploy("--url", server.url, "--admin-key", `${server.adminKey.slice(0, -2)}00`),
+      deploy("--url", server.url, "--admin-key", wrongKey),
     );
     expect(code).toBe(1);
     expect(stderr).toContain("The provided admin key was invalid for this instance");

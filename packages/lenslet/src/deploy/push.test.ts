@@ -1,22 +1,16 @@
 import { describe, expect, it } from "vitest";
 import type { z } from "zod";
-import { analyze, analyzeAuthConfig } from "./analyze.ts";
+import { analyzeAuthConfig } from "./analyze.ts";
 import type { Analysis, AnalysisResult } from "./analysisTypes.ts";
 import { commitEnvironmentVariables, prepareAuthAnalysis } from "./authReevaluation.ts";
 import { readAuthProviders, updateEnvironmentVariables } from "./configuration.ts";
 import { evaluateSchema } from "./evaluateSchema.ts";
 import { finishPush, parseFinishPushRequest, type FinishPushDiff } from "./finishPush.ts";
 import { loadDeployment } from "./loadDeployment.ts";
-import {
-  configHashes,
-  evaluatePush,
-  prepareAnalysis,
-  startPush,
-  waitForSchemaState,
-  type StartPushResponse,
-} from "./push.ts";
-import { parsePushRequest } from "./pushRequest.ts";
+import { configHashes, evaluatePush, startPush, waitForSchemaState, type StartPushResponse } from "./push.ts";
 import type { Transaction } from "../transaction/transaction.ts";
+import { analyzePushed, builtInVariables, refusal } from "./testing/analyzePushed.ts";
+import { parsePushRequest } from "./pushRequest.ts";
 import { bundleApp, pushBody, type BundledApp } from "./testing/testBundle.ts";
 import { TestDeployment } from "./testing/testDeployment.ts";
 
@@ -39,30 +33,19 @@ function throughCli<T>(shape: z.ZodType | undefined, answer: T): T {
   return shape.parse(JSON.parse(JSON.stringify(answer))) as T;
 }
 
-const builtInVariables = {
-  CONVEX_CLOUD_URL: "http://127.0.0.1:3210",
-  CONVEX_SITE_URL: "http://127.0.0.1:3211",
-};
-
 function loadApp(tx: Transaction) {
   const [app] = loadDeployment(tx, builtInVariables).components;
   if (app === undefined) throw new Error("the app is the first component");
   return app;
 }
 
-async function analyzed(deployment: TestDeployment, body: Record<string, unknown>) {
-  const request = parsePushRequest(body);
-  const { random, clock } = deployment;
-  const input = deployment.commit((tx) => prepareAnalysis(tx, request, { random, clock, builtInVariables }));
-  return { request, input, result: await analyze(input, { clock, onModule: () => {} }) };
-}
 function analysisIn(result: AnalysisResult): Analysis {
   if (!result.ok) throw new Error(`${result.code}: ${result.message}`);
   // As after the way between the threads.
   return JSON.parse(JSON.stringify(result.analysis)) as Analysis;
 }
 async function start(deployment: TestDeployment, body: Record<string, unknown>): Promise<StartPushResponse> {
-  const { request, input, result } = await analyzed(deployment, body);
+  const { request, input, result } = await analyzePushed(deployment, body);
   const analysis = analysisIn(result);
   const answer = deployment.commit((tx) => startPush(tx, request, input, analysis, deployment.pending));
   return throughCli(startShapes["startPushResponse"], answer);
@@ -78,10 +61,6 @@ async function push(deployment: TestDeployment, body: Record<string, unknown>): 
   const status = deployment.commit((tx) => waitForSchemaState(tx, started.schemaChange, false));
   expect(throughCli(startShapes["schemaStatus"], status)).toEqual({ type: "complete" });
   return finish(deployment, started);
-}
-async function refusal(files: Record<string, string>, deployment = new TestDeployment()) {
-  const { result } = await analyzed(deployment, pushBody(await bundleApp(files)));
-  return result.ok ? null : { code: result.code, message: result.message };
 }
 
 const schema = `
@@ -195,7 +174,7 @@ describe("a push of real bundles", () => {
 
     const forged = unchangedModuleHashes.map((hash) => ({ ...hash, sha256: "0".repeat(64) }));
     const lost = { ...body, appDefinition: { ...again, unchangedModuleHashes: forged } };
-    await expect(analyzed(deployment, lost)).rejects.toMatchObject({ code: "MissingSourcePackage" });
+    await expect(analyzePushed(deployment, lost)).rejects.toMatchObject({ code: "MissingSourcePackage" });
   });
 
   it("removes modules that are gone and gives changed code another id", async () => {
@@ -221,7 +200,7 @@ describe("a push of real bundles", () => {
 
   it("predicts without writing", async () => {
     const deployment = new TestDeployment();
-    const { result } = await analyzed(deployment, pushBody(await chatApp()));
+    const { result } = await analyzePushed(deployment, pushBody(await chatApp()));
     const analysis = analysisIn(result);
     const { commits } = deployment;
     throughCli(
@@ -353,7 +332,7 @@ describe("errors of the analysis (reference functions.md §2, http-api.md §6.2)
   it("refuses syntax errors and top-level await", async () => {
     const app = await chatApp();
     const broken = { path: "broken.js", source: "export const x = ;", environment: "isolate" as const };
-    const { result } = await analyzed(
+    const { result } = await analyzePushed(
       new TestDeployment(),
       pushBody({ ...app, modules: [...app.modules, broken] }),
     );

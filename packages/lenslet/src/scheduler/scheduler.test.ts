@@ -32,7 +32,20 @@ const files = {
     } });
     export const later = mutation({ args: { ms: v.number(), name: v.string(), args: v.any() }, handler: (ctx, { ms, name, args }) =>
       ctx.scheduler.runAfter(ms, jobs[name], args) });
-    export const at = mutation({ args: { ms: v.number() }, handler: (ctx, { ms }) => ctx.scheduler.runAt(ms, jobs.note, { text: "at" }) });
+    export const at = mutation({ args: { ms: v.any() }, handler: (ctx, { ms }) => ctx.scheduler.runAt(ms, jobs.note, { text: "at" }) });
+    export const atDate = mutation({ args: { ms: v.number() }, handler: (ctx, { ms }) => ctx.scheduler.runAt(new Date(ms), jobs.note, { text: "date" }) });
+    export const untyped = mutation({ args: { ms: v.any() }, handler: (ctx, { ms }) => ctx.scheduler.runAfter(ms, jobs.note, { text: "untyped" }) });
+    export const seenAtOnce = mutation({ args: {}, handler: async (ctx) => {
+      const id = await ctx.scheduler.runAfter(0, jobs.note, { text: "never" });
+      const before = (await ctx.db.system.get(id)).state.kind;
+      await ctx.scheduler.cancel(id);
+      return [before, (await ctx.db.system.get(id)).state.kind];
+    } });
+    export const cancelNested = internalMutation({ args: {}, handler: async (ctx) => {
+      const { scheduledFunctionId } = await ctx.meta.getRequestMetadata();
+      await ctx.runMutation(jobs.cancel, { id: scheduledFunctionId });
+      await ctx.scheduler.runAfter(0, jobs.note, { text: "of the one that tried" });
+    } });
     export const named = mutation({ args: { name: v.string() }, handler: (ctx, { name }) => ctx.scheduler.runAfter(0, name, {}) });
     export const many = mutation({ args: { count: v.number(), ms: v.number(), name: v.string() }, handler: async (ctx, { count, ms, name }) => {
       const ids = [];
@@ -158,6 +171,87 @@ test("what cannot be scheduled is refused", async () => {
   expect(await read("all")).toEqual([]);
 });
 
+test("times that are none are refused, a Date is one", async () => {
+  await open();
+  const bad: [string, Value, string][] = [
+    ["untyped", -1, "Uncaught Error: `delayMs` must be non-negative\n"],
+    ["untyped", NaN, "Uncaught Error: `delayMs` must be a finite number\n"],
+    ["untyped", Infinity, "Uncaught Error: `delayMs` must be a finite number\n"],
+    ["untyped", "5", "Uncaught Error: `delayMs` must be a number\n"],
+    ["untyped", 5n, "Uncaught Error: `delayMs` must be a number\n"],
+    ["at", "tomorrow", "Uncaught Error: The invoke time must a Date or a timestamp\n"],
+    ["at", null, "Uncaught Error: The invoke time must a Date or a timestamp\n"],
+    ["at", NaN, "field `ts` must be a finite number"],
+    ["at", Infinity, "field `ts` must be a finite number"],
+    ["atDate", NaN, "field `ts` must be a finite number"],
+    ["untyped", 6 * 366 * 86_400_000, "is more than 5 years in the future"],
+  ];
+  for (const [name, ms, text] of bad)
+    expect(await fail(name, { ms }), `${name} ${String(ms)}`).toContain(text);
+  expect(await read("all")).toEqual([]);
+  const nowMs = rig.server.clock.nowMs();
+  const id = await mutate("atDate", { ms: nowMs + 1500 });
+  expect(await read("get", { id })).toMatchObject({ scheduledTime: nowMs + 1500 });
+  // As far as it goes, either way.
+  const furthestMs = 5 * 366 * 24 * 3600 * 1000;
+  await mutate("at", { ms: nowMs + furthestMs });
+  await mutate("at", { ms: nowMs - furthestMs });
+  expect(await texts()).toEqual(["at"]);
+  await rig.advance(1500);
+  expect(await texts()).toEqual(["at", "date"]);
+});
+
+test("the transaction that schedules and cancels sees both", async () => {
+  await open();
+  expect(await mutate("seenAtOnce", {})).toEqual(["pending", "canceled"]);
+  await rig.advance(1000);
+  expect(await texts()).toEqual([]);
+});
+
+test("a running mutation that has another one cancel it goes on, and schedules as ever", async () => {
+  await open();
+  const id = await mutate("later", { ms: 0, name: "cancelNested", args: {} });
+  expect(await stateOf(id)).toEqual({ kind: "success" });
+  expect(await texts()).toEqual(["of the one that tried"]);
+});
+
+test("a function that has become another kind by then is run as what it is", async () => {
+  await open();
+  const note = await mutate("later", { ms: 1000, name: "note", args: { text: "as an action" } });
+  const act = await mutate("later", { ms: 1000, name: "act", args: {} });
+  const source = files["jobs.ts"]
+    .replace("export const note = internalMutation(", "export const noted = internalMutation(")
+    .replace("export const act = internalAction({ args: {}, handler: async () => null });", "").concat(`
+      export const note = internalAction({ args: { text: v.string() }, handler: async () => null });
+      export const act = internalMutation({ args: {}, handler: async (ctx) => { await ctx.db.insert("notes", { text: "as a mutation" }); } });
+    `);
+  await rig.server.push({ "jobs.ts": source });
+  await rig.advance(1000);
+  expect(await texts()).toEqual(["as a mutation"]);
+  expect(await stateOf(act)).toEqual({ kind: "success" });
+  expect(await stateOf(note)).toEqual({ kind: "inProgress" });
+  expect(rig.actions.map(({ call }) => call.argsJson)).toEqual(['[{"text":"as an action"}]']);
+  rig.actions[0]?.refuse(new LensletError("RateLimited", "TooManyConcurrentRequests", "too many"));
+  await rig.advance(500);
+  rig.actions[1]?.end({ ok: true, valueJson: "null", logLines: [] });
+  await rig.server.settle();
+  expect(await stateOf(note)).toEqual({ kind: "success" });
+});
+
+test("what a canceled action has other mutations schedule is canceled too", async () => {
+  await open();
+  const id = await mutate("later", { ms: 0, name: "act", args: {} });
+  await mutate("cancel", { id });
+  const nested = await rig.server.mutation(
+    "jobs:later",
+    { ms: 0, name: "note", args: { text: "never" } },
+    { scheduledFunctionId: id as string },
+  );
+  expect(await stateOf(valueOf(nested))).toEqual({ kind: "canceled" });
+  await rig.advance(1000);
+  expect(await texts()).toEqual([]);
+});
+
 test("a query or a function that is gone fails at run time", async () => {
   await open();
   const query = await mutate("later", { ms: 0, name: "list", args: {} });
@@ -170,6 +264,17 @@ test("a query or a function that is gone fails at run time", async () => {
   expect(await stateOf(gone)).toEqual({
     kind: "failed",
     error: `Couldn't find "note" in module "jobs.js".\n`,
+  });
+  const homeless = await mutate("later", { ms: 1000, name: "boom", args: {} });
+  await rig.server.push({
+    "others.ts": files["jobs.ts"].replaceAll("const { jobs }", "const { others: jobs }"),
+  });
+  await rig.advance(1000);
+  expect(valueOf(await rig.server.query("others:get", { id: homeless }))).toMatchObject({
+    state: {
+      kind: "failed",
+      error: "Couldn't find JavaScript module 'jobs.js'. Did you forget to run `npx convex dev`?\n",
+    },
   });
 });
 

@@ -4,7 +4,7 @@ import type { Random } from "../base/random.ts";
 import type { FunctionCall, FunctionResult, JobEngine, JobRef } from "../engine/api.ts";
 import { cronLogCharsMax } from "../jobs/crons.ts";
 import type { DueJob, DueJobs } from "../engine/schedulerOperations.ts";
-import { retryDelayMs } from "./backoff.ts";
+import { cronRetryMaxMs, retryDelayMs, retryMaxMs } from "./backoff.ts";
 import { LagHistory } from "./lag.ts";
 
 /** Scheduled mutations that wait for the engine at once: enough to keep it busy, few enough to let others in between. */
@@ -202,11 +202,12 @@ class SchedulerLoop implements Scheduler {
   }
 
   /** Something went wrong that is no fault of the function: the job is still in line. */
-  #retry(lane: Lane, { id }: JobRef): void {
+  #retry(lane: Lane, { kind, id }: JobRef): void {
     const failures = (this.#failures.get(id) ?? 0) + 1;
     this.#failures.set(id, failures);
     this.#busy[lane].set(id, "waiting");
-    this.#later(retryDelayMs(failures, this.#options.random), () => {
+    const delayMsMax = kind === "cron" ? cronRetryMaxMs : retryMaxMs;
+    this.#later(retryDelayMs(failures, this.#options.random, delayMsMax), () => {
       this.#busy[lane].delete(id);
       this.#look();
     });

@@ -177,7 +177,10 @@ function put(store: SqliteStore, ts: bigint, id: string, tag: string | null): vo
   store.applyCommit(ts, [{ tablet, id, idText: `id-${id}`, before, after, keys }], null);
 }
 
-/** A script (CommonJS, ends open) that persists one commit and applies another one. */
+/**
+ * A script (CommonJS, ends open) that persists one commit and applies another one, and then holds the store until it is
+ * ended from outside: with nothing left to wait for, a thread would end by itself and let go.
+ */
 function holderSource(path: string): string {
   const room = JSON.stringify(new URL("./", import.meta.url).href);
   return `
@@ -194,17 +197,14 @@ function holderSource(path: string): string {
       store.persist();
       store.applyCommit(2n, [write("1".repeat(16), "b")], null);
       store.scan(m.byTag, m.tablet, "", null, "asc", 9);
+      setInterval(() => {}, 1000);
       `;
 }
 
 function holdInChild(path: string): ChildProcess {
-  return spawn(
-    process.execPath,
-    ["-e", `${holderSource(path)}console.log("ready");setInterval(() => {}, 1000)})`],
-    {
-      stdio: ["ignore", "pipe", "inherit"],
-    },
-  );
+  return spawn(process.execPath, ["-e", `${holderSource(path)}console.log("ready")})`], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
 }
 
 function firstLine(child: ChildProcess): Promise<void> {

@@ -186,8 +186,7 @@ test("times that are none are refused, a Date is one", async () => {
     ["atDate", NaN, "field `ts` must be a finite number"],
     ["untyped", 6 * 366 * 86_400_000, "is more than 5 years in the future"],
   ];
-  for (const [name, ms, text] of bad)
-    expect(await fail(name, { ms }), `${name} ${String(ms)}`).toContain(text);
+  for (const [name, ms, text] of bad) expect(await fail(name, { ms }), `${name}: ${text}`).toContain(text);
   expect(await read("all")).toEqual([]);
   const nowMs = rig.server.clock.nowMs();
   const id = await mutate("atDate", { ms: nowMs + 1500 });

@@ -1,7 +1,6 @@
 import { analyze } from "../analyze.ts";
-import type { AnalysisResult } from "../analysisTypes.ts";
 import { prepareAnalysis } from "../push.ts";
-import { type PushRequest, parsePushRequest } from "../pushRequest.ts";
+import { parsePushRequest } from "../pushRequest.ts";
 import { bundleApp, pushBody } from "./testBundle.ts";
 import { TestDeployment } from "./testDeployment.ts";
 

@@ -1,3 +1,6 @@
+import { randomBytes } from "node:crypto";
+import fs from "node:fs";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { ConvexHttpClient } from "convex/browser";
 import type { GenericId } from "convex/values";
@@ -57,7 +60,6 @@ describe("convex export and convex import", () => {
     expect(exported.code).toBe(0);
 
     to.project.write("all.zip", "");
-    const fs = await import("node:fs");
     fs.copyFileSync(`${from.project.folder}/all.zip`, `${to.project.folder}/all.zip`);
     const imported = await to.project.convex(["import", "all.zip"]);
     expect(imported.output).toContain("Added 1504 documents");
@@ -94,6 +96,27 @@ describe("convex export and convex import", () => {
     expect(await (await fetch(url)).text()).toBe("a file");
   });
 
+  it("fail when the server cannot write them, and work when it can again", { timeout: 120_000 }, async () => {
+    // More than what fits into the buffers on the way.
+    const uploadUrl = (await from.client.mutation(api.files.uploadUrl, {})) as string;
+    const uploaded = await fetch(uploadUrl, { method: "POST", body: randomBytes(4_000_000) });
+    const { storageId } = (await uploaded.json()) as { storageId: GenericId<"_storage"> };
+    const folder = path.join(from.server.dataFolder, "exports");
+    fs.renameSync(folder, `${folder}.kept`);
+    fs.writeFileSync(folder, "no folder");
+    try {
+      const failed = await from.project.convex(["export", "--path", "none.zip", "--include-file-storage"]);
+      expect(failed.code).toBe(1);
+      expect(failed.output).toContain("Export failed.");
+    } finally {
+      fs.rmSync(folder);
+      fs.renameSync(`${folder}.kept`, folder);
+    }
+    const again = await from.project.convex(["export", "--path", "again.zip", "--include-file-storage"]);
+    expect(again.code, again.output).toBe(0);
+    await from.client.mutation(api.files.remove, { storageId });
+  });
+
   it("shows one moment, whatever is written meanwhile", { timeout: 120_000 }, async () => {
     const first = new Set((await documents(from, "things")).map(({ _id }) => _id));
     const exporting = from.project.startConvex(["export", "--path", "moment.zip"]);
@@ -104,7 +127,6 @@ describe("convex export and convex import", () => {
     }
     const exit = await exporting.exit();
     expect(exit.code).toBe(0);
-    const fs = await import("node:fs");
     fs.copyFileSync(`${from.project.folder}/moment.zip`, `${to.project.folder}/moment.zip`);
     const imported = await to.project.convex(["import", "--replace-all", "-y", "moment.zip"]);
     expect(imported.code).toBe(0);

@@ -102,20 +102,26 @@ export function fileStoreContract(name: string, open: () => Promise<FileStore>):
       const store = await open();
       const [kept, unfinished] = [newKey(), newKey()];
       await write(store, kept, Buffer.from("kept"));
-      let begun: () => void = () => undefined;
-      const hasBegun = new Promise<void>((resolve) => (begun = resolve));
+      const hasBegun = Promise.withResolvers<void>();
+      const isOver = Promise.withResolvers<void>();
       async function* endless() {
         yield* chunked(randomBytes(17 * 1024 * 1024), 65_536);
-        begun();
-        await new Promise(() => undefined);
+        hasBegun.resolve();
+        await isOver.promise;
+        throw new Error("the other process has ended");
       }
-      void store.write(unfinished, endless()).catch(() => undefined);
-      await hasBegun;
+      const writing = store.write(unfinished, endless());
+      // Looked at below.
+      writing.catch(() => undefined);
+      await hasBegun.promise;
       const next = await open();
       await next.removeUnfinished();
       expect(await allKeys(next)).toEqual([kept]);
       expect((await read(next, kept, 0, 4))?.toString()).toBe("kept");
       await next.remove(kept);
+      // A write that is never heard of again would keep its file open.
+      isOver.resolve();
+      await expect(writing).rejects.toThrow("the other process has ended");
     });
   });
 }

@@ -173,7 +173,12 @@ export class Exchange {
       body.destroy();
       return;
     }
-    this.#head(status, headers);
+    try {
+      this.#head(status, headers);
+    } catch (error) {
+      body.destroy();
+      throw error;
+    }
     body.on("data", () => this.limitTime(idleMsMax));
     try {
       await pipeline(body, this.#response);
@@ -240,7 +245,6 @@ export class Exchange {
   }
 
   #head(status: number, headers: readonly string[]): void {
-    this.#isAnswered = true;
     // The answer to a plain request must not be served to another origin by a cache.
     const head = [...headers, "vary", "origin"];
     const { origin } = this.request.headers;
@@ -248,6 +252,8 @@ export class Exchange {
       head.push("access-control-allow-origin", origin, "access-control-allow-credentials", "true");
     }
     this.#response.writeHead(status, head);
+    // Not before: a header that Node refuses must still be able to become an error for the client.
+    this.#isAnswered = true;
   }
 }
 

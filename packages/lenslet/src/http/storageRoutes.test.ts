@@ -74,6 +74,20 @@ describe("GET /api/storage/{uuid}", () => {
     expect(part.headers).toMatchObject({ "content-length": "3", "content-range": "bytes 2-4/10" });
   });
 
+  it("leaves out a type that is no header value, whoever stored it", async () => {
+    const odd = "1f8fad5b-d9cb-469f-a165-70867728950e";
+    for (const type of ["text/plain\r\nset-cookie: a=1", "text/\u4e2d", "a\0b"]) {
+      server.files.put(odd, text, type);
+      for (const headers of [{}, { range: "bytes=2-3" }] as Record<string, string>[]) {
+        const answer = await server.send(`/api/storage/${odd}`, { headers });
+        expect([answer.status, answer.text]).toEqual("range" in headers ? [206, "23"] : [200, text]);
+        expect(answer.headers).not.toHaveProperty("content-type");
+        expect(answer.headers).not.toHaveProperty("set-cookie");
+      }
+    }
+    expect(server.unexpected).toEqual([]);
+  });
+
   it("says what is wrong with an address", async () => {
     const bad = await server.send("/api/storage/nonsense%20here");
     expect([bad.status, bad.json()]).toEqual([

@@ -72,7 +72,8 @@ async function send(exchange: Exchange, file: FoundFile, missing: () => LensletE
   }
   // What a user has uploaded is shown as what it says it is and as nothing else.
   head.push("x-content-type-options", "nosniff");
-  if (file.contentType !== null) head.push("content-type", file.contentType);
+  if (file.contentType !== null && isHeaderValue(file.contentType))
+    head.push("content-type", file.contentType);
   // A range of an older version of the file would be of no use; here there is only one version.
   const isRangeWanted = headers["if-range"] === undefined || headers["if-range"] === etag;
   const range = isRangeWanted ? parseRange(headers.range, file.size) : null;
@@ -96,6 +97,11 @@ async function send(exchange: Exchange, file: FoundFile, missing: () => LensletE
   const contents: Readable | null = await exchange.options.files.read(file.key, { start, end });
   if (contents === null) throw missing();
   await exchange.sendStream(status, head, contents, idleMsMax);
+}
+
+/** Imports and raw calls store any text as a type; what cannot be sent as one is left out. */
+function isHeaderValue(text: string): boolean {
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(text);
 }
 
 function matches(header: string | undefined, etag: string): boolean {

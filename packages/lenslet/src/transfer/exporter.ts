@@ -3,7 +3,7 @@ import { createWriteStream } from "node:fs";
 import fs from "node:fs/promises";
 import path from "node:path";
 import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import { finished, pipeline } from "node:stream/promises";
 import { ZipFile } from "yazl";
 import type { Clock } from "../base/clock.ts";
 import { LensletError } from "../base/errors.ts";
@@ -34,6 +34,15 @@ export interface ExporterOptions {
 interface RequestedExport {
   readonly id: string;
   readonly includeStorage: boolean;
+}
+
+/** A ZIP file that is being written. */
+interface Filling {
+  readonly zip: ZipFile;
+  /** What is being read into it. */
+  source: Readable | null;
+  /** Complete or given up: nothing is to be read any more. */
+  isOver: boolean;
 }
 
 interface Place {
@@ -84,8 +93,13 @@ export class Exporter {
     const answer = await engine.system("export.find", JSON.stringify({ reference }));
     const { key, startTs } = JSON.parse(answer) as FoundExport;
     const file = await fs.open(path.join(folder, key), "r");
-    const { size } = await file.stat();
-    return { name: `snapshot_${instanceName}_${startTs}.zip`, size, body: file.createReadStream() };
+    try {
+      const { size } = await file.stat();
+      return { name: `snapshot_${instanceName}_${startTs}.zip`, size, body: file.createReadStream() };
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
   }
 
   #work(): void {
@@ -126,21 +140,23 @@ export class Exporter {
     const plan = JSON.parse(await engine.system("export.begin", JSON.stringify({ id }))) as ExportPlan;
     const key = `${id}.zip`;
     const unfinished = path.join(folder, `${key}.part`);
+    const zip = new ZipFile();
+    const filling: Filling = { zip, source: null, isOver: false };
     try {
-      const zip = new ZipFile();
       const failed = once(zip, "error").then(([error]) => Promise.reject(error as Error));
       // Looked at below; it may fail before that.
       failed.catch(() => undefined);
       const written = pipeline(zip.outputStream as Readable, createWriteStream(unfinished));
       written.catch(() => undefined);
-      await Promise.race([this.#fill(zip, plan, includeStorage).then(() => written), failed]);
-      const file = await fs.open(unfinished, "r");
-      await file.sync();
-      await file.close();
+      // When the disk is full nobody takes what is still to be read: filling would wait for ever.
+      await Promise.race([Promise.all([this.#fill(filling, plan, includeStorage), written]), failed]);
+      await syncFile(unfinished);
       await fs.rename(unfinished, path.join(folder, key));
       const isWanted = await engine.system("export.complete", JSON.stringify({ id, key }));
       if (isWanted !== "true") await fs.rm(path.join(folder, key), { force: true });
     } finally {
+      filling.isOver = true;
+      filling.source?.destroy();
       await engine
         .system("snapshot.close", JSON.stringify({ snapshot: plan.snapshot }))
         .catch(() => undefined);
@@ -148,9 +164,9 @@ export class Exporter {
     }
   }
 
-  async #fill(zip: ZipFile, plan: ExportPlan, includeStorage: boolean): Promise<void> {
+  async #fill(filling: Filling, plan: ExportPlan, includeStorage: boolean): Promise<void> {
     const add = (name: string, lines: AsyncIterable<string>) =>
-      this.#addStream(zip, name, () => Readable.from(lines));
+      this.#addStream(filling, name, Readable.from(lines));
     await add("README.md", single(readme));
     const places = includeStorage ? await this.#places(plan) : new Map<string, Place>();
     for (const component of plan.components) {
@@ -166,11 +182,11 @@ export class Exporter {
         await add(`${prefix}${table.name}/generated_schema.jsonl`, single('"uniform"\n'));
       }
       if (includeStorage && component.storage !== null)
-        await this.#addFiles(zip, plan, component.storage, prefix, (id) =>
+        await this.#addFiles(filling, plan, component.storage, prefix, (id) =>
           places.get(`${component.namespace}/${id}`),
         );
     }
-    zip.end();
+    filling.zip.end();
   }
 
   /** Where all files are, by namespace and storage id. */
@@ -184,7 +200,7 @@ export class Exporter {
   }
 
   async #addFiles(
-    zip: ZipFile,
+    filling: Filling,
     plan: ExportPlan,
     storage: ExportTable,
     prefix: string,
@@ -199,7 +215,9 @@ export class Exporter {
         yield `${formatExportJson({ ...document, internalId })}\n`;
       }
     };
-    await this.#addStream(zip, `${prefix}_storage/documents.jsonl`, () =>
+    await this.#addStream(
+      filling,
+      `${prefix}_storage/documents.jsonl`,
       Readable.from(lines(this.#documents(plan, storage))),
     );
     for (const { id, size, contentType } of files) {
@@ -207,20 +225,19 @@ export class Exporter {
       if (place === undefined) continue;
       const contents = await this.#options.contents.read(place.key, { start: 0, end: size });
       if (contents === null) throw new Error(`the contents of the file ${id} are missing`);
-      await this.#addStream(zip, `${prefix}_storage/${id}${extensionOf(contentType)}`, () => contents);
+      await this.#addStream(filling, `${prefix}_storage/${id}${extensionOf(contentType)}`, contents);
     }
   }
 
-  /** Resolves when the entry has been written. */
-  async #addStream(zip: ZipFile, name: string, open: () => Readable): Promise<void> {
-    if (this.#isClosed) throw new Error("the server is ending");
-    const stream = open();
-    const ended = new Promise<void>((resolve, reject) => {
-      stream.once("end", resolve);
-      stream.once("error", reject);
-    });
-    zip.addReadStream(stream, name, { mtime: new Date(this.#options.clock.nowMs()) });
-    await ended;
+  /** Resolves when all of `source` has gone into an entry. */
+  async #addStream(filling: Filling, name: string, source: Readable): Promise<void> {
+    if (this.#isClosed || filling.isOver) {
+      source.destroy();
+      throw new Error(this.#isClosed ? "the server is ending" : "the export has been given up");
+    }
+    filling.source = source;
+    filling.zip.addReadStream(source, name, { mtime: new Date(this.#options.clock.nowMs()) });
+    await finished(source);
   }
 
   async *#documentLines(plan: ExportPlan, table: ExportTable): AsyncGenerator<string, void, undefined> {
@@ -240,6 +257,15 @@ export class Exporter {
       }
       isDone = page.isDone;
     }
+  }
+}
+
+async function syncFile(file: string): Promise<void> {
+  const handle = await fs.open(file, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 

@@ -16,7 +16,10 @@ declare global {
       constructor(module: Module, imports: Readonly<Record<string, Readonly<Record<string, Memory>>>>);
       readonly exports: Readonly<Record<string, unknown>>;
     }
-    const Module: new (bytes: Uint8Array<ArrayBuffer>) => Module;
+    class Module {
+      constructor(bytes: Uint8Array<ArrayBuffer>);
+      readonly [Symbol.toStringTag]: string;
+    }
   }
 }
 

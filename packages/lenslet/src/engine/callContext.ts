@@ -6,6 +6,7 @@ import type { FunctionCall, Identity, UserAttributes } from "./api.ts";
 import type { AuditLog } from "./auditLog.ts";
 import type { LoadedDeployment } from "./deployment.ts";
 import type { Heartbeat } from "./heartbeat.ts";
+import type { MemoryWatch } from "./memoryWatch.ts";
 import type { RunningJob } from "./scheduling.ts";
 
 /** What a deployment signs and encrypts with: a key for each purpose, none of them used for another (SECURITY.md). */
@@ -21,6 +22,7 @@ export interface CallContext extends EngineKeys {
   readonly deployment: LoadedDeployment;
   readonly runner: Runner;
   readonly heartbeat: Heartbeat;
+  readonly memory: MemoryWatch;
   /** Its monotonic time is the one the watchdog compares the heartbeat with. */
   readonly clock: Clock;
   readonly instanceName: string;

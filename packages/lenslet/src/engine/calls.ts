@@ -1,4 +1,4 @@
-import { badRequest, internalErrorMessage, LensletError } from "../base/errors.ts";
+import { badRequest, LensletError } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
 import { Backfiller } from "../deploy/backfill.ts";
 import { PendingPushes } from "../deploy/pendingPushes.ts";
@@ -50,15 +50,16 @@ import {
 } from "./deploymentLoader.ts";
 import { attributesOf, type CallContext, type EngineKeys, jobOf } from "./callContext.ts";
 import { callInto } from "./componentBorders.ts";
-import { resultOf, runFunction } from "./execution.ts";
+import { type FunctionRunResult, resultOf, runFunction } from "./execution.ts";
 import type { Execution } from "./executionLog.ts";
 import { findTarget, resolveTarget } from "./functionLookup.ts";
 import { canonicalPath, parseFunctionPath } from "./functionPath.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import { inlineFunction } from "./inlineQuery.ts";
-import { failedBeforeRunning, type Outcome } from "./callOutcome.ts";
+import { failedBeforeRunning, failedRun, type Outcome } from "./callOutcome.ts";
 import { type JobHost, runJob } from "./jobCalls.ts";
 import { Measures } from "./measures.ts";
+import { type HeapGauge, MemoryWatch } from "./memoryWatch.ts";
 import { type Asker, LiveQueries, type QueryRunResult, type QuerySpec } from "./liveQueries.ts";
 import type { RunningJob } from "./scheduling.ts";
 import { exportSnapshotLimits, Snapshots, streamSnapshotLimits } from "./snapshots.ts";
@@ -79,6 +80,8 @@ export interface CallsOptions extends EngineKeys {
   readonly cloudUrl: string;
   readonly siteUrl: string;
   readonly reportDefect: (error: unknown) => void;
+  /** Absent: nobody's memory is looked at. */
+  readonly heap?: HeapGauge;
   /** Contents of files that are at hand without waiting. */
   readonly readContents?: (key: string) => Uint8Array | null;
 }
@@ -89,6 +92,7 @@ const creationStepMs = 2 ** -11;
 /** Executes calls one at a time, each to its end, against the newest state. */
 export class Calls {
   readonly live: LiveQueries;
+  readonly memory: MemoryWatch;
   readonly #options: CallsOptions;
   #deployment: LoadedDeployment;
   #deploymentChanged = false;
@@ -108,6 +112,7 @@ export class Calls {
   constructor(options: CallsOptions) {
     this.#options = options;
     this.#log = new CallLog(options.clock);
+    this.memory = new MemoryWatch(options.heap ?? null, options.clock);
     this.live = new LiveQueries(
       (spec, journal, liveId, asker) => {
         // Tells the watchdog whom to blame: a live query by its negated id, else the call that asks.
@@ -171,12 +176,12 @@ export class Calls {
           `Timestamp ${call.atTs} is outside of the history that queries can read. Take a new one with query_ts.`,
         );
       }
-      const { result, journal } = this.#runQuery(call, call.journal ?? null, undo);
+      const { result, journal } = this.#watchQuery(call, call.journal ?? null, undo);
       return { ...result, ts: call.atTs, journal };
     }
     const spec = call.inlineModules === undefined ? this.#specOf(call, call.journal ?? null) : null;
     if (spec === null) {
-      const { result, journal } = this.#runQuery(call, call.journal ?? null, null);
+      const { result, journal } = this.#watchQuery(call, call.journal ?? null, null);
       return { ...result, ts: lastTs, journal };
     }
     const { run, cached } = this.live.read(spec, call);
@@ -202,7 +207,7 @@ export class Calls {
       if (known !== null) return recordedAnswer(known.resultJson, known.logLinesJson, known.ts);
     }
     if (condemned !== null) return { ok: false, error: condemned, logLines: [], ts: null };
-    return this.#runMutation(seq, call);
+    return this.memory.run(() => this.#runMutation(seq, call));
   }
 
   /** Runs a scheduled mutation, or marks a scheduled action as started. */
@@ -221,7 +226,7 @@ export class Calls {
       commit: (tx, answer) =>
         this.#commit(tx, null, () => this.#recordedCall(seq, JSON.stringify(answer), "[]")),
     };
-    return runJob(host, job, condemned);
+    return this.memory.run(() => runJob(host, job, condemned));
   }
 
   prepareAction(call: FunctionCall): PreparedAction {
@@ -317,9 +322,15 @@ export class Calls {
       caller: asker?.caller ?? "SyncWorker",
       requestId: asker?.requestId ?? randomHex(this.#options.random, 8),
     };
-    const { result, journal: newJournal, reads, context } = this.#runQuery(call, journal, null);
+    const { result, journal: newJournal, reads, context } = this.#watchQuery(call, journal, null);
     const { identity, clock } = context?.observed ?? { identity: false, clock: false };
     return { result, journal: newJournal, reads, usedIdentity: identity, usedClock: clock };
+  }
+
+  #watchQuery(call: QueryCall, journal: string | null, undo: TransactionUndo): Outcome {
+    const run = () => this.#runQuery(call, journal, undo);
+    // Code that comes with the call is an admin's, and forgotten when it has run: once.
+    return call.inlineModules === undefined ? this.memory.run(run) : run();
   }
 
   #runQuery(call: QueryCall, journal: string | null, undo: TransactionUndo): Outcome {
@@ -357,7 +368,9 @@ export class Calls {
     const system = systemFunctionOf(call, systemMutations);
     if (system !== null) {
       const { result } = this.#runSystem(call, tellingRefusals(system), tx, null);
-      return result.ok ? this.#committed(seq, call, tx, result) : { ...result, ts: null };
+      if (!result.ok) return { ...result, ts: null };
+      const committed = this.#commitMutation(seq, call, tx, result);
+      return { ...committed.result, ts: committed.ts };
     }
     const resolved = resolveTarget(this.#deployment, call.target, call.identity, "Mutation");
     if (!resolved.ok) return { ...failedBeforeRunning(resolved.failure, tx.reads).result, ts: null };
@@ -396,16 +409,6 @@ export class Calls {
     );
     logWarnings(context);
     return { result: resultOf(run, context.logs), context, startedMs };
-  }
-
-  #committed(
-    seq: number,
-    call: MutationCall,
-    tx: Transaction,
-    ran: FunctionResult & { ok: true },
-  ): MutationResult {
-    const { result, ts } = this.#commitMutation(seq, call, tx, ran);
-    return { ...result, ts };
   }
 
   #commitMutation(
@@ -533,6 +536,7 @@ export class Calls {
       deployment: this.#deployment,
       runner,
       heartbeat,
+      memory: this.memory,
       clock,
       cursorSecret,
       uploadSecret,
@@ -555,15 +559,13 @@ export class Calls {
   }
 
   /** Turns what escapes a run into the failure its caller sees. */
-  #guarded(run: () => FunctionRunOutcome): FunctionRunOutcome {
+  #guarded(run: () => FunctionRunResult): FunctionRunResult {
     try {
       return run();
     } catch (error) {
-      const isExpected = error instanceof LensletError;
-      if (!isExpected) this.#options.reportDefect(error);
-      const message = isExpected ? error.message : internalErrorMessage;
-      const data = isExpected && error.data !== undefined ? { dataJson: JSON.stringify(error.data) } : {};
-      return { ok: false, failure: { message, frames: [], ...data }, journal: null, hasReturned: false };
+      const refusal = this.memory.refusal(error);
+      if (refusal === null && !(error instanceof LensletError)) this.#options.reportDefect(error);
+      return failedRun(error, refusal);
     }
   }
 
@@ -592,4 +594,3 @@ export class Calls {
 }
 
 type TransactionUndo = readonly (readonly DocumentWrite[])[] | null;
-type FunctionRunOutcome = ReturnType<typeof runFunction>;

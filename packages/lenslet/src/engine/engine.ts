@@ -132,7 +132,9 @@ export class Engine {
   }
 
   #tick(): void {
-    this.#runTurn(this.#writes, this.#nowMs() + turnBudgetMs);
+    const nowMs = this.#nowMs();
+    this.#calls.memory.rest(nowMs);
+    this.#runTurn(this.#writes, nowMs + turnBudgetMs);
     this.#runBackfill();
     this.#options.committer.flush();
     this.#refresh();

@@ -158,6 +158,7 @@ class FunctionHost implements RunHost {
     this.#nestedMs = 0;
     context.heartbeat.startClock(enteredMs, systemTimeMsMax);
     try {
+      if (enteredMs >= context.memory.lookAtMs) context.memory.look(enteredMs);
       return answer();
     } finally {
       const spentMs = context.clock.monotonicMs() - enteredMs;

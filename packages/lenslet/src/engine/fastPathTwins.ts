@@ -10,6 +10,7 @@ import type { CallContext } from "./callContext.ts";
 import type { ComponentCode, FunctionInfo, LoadedDeployment } from "./deployment.ts";
 import { runFunction } from "./execution.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import { MemoryWatch } from "./memoryWatch.ts";
 import { TestClock } from "./testEngine.ts";
 
 /** Everything that a run leaves behind or tells. */
@@ -91,6 +92,7 @@ export class FastPathTwins {
       deployment: { components: new Map([["", component]]) } as unknown as LoadedDeployment,
       runner: this.#runners[runner],
       heartbeat: new Heartbeat(),
+      memory: new MemoryWatch(null, this.clock),
       clock: this.clock,
       cursorSecret: new Uint8Array(32),
       uploadSecret: new Uint8Array(32),

@@ -32,6 +32,7 @@ import { Committer } from "./committer.ts";
 import { Engine } from "./engine.ts";
 import { EngineClient, type EngineLoss } from "./engineClient.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import type { HeapGauge } from "./memoryWatch.ts";
 import { type AnalysisRequestJson, fromJson } from "./systemOperations.ts";
 import type { EngineHandover, EngineIn, EngineOutBatch } from "./wire.ts";
 import { packIn, packOut, unpackIn, unpackOut } from "./wireRuns.ts";
@@ -73,6 +74,7 @@ export interface EngineParts {
   readonly timers: Timers;
   readonly random: Random;
   readonly heartbeat?: Heartbeat;
+  readonly heap?: HeapGauge;
   /** Compiling modules again for each engine takes longer than most tests. */
   readonly runner?: Runner;
   readonly boot: string;
@@ -96,6 +98,7 @@ export async function openEngine(parts: EngineParts): Promise<{ engine: Engine; 
     committer,
     runner: parts.runner ?? new Runner({ clock }),
     heartbeat: parts.heartbeat ?? new Heartbeat(),
+    ...(parts.heap === undefined ? {} : { heap: parts.heap }),
     clock,
     timers: parts.timers,
     random: parts.random,
@@ -131,6 +134,7 @@ export function callOf(functionPath: string, args: Value = {}, identity: Identit
 }
 
 export interface TestEngineOptions {
+  readonly heap?: HeapGauge;
   readonly durability?: MemoryLogOptions["durability"];
   /** As left by an earlier one. */
   readonly log?: MemoryLog;
@@ -159,12 +163,14 @@ export class TestEngine {
   engine: Engine | null = null;
   readonly #folder: string;
   readonly #boot = "test-boot";
+  readonly #heap: HeapGauge | undefined;
   #tasks: (() => void)[] = [];
   /** Messages that belong to an engine that is gone are dropped. */
   #generation = 0;
 
   private constructor(options: TestEngineOptions) {
     this.#folder = mkdtempSync(path.join(tmpdir(), "lenslet-engine-"));
+    this.#heap = options.heap;
     this.log = options.log ?? new MemoryLog({ durability: options.durability ?? "automatic" });
     this.client = new EngineClient({ durability: this.log, soon: (task) => this.#tasks.push(task) });
     this.client.subscribe({
@@ -204,6 +210,7 @@ export class TestEngine {
       timers: { setTimeout: (callback, delayMs) => this.clock.setTimeout(current(callback), delayMs) },
       random: this.random,
       heartbeat: this.heartbeat,
+      ...(this.#heap === undefined ? {} : { heap: this.#heap }),
       boot: this.#boot,
       handover,
       post: (batch) => {

@@ -13,8 +13,8 @@ import type { EngineWorkerInit, EngineWorkerMessage } from "./engineWorker.ts";
 /** How often the watchdog looks at the heartbeat. */
 const watchdogIntervalMs = 25;
 /**
- * Growth of the engine's heap during one call that ends it: far above the 64 MiB of the platform's limit, since garbage
- * counts too, and far below what would make V8 give up on the whole process.
+ * Growth of the engine's heap during one call that ends it, if engine/memoryWatch.ts does not get to look: far above the
+ * platform's 64 MiB, since garbage counts too, and far below what would make V8 give up on the whole process.
  */
 const callHeapGrowthBytesMax = 512 * 1024 * 1024;
 /**

@@ -14,6 +14,7 @@ import { Runner } from "../runner/runner.ts";
 import { CatalogState } from "../store/catalogState.ts";
 import { openSqliteStore } from "../store/sqliteStore.ts";
 import { failAround, failpointOf } from "./failpoints.ts";
+import { createHeapGauge } from "./heapGauge.ts";
 import { createRealRandom, realClock, realTimers } from "./realOs.ts";
 
 /** What the engine thread is started with. */
@@ -56,6 +57,7 @@ async function main(init: EngineWorkerInit): Promise<void> {
     committer,
     runner: new Runner({ clock: realClock, fastPath: process.env["LENSLET_FAST_PATH"] !== "off" }),
     heartbeat: new Heartbeat(init.heartbeat),
+    heap: createHeapGauge(),
     clock: realClock,
     timers: realTimers,
     random,

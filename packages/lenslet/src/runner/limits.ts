@@ -1,6 +1,6 @@
 /**
- * Numbers and texts of functions.md §4.4. The runner sums up the time of user code between syscalls; loops that never
- * end and memory can only be stopped from outside (the engine's watchdog).
+ * Numbers and texts of functions.md §4.4. The runner sums up the time of user code between syscalls; memory is
+ * the engine's to measure (engine/memoryWatch.ts), and loops that never end can only be stopped from outside (its watchdog).
  */
 export const userTimeMsMax = 1_000;
 export const systemTimeMsMax = 15_000;

@@ -3,14 +3,20 @@ import { vectorEntryOf } from "../search/vectorEntry.ts";
 import type { DatabaseIndex, SearchIndex, Table, VectorIndex } from "../store/catalog.ts";
 import type { SearchEntry } from "../store/searchReader.ts";
 import type { VectorEntry } from "../store/vectorReader.ts";
-import type { IndexId, Namespace, ScanRow, Store, StoredDocument } from "../store/store.ts";
+import type { IndexId, Namespace, ScanRow, Store } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
-import { encodeId, type InternalId } from "../values/id.ts";
+import type { InternalId } from "../values/id.ts";
 import { indexKeyOf, type IndexKey } from "../values/key.ts";
-import { checkValue, type Validator } from "../values/validator.ts";
-import type { Value, ValueObject } from "../values/value.ts";
+import type { Validator } from "../values/validator.ts";
 import { decodeSchema } from "./schemaJson.ts";
 import { activeSchema, failPendingSchema, markSchemaValidated, tablesToValidate } from "./schemaState.ts";
+import {
+  failStagedValidator,
+  markStagedValidatorValid,
+  mismatch,
+  nextPendingRow,
+  validatorOf,
+} from "./stagedValidators.ts";
 import {
   indexRows,
   replaceRow,
@@ -18,6 +24,7 @@ import {
   schemaRows,
   type IndexRow,
   type SchemaRow,
+  type StagedValidatorRow,
   type SystemRow,
 } from "./systemRows.ts";
 
@@ -28,13 +35,17 @@ export const backfillSliceBytesMax = 256 * 1024;
 /** Of a slice without one before it. */
 const firstSliceDocumentsMax = 16;
 
+/** How far the work has come that goes on in the background. */
+export type BackfillProgress = Pick<Backfiller, "indexProgress" | "validationProgress" | "stagedProgress">;
+
 /**
- * Builds new indexes and checks existing documents against a pending schema, a slice at a time between other work.
+ * Builds new indexes and checks existing documents against a pending schema and against staged validators, a slice at a
+ * time between other work.
  *
  * The engine calls `step` with a fresh transaction until it says "idle", commits whatever the transaction then holds
- * (only the last slice of an index or of a schema writes something) and starts again after the next commit that
- * touches `_indexes` or `_schemas`. Every commit keeps every index up to date whatever its state, and checks what it
- * writes against a pending schema; so a slice only has to care for the documents it passes, in by_id order, and
+ * (only the last slice of an index, of a schema or of a staged validator writes something) and starts again after the
+ * next commit that touches their rows. Every commit keeps every index up to date whatever its state, and checks what it
+ * writes against a pending schema and staged validators; so a slice only has to care for the documents it passes, in by_id order, and
  * nothing that changes behind the cursor can be missed.
  *
  * Cursors live in memory: after a restart the work begins anew. That is also why a replayed commit that declares an
@@ -60,8 +71,11 @@ export class Backfiller {
     const index = rowsOf(tx, indexRows).find((row) => row.value.state === "backfilling");
     // A schema first: it can fail, and then the indexes of its push are not needed any more.
     const schema = rowsOf(tx, schemaRows).find((row) => row.value.state === "pending");
+    const staged = nextPendingRow(tx);
     if (schema !== undefined) this.#validateSlice(tx, schema);
     else if (index !== undefined) this.#indexSlice(tx, index);
+    // Last: nobody waits for them.
+    else if (staged !== undefined) this.#stagedSlice(tx, staged);
     else {
       for (const map of [this.#cursors, this.#documentBytes, this.#passed]) map.clear();
       return "idle";
@@ -77,6 +91,11 @@ export class Backfiller {
   /** Documents validated so far, or null if this schema is not being validated. */
   validationProgress(schemaId: string): number | null {
     return this.#passed.get(`schema ${schemaId}`) ?? null;
+  }
+
+  /** Documents checked so far against the staged validator with this row, or null if it is not being checked. */
+  stagedProgress(rowId: string): number | null {
+    return this.#passed.get(`staged ${rowId}`) ?? null;
   }
 
   #indexSlice(tx: Transaction, row: SystemRow<IndexRow>): void {
@@ -113,7 +132,7 @@ export class Backfiller {
       const { slice, isLast } = this.#nextSlice(table, tableKey, schemaKey);
       const failure = this.#firstMismatch(tx, table, documentType, slice);
       if (failure !== null) {
-        failPendingSchema(tx, namespace, tableName, failure);
+        failPendingSchema(tx, { namespace, tableName, error: failure });
         this.#finish(schemaKey);
         return;
       }
@@ -124,18 +143,32 @@ export class Backfiller {
     markSchemaValidated(tx, row);
   }
 
+  #stagedSlice(tx: Transaction, row: SystemRow<StagedValidatorRow>): void {
+    const { namespace, table: tableName } = row.value;
+    const table = tx.table(namespace, tableName);
+    const key = `staged ${row.idText}`;
+    if (table !== null) {
+      const { slice, isLast } = this.#nextSlice(table, key, key);
+      const failure = this.#firstMismatch(tx, table, validatorOf(row), slice);
+      if (failure === null && !isLast) return;
+      this.#finish(key);
+      if (failure !== null) {
+        failStagedValidator(tx, row, failure);
+        return;
+      }
+    }
+    markStagedValidatorValid(tx, row);
+  }
+
   #firstMismatch(
     tx: Transaction,
     table: Table,
     validator: Validator,
     slice: readonly ScanRow[],
   ): string | null {
-    const ids = tx.idContext(table.namespace);
     for (const { document } of slice) {
-      const error = checkValue(validator, userFields(document), ids);
-      if (error === null) continue;
-      const id = encodeId(table.number, document.id);
-      return `Document with ID "${id}" in table "${table.name}" does not match the schema: ${error}`;
+      const failure = mismatch(tx, table, validator, document);
+      if (failure !== null) return failure;
     }
     return null;
   }
@@ -176,11 +209,6 @@ export class Backfiller {
       }
     }
   }
-}
-
-function userFields(document: StoredDocument): ValueObject {
-  const { _id, _creationTime, ...fields } = document.value as Record<string, Value>;
-  return fields;
 }
 
 type AnyIndex = DatabaseIndex | SearchIndex | VectorIndex;

@@ -23,6 +23,7 @@ import {
   rowsMatching,
   rowsOf,
   schemaRows,
+  stagedValidatorRows,
   tableRows,
   type SystemRow,
   type SystemTable,
@@ -169,7 +170,13 @@ function deleteInstance(tx: Transaction, row: SystemRow<ComponentRow>): void {
   }
   for (const { value } of rowsOf(tx, tableRows))
     if (value.namespace === namespace) recordTableBreak(tx, namespace, value.name);
-  for (const table of [indexRows, tableRows, schemaRows] as readonly SystemTable<NamespacedRow>[]) {
+  const owned: readonly SystemTable<NamespacedRow>[] = [
+    indexRows,
+    tableRows,
+    schemaRows,
+    stagedValidatorRows,
+  ];
+  for (const table of owned) {
     for (const { id, value } of rowsOf(tx, table))
       if (value.namespace === namespace) deleteRow(tx, table, id);
   }

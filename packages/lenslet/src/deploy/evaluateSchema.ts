@@ -7,7 +7,16 @@ import { readComponentDefinitions } from "./configuration.ts";
 import type { SchemaJson } from "./schemaTypes.ts";
 import { declaredIndexes, diffIndexes, type DeveloperIndex } from "./indexDiff.ts";
 import { isBuilt } from "./schemaIndexes.ts";
+import type { BackfillProgress } from "./backfill.ts";
 import { activeSchema, tableOutcome, type TableOutcome } from "./schemaState.ts";
+import {
+  discardedStagedValidators,
+  isValidatedForNext,
+  stagedState,
+  type DiscardedStagedValidator,
+  type StagedProgress,
+  type StagedState,
+} from "./stagedValidators.ts";
 
 /** The answer of evaluate_schema (reference http-api.md §6.5). */
 export interface SchemaEvaluation {
@@ -19,6 +28,7 @@ interface ComponentSchemaPrediction {
   readonly schemaValidation: boolean;
   readonly tables: readonly TablePrediction[];
   readonly indexes: readonly IndexPrediction[];
+  readonly discardedStagedValidators: readonly DiscardedStagedValidator[];
 }
 interface TablePrediction {
   readonly name: string;
@@ -26,6 +36,10 @@ interface TablePrediction {
   readonly numDocs: number;
   /** Extrapolated from the first documents of the table. */
   readonly sizeBytes: number;
+  /** Of the validator that the active schema stages. */
+  readonly staged?: StagedState;
+  /** The push enforces what is being validated: it would not have to look at the documents if it came later. */
+  readonly canSkipAfterStagedValidation?: boolean;
 }
 type IndexPrediction = DeveloperIndex & {
   readonly change: "added" | "identical" | "enabled" | "disabled" | "dropped";
@@ -35,8 +49,13 @@ type IndexPrediction = DeveloperIndex & {
 
 const sizeSampleDocuments = 100;
 
-/** Predicts what pushing these schemas would cost; writes nothing. Staged validators are not predicted. */
-export function evaluateSchema(tx: Transaction, analysis: Analysis): SchemaEvaluation {
+/** Predicts what pushing these schemas would cost, and says what is known of staged validators; writes nothing. */
+export function evaluateSchema(
+  tx: Transaction,
+  analysis: Analysis,
+  backfills?: BackfillProgress,
+): SchemaEvaluation {
+  const progress: StagedProgress = (rowId) => backfills?.stagedProgress(rowId) ?? null;
   const namespaces = existingNamespaces(tx);
   const known = readComponentDefinitions(tx);
   const instances = instancesOf(componentTree(analysis, { checkRequired: false }));
@@ -44,7 +63,7 @@ export function evaluateSchema(tx: Transaction, analysis: Analysis): SchemaEvalu
     const { schema } = definitionOf(analysis, definitionPath);
     // Nothing is in a namespace of this name.
     const namespace = namespaces.get(path) ?? `new component ${path}`;
-    return [path, predict(tx, namespace, definitionPath, schema)];
+    return [path, predict(tx, namespace, definitionPath, schema, progress)];
   });
   return {
     componentSchemaEvaluations: Object.fromEntries(predictions),
@@ -57,13 +76,18 @@ function predict(
   namespace: Namespace,
   definitionPath: string,
   next: SchemaJson | null,
+  progress: StagedProgress,
 ): ComponentSchemaPrediction {
   const active = activeSchema(tx, namespace);
   const tables = (next?.tables ?? []).map((table): TablePrediction => {
     const outcome = next === null ? "notValidated" : tableOutcome(tx, namespace, next, table, active);
     const numDocs = documentsIn(tx, namespace, table.tableName);
     const sizeBytes = estimateSize(tx, namespace, table.tableName, numDocs);
-    return { name: table.tableName, outcome, numDocs, sizeBytes };
+    const staged = stagedState(tx, namespace, table.tableName, progress);
+    const prediction = { name: table.tableName, outcome, numDocs, sizeBytes };
+    if (staged === null) return prediction;
+    const canSkipAfterStagedValidation = isValidatedForNext(tx, namespace, table, "pending");
+    return { ...prediction, staged, canSkipAfterStagedValidation };
   });
   const diff = diffIndexes(active, next);
   const isIn = (list: readonly DeveloperIndex[], index: DeveloperIndex) =>
@@ -87,6 +111,7 @@ function predict(
     schemaValidation: next?.schemaValidation ?? false,
     tables,
     indexes: [...indexes, ...dropped],
+    discardedStagedValidators: discardedStagedValidators(tx, namespace, { active, next }, progress),
   };
 }
 

@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import type { z } from "zod";
 import { analyzeAuthConfig } from "./analyze.ts";
 import type { Analysis, AnalysisResult } from "./analysisTypes.ts";
 import { commitEnvironmentVariables, prepareAuthAnalysis } from "./authReevaluation.ts";
@@ -11,27 +10,13 @@ import { configHashes, evaluatePush, startPush, waitForSchemaState, type StartPu
 import type { Transaction } from "../transaction/transaction.ts";
 import { analyzePushed, builtInVariables, refusal } from "./testing/analyzePushed.ts";
 import { parsePushRequest } from "./pushRequest.ts";
+import { cliSchemas, throughCli } from "./testing/cliShapes.ts";
 import { bundleApp, pushBody, type BundledApp } from "./testing/testBundle.ts";
 import { TestDeployment } from "./testing/testDeployment.ts";
 
-/** The shapes that the CLI itself checks answers with. */
-type CliSchemas = Readonly<Record<string, z.ZodType>>;
-async function cliSchemas(file: string): Promise<CliSchemas> {
-  const url = new URL(
-    `../../../../node_modules/convex/dist/esm/cli/lib/deployApi/${file}.js`,
-    import.meta.url,
-  );
-  return (await import(url.href)) as CliSchemas;
-}
 const startShapes = await cliSchemas("startPush");
 const finishShapes = await cliSchemas("finishPush");
 const evaluateShapes = await cliSchemas("evaluateSchema");
-
-/** What the answer is after the CLI has parsed it, and so what it sends back. */
-function throughCli<T>(shape: z.ZodType | undefined, answer: T): T {
-  if (shape === undefined) throw new Error("the CLI has no such shape");
-  return shape.parse(JSON.parse(JSON.stringify(answer))) as T;
-}
 
 function loadApp(tx: Transaction) {
   const [app] = loadDeployment(tx, builtInVariables).components;

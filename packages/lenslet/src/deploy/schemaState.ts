@@ -1,10 +1,11 @@
 import { badRequest } from "../base/errors.ts";
 import type { Namespace } from "../store/store.ts";
-import type { Transaction } from "../transaction/transaction.ts";
+import type { SchemaViolation, Transaction } from "../transaction/transaction.ts";
 import { isSubset } from "../values/validator.ts";
 import { decodeSchema, stringifySchema } from "./schemaJson.ts";
 import type { SchemaJson, TableJson } from "./schemaTypes.ts";
 import { settleIndexes, unfinishedIndexes } from "./schemaIndexes.ts";
+import { failStagedValidators, isValidatedForNext, settleStagedValidators } from "./stagedValidators.ts";
 import {
   deleteRow,
   insertRow,
@@ -83,7 +84,8 @@ export function writePendingSchema(
   return insertRow(tx, schemaRows, { namespace, state, schema: text });
 }
 
-export type TableOutcome = "notValidated" | "supersetOfEnforced" | "supersetOfShape" | "mustWalk";
+export type TableOutcome =
+  "notValidated" | "supersetOfEnforced" | "supersetOfStagedValidated" | "supersetOfShape" | "mustWalk";
 
 /** Whether activating `next` needs a look at every document of the table (reference database.md §8.4). */
 export function tableOutcome(
@@ -99,6 +101,7 @@ export function tableOutcome(
     if (enforced !== undefined && isSubset(enforced.documentType, tableJson.documentType))
       return "supersetOfEnforced";
   }
+  if (isValidatedForNext(tx, namespace, tableJson)) return "supersetOfStagedValidated";
   if (tableJson.documentType.type === "any") return "supersetOfShape";
   const table = tx.table(namespace, tableJson.tableName);
   if (table === null || tx.count(table) === 0) return "supersetOfShape";
@@ -114,13 +117,18 @@ export function tablesToValidate(
   return next.tables.filter((table) => tableOutcome(tx, namespace, next, table, active) === "mustWalk");
 }
 
+/**
+ * What is written goes through even if the schema being pushed, or a staged validator, does not allow it; these fail. To
+ * be called before each commit, and part of it: no crash comes between a document and what is known of it.
+ */
+export function noteMismatches(tx: Transaction): void {
+  const violation = tx.pendingSchemaViolation();
+  if (violation !== null) failPendingSchema(tx, violation);
+  failStagedValidators(tx);
+}
+
 /** Ends a push whose schema a document does not match. Does nothing if the schema is not pending any more. */
-export function failPendingSchema(
-  tx: Transaction,
-  namespace: Namespace,
-  tableName: string,
-  error: string,
-): void {
+export function failPendingSchema(tx: Transaction, { namespace, tableName, error }: SchemaViolation): void {
   const row = pendingSchemaRow(tx, namespace);
   if (row === null) return;
   replaceRow(tx, schemaRows, row.id, { ...row.value, state: "failed", error, tableName });
@@ -185,4 +193,5 @@ export function activateSchema(tx: Transaction, namespace: Namespace, schemaId: 
     }
   }
   settleIndexes(tx, namespace, schema);
+  settleStagedValidators(tx, namespace, schema);
 }

@@ -1,4 +1,5 @@
 import type { Random } from "../base/random.ts";
+import type { BackfillProgress } from "./backfill.ts";
 import type { Actor } from "./deploymentEvents.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import type { Value, ValueObject } from "../values/value.ts";
@@ -19,8 +20,7 @@ export interface SystemContext {
   readonly setJournal?: (journal: string) => void;
   /** Who calls, for the audit log. */
   readonly client: Actor | null;
-  /** Documents checked so far against the pending schema with this id; see `Backfiller.validationProgress`. */
-  readonly validationProgress?: (schemaId: string) => number | null;
+  readonly progress?: BackfillProgress;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { badRequest } from "../base/errors.ts";
-import type { DatabaseIndex, SearchIndex, VectorIndex } from "../store/catalog.ts";
+import type { DatabaseIndex, SearchIndex, Table, VectorIndex } from "../store/catalog.ts";
 import type { Namespace } from "../store/store.ts";
 import { publicSystemTables, scheduledFunctionsTable, storageTable } from "../store/systemTables.ts";
 import type { Transaction } from "../transaction/transaction.ts";
@@ -18,7 +18,7 @@ import {
 import { canonicalFunctionPath } from "./cronExport.ts";
 import { decodeSchema } from "./schemaJson.ts";
 import { activeSchema, activeSchemaRow, pendingSchemaRow, tablesToValidate } from "./schemaState.ts";
-import type { SystemFunction } from "./systemFunction.ts";
+import type { SystemContext, SystemFunction } from "./systemFunction.ts";
 import {
   codeOwnerOfArgument,
   documentsIn,
@@ -77,7 +77,7 @@ export const frontendFunctions: Readonly<Record<string, SystemFunction>> = {
     );
     let totalDocs = 0;
     for (const { tableName } of tables) totalDocs += documentsIn(tx, namespace, tableName);
-    return { numDocsValidated: context.validationProgress?.(row.idText) ?? 0, totalDocs };
+    return { numDocsValidated: context.progress?.validationProgress(row.idText) ?? 0, totalDocs };
   },
   "tableSize:default": (tx, _context, args) =>
     documentsIn(tx, namespaceOfArgument(tx, args), stringArgument(args, "tableName")),
@@ -87,13 +87,18 @@ export const frontendFunctions: Readonly<Record<string, SystemFunction>> = {
     for (const name of userTableNames(tx, namespace)) documents += documentsIn(tx, namespace, name);
     return documents;
   },
-  "indexes:default": (tx, _context, args) => {
+  "indexes:default": (tx, context, args) => {
     const namespace = namespaceOfArgument(tx, args, "tableNamespace");
     const tableName = optionalStringArgument(args, "tableName");
     const table = tableName === null ? null : tx.table(namespace, tableName);
     if (table === null) return null;
     const own = table.indexes.filter((index) => index !== table.byId && index !== table.byCreationTime);
-    return [...own, ...table.searchIndexes, ...table.vectorIndexes].map(describeIndex);
+    return [...own, ...table.searchIndexes, ...table.vectorIndexes].map((index) => ({
+      name: index.name,
+      staged: index.staged,
+      fields: describeFields(index),
+      backfill: describeBackfill(tx, table, index, context),
+    }));
   },
   "getById:default": (tx, _context, args) =>
     documentById(tx, namespaceOfArgument(tx, args), stringArgument(args, "id")),
@@ -149,9 +154,17 @@ function tableMapping(tx: Transaction, namespace: Namespace): Value {
   return mapping;
 }
 
-function describeIndex(index: DatabaseIndex | SearchIndex | VectorIndex): Value {
-  const state = index.state === "enabled" ? "done" : index.state;
-  return { name: index.name, staged: index.staged, fields: describeFields(index), backfill: { state } };
+function describeBackfill(
+  tx: Transaction,
+  table: Table,
+  { id, state }: DatabaseIndex | SearchIndex | VectorIndex,
+  { progress }: SystemContext,
+): Value {
+  if (state !== "backfilling") return { state: state === "enabled" ? "done" : state };
+  const totalDocs = tx.count(table);
+  // Documents that come and go meanwhile are passed without being counted, or counted without being passed.
+  const numDocsIndexed = Math.min(progress?.indexProgress(id) ?? 0, totalDocs);
+  return { state, stats: { numDocsIndexed, totalDocs } };
 }
 
 function describeFields(index: DatabaseIndex | SearchIndex | VectorIndex): Value {

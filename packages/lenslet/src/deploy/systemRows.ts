@@ -15,6 +15,7 @@ import {
   indexesTable,
   modulesTable,
   schemasTable,
+  stagedValidatorsTable,
   tablesTable,
   udfConfigTable,
   type SystemTableDefinition,
@@ -54,6 +55,15 @@ export interface SchemaRow {
   /** Only when failed. */
   readonly error?: string;
   readonly tableName?: string;
+}
+export interface StagedValidatorRow {
+  readonly namespace: string;
+  readonly table: string;
+  /** JSON text of a Validator. */
+  readonly validator: string;
+  readonly state: "pending" | "valid" | "failed";
+  /** Only when failed. */
+  readonly error?: string;
 }
 export interface IndexRow {
   readonly namespace: string;
@@ -190,6 +200,7 @@ export interface SystemTable<T> {
   readonly __row?: T;
 }
 export const schemaRows: SystemTable<SchemaRow> = { definition: schemasTable };
+export const stagedValidatorRows: SystemTable<StagedValidatorRow> = { definition: stagedValidatorsTable };
 export const indexRows: SystemTable<IndexRow> = { definition: indexesTable };
 export const tableRows: SystemTable<TableRow> = { definition: tablesTable };
 export const moduleRows: SystemTable<ModuleRow> = { definition: modulesTable };

@@ -2,10 +2,10 @@ import { badRequest } from "../base/errors.ts";
 import type { Namespace } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { isSystemTableName } from "../values/names.ts";
-import type { Validator } from "../values/validator.ts";
 import { activeSchema } from "./schemaState.ts";
 import { deleteRow, indexRows, rowsOf, tableRows } from "./systemRows.ts";
 import { recordTableBreak } from "./tableBreaks.ts";
+import { refersToTable } from "./tableReferences.ts";
 
 /** Throws BadRequest if the active schema needs one of the tables (reference database.md §8.4). */
 export function checkTableDeletion(tx: Transaction, namespace: Namespace, names: readonly string[]): void {
@@ -17,7 +17,7 @@ export function checkTableDeletion(tx: Transaction, namespace: Namespace, names:
         `Failed to delete table "${name}" because it appears in the schema`,
       );
     }
-    const user = tables.find((table) => refersTo(table.documentType, name));
+    const user = tables.find((table) => refersToTable(table.documentType, name));
     if (user !== undefined) {
       throw badRequest(
         "TableDeletionFailed",
@@ -39,22 +39,5 @@ export function deleteTables(tx: Transaction, namespace: Namespace, names: reado
     if (!isOf(row.value, row.value.name)) continue;
     deleteRow(tx, tableRows, row.id);
     recordTableBreak(tx, namespace, row.value.name);
-  }
-}
-
-function refersTo(validator: Validator, tableName: string): boolean {
-  switch (validator.type) {
-    case "id":
-      return validator.tableName === tableName;
-    case "array":
-      return refersTo(validator.value, tableName);
-    case "union":
-      return validator.value.some((member) => refersTo(member, tableName));
-    case "record":
-      return refersTo(validator.keys, tableName) || refersTo(validator.values.fieldType, tableName);
-    case "object":
-      return Object.values(validator.value).some((field) => refersTo(field.fieldType, tableName));
-    default:
-      return false;
   }
 }

@@ -2,7 +2,7 @@ import { badRequest, LensletError } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
 import { Backfiller } from "../deploy/backfill.ts";
 import { PendingPushes } from "../deploy/pendingPushes.ts";
-import { failPendingSchema } from "../deploy/schemaState.ts";
+import { noteMismatches } from "../deploy/schemaState.ts";
 import type { SystemFunction } from "../deploy/systemFunction.ts";
 import { systemFunctions, systemMutations } from "../deploy/systemFunctions.ts";
 import { type Random, randomHex } from "../base/random.ts";
@@ -13,7 +13,7 @@ import { LogBuffer } from "../runner/logLines.ts";
 import type { Runner } from "../runner/runner.ts";
 import type { DocumentWrite, SessionRequest, Store } from "../store/store.ts";
 import type { JsonObject } from "../transaction/syscallArguments.ts";
-import { type SchemaViolation, Transaction } from "../transaction/transaction.ts";
+import { Transaction } from "../transaction/transaction.ts";
 import type { TransactionUsage } from "../transaction/usage.ts";
 import { parseValue, stringifyValue, type JsonValue } from "../values/json.ts";
 import { newInternalId } from "../values/id.ts";
@@ -270,6 +270,7 @@ export class Calls {
       tokenSecret: this.#options.uploadSecret,
       snapshots: this.#snapshots,
       streamSnapshots: this.#streamSnapshots,
+      progress: this.#backfiller,
     });
     const resultJson = JSON.stringify(result ?? null);
     this.#commit(tx, null, () => this.#recordedCall(seq, resultJson, "[]"));
@@ -437,6 +438,7 @@ export class Calls {
     recordCall: () => RecordedCall | null,
     ts: CommitTs = this.#nextTs(tx),
   ): CommitTs | null {
+    noteMismatches(tx);
     const writes = tx.finish(ts);
     if (writes.length === 0 && request === null) return null;
     this.#options.committer.commit(ts, writes, request, recordCall());
@@ -448,16 +450,7 @@ export class Calls {
     if (touchesBackfills(writes)) this.#backfillPending = true;
     if (dropsOrChangesIndexes(writes)) this.live.invalidateAll();
     if (touchesDeployment(writes)) this.#reloadDeployment();
-    const violation = tx.pendingSchemaViolation();
-    if (violation !== null) this.#failPendingSchema(violation);
     return ts;
-  }
-
-  /** A write that the schema being pushed does not allow goes through; the push fails. */
-  #failPendingSchema({ namespace, tableName, error }: SchemaViolation): void {
-    const tx = this.#transaction(false, null);
-    failPendingSchema(tx, namespace, tableName, error);
-    this.#commit(tx, null, () => null);
   }
 
   #recordedCall(seq: number, resultJson: string, logLinesJson: string): RecordedCall {
@@ -489,7 +482,7 @@ export class Calls {
           setJournal: (text) => {
             newJournal = text;
           },
-          validationProgress: (schemaId) => this.#backfiller.validationProgress(schemaId),
+          progress: this.#backfiller,
         },
         args,
       );

@@ -7,7 +7,13 @@ import {
 import { deploymentValue } from "../deploy/systemRows.ts";
 import { assert } from "../base/assert.ts";
 import type { DocumentWrite } from "../store/store.ts";
-import { indexesTable, schemasTable, systemTables, tablesTable } from "../store/systemTables.ts";
+import {
+  indexesTable,
+  schemasTable,
+  stagedValidatorsTable,
+  systemTables,
+  tablesTable,
+} from "../store/systemTables.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { parseArgsValidator, parseReturnsValidator } from "../values/validator.ts";
 import type { ComponentCode, FunctionInfo, LoadedDeployment } from "./deployment.ts";
@@ -35,7 +41,11 @@ const deploymentTablets: ReadonlySet<number> = new Set(
     )
     .map(({ tablet }) => tablet),
 );
-const backfillTablets: ReadonlySet<number> = new Set([indexesTable.tablet, schemasTable.tablet]);
+const backfillTablets: ReadonlySet<number> = new Set([
+  indexesTable.tablet,
+  schemasTable.tablet,
+  stagedValidatorsTable.tablet,
+]);
 
 export function touchesDeployment(writes: readonly DocumentWrite[]): boolean {
   return writes.some(({ tablet }) => deploymentTablets.has(tablet));

@@ -3,6 +3,7 @@ import { badRequest } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { Analysis, AnalysisRequest, AuthAnalysisResult } from "../deploy/analysisTypes.ts";
+import type { BackfillProgress } from "../deploy/backfill.ts";
 import { deleteComponent } from "../deploy/componentMount.ts";
 import { namespaceOfId } from "../deploy/componentRows.ts";
 import { commitEnvironmentVariables, prepareAuthAnalysis } from "../deploy/authReevaluation.ts";
@@ -57,6 +58,7 @@ export interface SystemOperationScope {
   readonly snapshots: Snapshots;
   /** Of streaming exports. */
   readonly streamSnapshots: Snapshots;
+  readonly progress: BackfillProgress;
 }
 
 type Operation = (args: JsonValue, scope: SystemOperationScope) => unknown;
@@ -213,7 +215,8 @@ const operations: Readonly<Record<string, Operation>> = {
     return startPush(tx, request, input, analysis, pendingPushes);
   },
   "push.evaluate": (args, { tx }) => evaluatePush(tx, analyzedPush(args).analysis),
-  "push.evaluateSchema": (args, { tx }) => evaluateSchema(tx, analyzedPush(args).analysis),
+  "push.evaluateSchema": (args, { tx, progress }) =>
+    evaluateSchema(tx, analyzedPush(args).analysis, progress),
   "push.schemaState": (args, { tx }) => {
     const { schemaChange, dryRun } = z
       .object({

@@ -79,4 +79,11 @@ export interface Catalog {
   activeSchema(namespace: Namespace): EnforcedSchema | null;
   /** The schema of a push in progress; writes that violate it make the push fail, not the write. */
   pendingSchema(namespace: Namespace): EnforcedSchema | null;
+  /** Whether there is any, in any namespace. */
+  readonly hasStagedValidators: boolean;
+  /**
+   * By table: validators that are not enforced, but of which it is to be known whether every document matches them. Null
+   * for none; one that has been found not to match is not among them.
+   */
+  stagedValidators(namespace: Namespace): ReadonlyMap<string, Validator> | null;
 }

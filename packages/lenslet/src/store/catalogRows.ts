@@ -51,6 +51,12 @@ export interface SchemaRow {
   readonly enforced: EnforcedSchema;
 }
 
+export interface StagedValidatorRow {
+  readonly namespace: Namespace;
+  readonly table: string;
+  readonly validator: Validator;
+}
+
 export function decodeTableRow(value: ValueObject): TableRow {
   return {
     name: stringField(value, "name"),
@@ -106,6 +112,16 @@ export function decodeSchemaRow(value: ValueObject): SchemaRow | null {
     namespace: stringField(value, "namespace"),
     state: state === "active" ? "active" : "pending",
     enforced: decodeSchema(stringField(value, "schema")),
+  };
+}
+
+/** Null for a staged validator that a document does not match: it is not looked at any more. */
+export function decodeStagedValidatorRow(value: ValueObject): StagedValidatorRow | null {
+  if (stringField(value, "state") === "failed") return null;
+  return {
+    namespace: stringField(value, "namespace"),
+    table: stringField(value, "table"),
+    validator: parseValidator(JSON.parse(stringField(value, "validator"))),
   };
 }
 

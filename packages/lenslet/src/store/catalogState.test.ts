@@ -139,6 +139,7 @@ describe("system tables", () => {
       ["_snapshot_imports", 546, 340],
       ["_deployment_audit_log", 548, 360],
       ["_table_breaks", 549, 370],
+      ["_staged_validators", 550, 380],
     ]);
   });
 });

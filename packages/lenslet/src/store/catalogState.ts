@@ -1,14 +1,17 @@
 import { assert } from "../base/assert.ts";
 import type { InternalId } from "../values/id.ts";
+import type { Validator } from "../values/validator.ts";
 import type { Catalog, DatabaseIndex, EnforcedSchema, SearchIndex, Table, VectorIndex } from "./catalog.ts";
 import {
   decodeIndexRow,
   decodeSchemaRow,
+  decodeStagedValidatorRow,
   decodeTableRow,
   type DatabaseIndexRow,
   type IndexRow,
   type SchemaRow,
   type SearchIndexRow,
+  type StagedValidatorRow,
   type VectorIndexRow,
 } from "./catalogRows.ts";
 import type {
@@ -24,6 +27,7 @@ import {
   firstUserPhysicalId,
   indexesTable,
   schemasTable,
+  stagedValidatorsTable,
   type SystemTableDefinition,
   systemTables,
   tablesTable,
@@ -84,6 +88,8 @@ interface Parts {
   readonly indexRows: ReadonlyMap<TabletId, ReadonlyMap<InternalId, IndexRow>>;
   /** `_schemas` documents that are active, pending or validated. */
   readonly schemaRows: ReadonlyMap<InternalId, SchemaRow>;
+  /** `_staged_validators` documents that every document may match. */
+  readonly stagedRows: ReadonlyMap<InternalId, StagedValidatorRow>;
   readonly nextPhysicalId: number;
 }
 
@@ -92,11 +98,16 @@ export class CatalogState implements Catalog {
   readonly #parts: Parts;
   readonly #active = new Map<Namespace, EnforcedSchema>();
   readonly #pending = new Map<Namespace, EnforcedSchema>();
+  readonly #staged = new Map<Namespace, Map<string, Validator>>();
 
   private constructor(parts: Parts) {
     this.#parts = parts;
     for (const { namespace, state, enforced } of parts.schemaRows.values()) {
       (state === "active" ? this.#active : this.#pending).set(namespace, enforced);
+    }
+    for (const { namespace, table, validator } of parts.stagedRows.values()) {
+      const own = this.#staged.get(namespace) ?? new Map<string, Validator>();
+      this.#staged.set(namespace, own.set(table, validator));
     }
   }
 
@@ -110,6 +121,7 @@ export class CatalogState implements Catalog {
       vectorIndexes: new Map(),
       indexRows: new Map(),
       schemaRows: new Map(),
+      stagedRows: new Map(),
       nextPhysicalId: firstUserPhysicalId,
     });
     for (const definition of systemTables) draft.addTable(systemTable(definition));
@@ -120,7 +132,7 @@ export class CatalogState implements Catalog {
   static load(store: Store): CatalogState {
     const bootstrap = CatalogState.bootstrap();
     for (const table of bootstrap.tables("")) applyEffects(store, creationOf(table));
-    const writes = [tablesTable, indexesTable, schemasTable].flatMap((definition) =>
+    const writes = [tablesTable, indexesTable, schemasTable, stagedValidatorsTable].flatMap((definition) =>
       readAll(store, definition).map((document) => insertion(definition.tablet, document)),
     );
     const { catalog } = bootstrap.apply(writes);
@@ -150,6 +162,14 @@ export class CatalogState implements Catalog {
 
   pendingSchema(namespace: Namespace): EnforcedSchema | null {
     return this.#pending.get(namespace) ?? null;
+  }
+
+  get hasStagedValidators(): boolean {
+    return this.#staged.size > 0;
+  }
+
+  stagedValidators(namespace: Namespace): ReadonlyMap<string, Validator> | null {
+    return this.#staged.get(namespace) ?? null;
   }
 
   /** Any index by its physical id, by_id and by_creation_time included. */
@@ -207,7 +227,12 @@ export class CatalogState implements Catalog {
 }
 
 function isMetadata(tablet: TabletId): boolean {
-  return tablet === tablesTable.tablet || tablet === indexesTable.tablet || tablet === schemasTable.tablet;
+  return (
+    tablet === tablesTable.tablet ||
+    tablet === indexesTable.tablet ||
+    tablet === schemasTable.tablet ||
+    tablet === stagedValidatorsTable.tablet
+  );
 }
 
 /** A copy of the catalog's parts that can still be changed. Maps are copied when they are first changed. */
@@ -216,6 +241,7 @@ class Draft {
   readonly #namespaces: Map<Namespace, NamespaceTables>;
   readonly #indexRows: Map<TabletId, ReadonlyMap<InternalId, IndexRow>>;
   readonly #schemaRows: Map<InternalId, SchemaRow>;
+  readonly #stagedRows: Map<InternalId, StagedValidatorRow>;
   readonly #indexes: Map<IndexId, DatabaseIndex>;
   readonly #searchIndexes: Map<IndexId, SearchIndex>;
   readonly #vectorIndexes: Map<IndexId, VectorIndex>;
@@ -233,6 +259,7 @@ class Draft {
     this.#vectorIndexes = new Map(parts.vectorIndexes);
     this.#indexRows = new Map(parts.indexRows);
     this.#schemaRows = new Map(parts.schemaRows);
+    this.#stagedRows = new Map(parts.stagedRows);
     this.#nextPhysicalId = parts.nextPhysicalId;
   }
 
@@ -244,7 +271,8 @@ class Draft {
     } else if (tablet === indexesTable.tablet) {
       const row = decodeIndexRow(before.value);
       this.#changeIndexRows(row.tablet, (rows) => rows.delete(id));
-    } else this.#schemaRows.delete(id);
+    } else if (tablet === schemasTable.tablet) this.#schemaRows.delete(id);
+    else this.#stagedRows.delete(id);
   }
 
   insert({ tablet, id, after }: DocumentWrite): void {
@@ -256,9 +284,12 @@ class Draft {
       const row = decodeIndexRow(after.value);
       this.#raisePhysicalId(row.index);
       this.#changeIndexRows(row.tablet, (rows) => rows.set(id, row));
-    } else {
+    } else if (tablet === schemasTable.tablet) {
       const row = decodeSchemaRow(after.value);
       if (row !== null) this.#schemaRows.set(id, row);
+    } else {
+      const row = decodeStagedValidatorRow(after.value);
+      if (row !== null) this.#stagedRows.set(id, row);
     }
   }
 
@@ -308,6 +339,7 @@ class Draft {
       vectorIndexes: this.#vectorIndexes,
       indexRows: this.#indexRows,
       schemaRows: this.#schemaRows,
+      stagedRows: this.#stagedRows,
       nextPhysicalId: this.#nextPhysicalId,
     };
   }

@@ -122,6 +122,12 @@ export const deploymentEventsTable = define(548, "_deployment_audit_log", {
  */
 export const tableBreaksTable = define(549, "_table_breaks");
 
+/**
+ * `{namespace, table, validator: <JSON text>, state: "pending" | "valid" | "failed", error?}`: one document for each
+ * `.staged()` of the active schemas: see deploy/stagedValidators.ts.
+ */
+export const stagedValidatorsTable = define(550, "_staged_validators");
+
 /** System tables that functions may read, by number. */
 export const publicSystemTables: ReadonlyMap<number, string> = new Map(
   [storageTable, scheduledFunctionsTable].map(({ number, name }) => [number, name]),
@@ -153,4 +159,5 @@ export const systemTables: readonly SystemTableDefinition[] = [
   importsTable,
   deploymentEventsTable,
   tableBreaksTable,
+  stagedValidatorsTable,
 ];

@@ -2,6 +2,7 @@ import { badRequest } from "../base/errors.ts";
 import type { Catalog, DatabaseIndex, EnforcedSchema, Table } from "../store/catalog.ts";
 import type { Namespace, TabletId } from "../store/store.ts";
 import { firstUserTableNumber } from "../store/systemTables.ts";
+import type { Validator } from "../values/validator.ts";
 import type { ValueObject } from "../values/value.ts";
 
 /** A catalog that hands out physical ids; see `PendingTables.nextPhysicalId` for their use inside a transaction. */
@@ -53,6 +54,14 @@ export class PendingTables implements Catalog {
 
   pendingSchema(namespace: Namespace): EnforcedSchema | null {
     return this.#base.pendingSchema(namespace);
+  }
+
+  get hasStagedValidators(): boolean {
+    return this.#base.hasStagedValidators;
+  }
+
+  stagedValidators(namespace: Namespace): ReadonlyMap<string, Validator> | null {
+    return this.#base.stagedValidators(namespace);
   }
 
   /** True for tables the store knows nothing of yet. */

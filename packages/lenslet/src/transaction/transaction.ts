@@ -305,8 +305,8 @@ export class Transaction {
   }
 
   /**
-   * Inserts a document of an import under an id, and with a creation time, of its own. The schema has been checked
-   * (importedDocument.ts), and `idText` is what it will be when the table is what it is going to be. Throws DuplicateId,
+   * Inserts a document of an import under an id, and with a creation time, of its own. The active schema has been
+   * checked (importedDocument.ts), and `idText` is what it will be when the table is what it is going to be. Throws DuplicateId,
    * InvalidDocumentError, ValueTooLargeError.
    */
   insertAs(table: Table, id: InternalId, idText: string, value: ValueObject): void {
@@ -317,6 +317,7 @@ export class Transaction {
     const document = buildDocument(table, id, idText, value);
     checkDocumentSize(document);
     this.usage.countSystemWrite(document.size);
+    this.#noteViolation(table, document, this.idContext(table.namespace));
     this.#pending.set(table, id, idText, null, document);
   }
 
@@ -382,6 +383,12 @@ export class Transaction {
   /** The first write that violates the schema of a push in progress; committing it makes that push fail. */
   pendingSchemaViolation(): SchemaViolation | null {
     return this.#violation;
+  }
+
+  /** Every user's document that this transaction has inserted or changed, in its last version. */
+  *written(): Generator<{ readonly table: Table; readonly document: StoredDocument }> {
+    for (const { table, current } of this.#pending.changed())
+      if (current !== null && !table.system) yield { table, document: current };
   }
 
   /** Final writes with commit timestamps filled in and index keys computed; [] for a no-op. */
@@ -509,6 +516,10 @@ export class Transaction {
     checkDocumentSize(document);
     this.usage.countWrite(document.size);
     for (const warning of documentWarnings(document)) this.#documentWarnings.push(warning);
+    this.#noteViolation(table, document, ids);
+  }
+
+  #noteViolation({ namespace, name }: Table, document: StoredDocument, ids: IdContext): void {
     if (this.#violation !== null) return;
     const pushed = schemaViolation(this.#tables.pendingSchema(namespace), name, document.value, ids);
     if (pushed !== null) {

@@ -1,25 +1,13 @@
-import type { z } from "zod";
 import { analyze } from "../analyze.ts";
 import type { Analysis } from "../analysisTypes.ts";
 import { finishPush, parseFinishPushRequest, type FinishPushDiff } from "../finishPush.ts";
 import { prepareAnalysis, startPush, waitForSchemaState, type StartPushResponse } from "../push.ts";
 import { parsePushRequest } from "../pushRequest.ts";
+import { cliSchemas, throughCli } from "./cliShapes.ts";
 import type { TestDeployment } from "./testDeployment.ts";
 
-/** The shapes that the CLI itself checks answers with. */
-type CliSchemas = Readonly<Record<string, z.ZodType>>;
-async function cliSchemas(file: string): Promise<CliSchemas> {
-  const path = `../../../../../node_modules/convex/dist/esm/cli/lib/deployApi/${file}.js`;
-  return (await import(new URL(path, import.meta.url).href)) as CliSchemas;
-}
 const startShapes = await cliSchemas("startPush");
 const finishShapes = await cliSchemas("finishPush");
-
-/** What the answer is after the CLI has parsed it, and so what it sends back. */
-function throughCli<T>(shape: z.ZodType | undefined, answer: T): T {
-  if (shape === undefined) throw new Error("the CLI has no such shape");
-  return shape.parse(JSON.parse(JSON.stringify(answer))) as T;
-}
 
 export const builtInVariables = {
   CONVEX_CLOUD_URL: "http://127.0.0.1:3210",

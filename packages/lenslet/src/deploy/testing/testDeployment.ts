@@ -4,6 +4,7 @@ import type { Analysis } from "../analysisTypes.ts";
 import { plainAppDefinition } from "../definition.ts";
 import { PendingPushes } from "../pendingPushes.ts";
 import { parseSchemaJson } from "../parseSchema.ts";
+import { noteMismatches } from "../schemaState.ts";
 import { CatalogState, applyEffects } from "../../store/catalogState.ts";
 import { openSqliteStore } from "../../store/sqliteStore.ts";
 import { Transaction } from "../../transaction/transaction.ts";
@@ -15,21 +16,31 @@ export class TestDeployment {
   readonly random = { bytes: (length: number) => this.#nextBytes(length) };
   readonly clock = { nowMs: () => this.#nowMs, monotonicMs: () => this.#nowMs };
   readonly pending = new PendingPushes({ random: this.random });
-  readonly backfiller: Backfiller;
+  backfiller: Backfiller;
   catalog = CatalogState.load(this.store);
   commits = 0;
   #nowMs = 1_700_000_000_000;
   #ts = 1_700_000_000_000_000_000n;
   #draws = 0;
 
+  readonly #options: { readonly sliceDocumentsMax?: number };
+
   constructor(options: { readonly sliceDocumentsMax?: number } = {}) {
+    this.#options = options;
     this.backfiller = new Backfiller({ store: this.store, ...options });
+  }
+
+  /** What is in memory only is gone, as after the end of the server. */
+  restart(): void {
+    this.backfiller = new Backfiller({ store: this.store, ...this.#options });
+    this.catalog = CatalogState.load(this.store);
   }
 
   /** Runs in a transaction and commits it; a throw leaves nothing. Schema violations end the pending push. */
   commit<T>(body: (tx: Transaction) => T): T {
     const tx = this.begin();
     const result = body(tx);
+    noteMismatches(tx);
     this.#ts += 1_000_000n;
     const writes = tx.finish(this.#ts);
     if (writes.length > 0) {

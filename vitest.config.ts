@@ -14,6 +14,8 @@ export default defineConfig({
     execArgv: ["--experimental-vm-modules", "--disable-warning=ExperimentalWarning"],
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // Of one wait. Vitest's own second is over, now and then, on a machine that does something else meanwhile.
+    expect: { poll: { timeout: 30_000 } },
     projects: [
       // Functions of an app, in process; `npm test` measures what they cover (scripts/test.ts).
       "apps/starter-chat/vitest.config.ts",

@@ -14,6 +14,7 @@ export default defineConfig({
     include: ["convex/**/*.test.ts"],
     environment: "edge-runtime",
     testTimeout: 60_000,
+    expect: { poll: { timeout: 30_000 } },
     // What they print matters when they fail.
     silent: "passed-only",
     server: { deps: { inline: [/@convex-dev\//, /better-auth/] } },

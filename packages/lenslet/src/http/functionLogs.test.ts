@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { connect } from "node:net";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ExecutionLogEntry } from "../engine/api.ts";
 import { executionsMax, LogStream } from "./functionLogs.ts";
 import { asAdmin, FakeTime, TestServer } from "./testSupport.ts";
@@ -168,7 +168,7 @@ describe("log endpoints", () => {
   it("polls long and forgets clients that left", async () => {
     const { newCursor } = logStream.read(0);
     const idle = poll(`/api/stream_function_logs?cursor=${newCursor}`);
-    await vi.waitFor(() => expect(time.pendingTimers).toBe(2));
+    await expect.poll(() => time.pendingTimers).toBe(2);
     time.advance(60_000);
     expect(await idle).toEqual({ entries: [], newCursor });
     const socket = connect(server.port, "127.0.0.1");
@@ -176,11 +176,11 @@ describe("log endpoints", () => {
     socket.write(
       `GET /api/stream_function_logs?cursor=${newCursor} HTTP/1.1\r\nHost: x\r\nAuthorization: ${auth}\r\n\r\n`,
     );
-    await vi.waitFor(() => expect(time.pendingTimers).toBe(2));
+    await expect.poll(() => time.pendingTimers).toBe(2);
     socket.destroy();
-    await vi.waitFor(() => expect(time.pendingTimers).toBe(0));
+    await expect.poll(() => time.pendingTimers).toBe(0);
     const news = poll(`/api/stream_function_logs?cursor=${newCursor}`);
-    await vi.waitFor(() => expect(time.pendingTimers).toBe(2));
+    await expect.poll(() => time.pendingTimers).toBe(2);
     logStream.append([completion({ executionId: "5" })]);
     expect((await news).entries.map((entry) => entry.executionId)).toEqual(["5"]);
   });

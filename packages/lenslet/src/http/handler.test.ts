@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import fc from "fast-check";
 import { BodyShare, ByteBudget, decompress } from "./body.ts";
 import { requestTimeoutMs } from "./handler.ts";
@@ -240,7 +240,7 @@ describe("long and broken requests", () => {
     const run = Promise.withResolvers<ReturnType<typeof success>>();
     engine.functions.set("test:slow", { kind: "Query", run: () => run.promise });
     const answer = server.post("/api/query", { path: "test:slow", args: {} });
-    await vi.waitFor(() => expect(engine.calls.length).toBe(1));
+    await expect.poll(() => engine.calls.length).toBe(1);
     time.advance(requestTimeoutMs);
     expect((await answer).status).toBe(408);
     run.resolve(success("1"));
@@ -267,9 +267,9 @@ describe("long and broken requests", () => {
     socket.write(
       head("POST", "/api/query", ["Content-Type: application/json", `Content-Length: ${body.length}`]) + body,
     );
-    await vi.waitFor(() => expect(engine.calls.length).toBe(1));
+    await expect.poll(() => engine.calls.length).toBe(1);
     socket.destroy();
-    await vi.waitFor(() => expect(time.pendingTimers).toBe(0));
+    await expect.poll(() => time.pendingTimers).toBe(0);
     run.resolve(success("1"));
     expect((await server.post("/api/query", echoBody)).text).toBe(echoAnswer);
     expect(server.unexpected).toEqual([]);

@@ -83,4 +83,31 @@ describe("convex logs", () => {
       });
     }
   });
+
+  it("prints what actions and HTTP actions do, each under its letter", async () => {
+    await server.call("actions:addTwice", { text: "from an action" });
+    expect(await (await fetch(`${server.siteUrl}/hello`)).text()).toBe("hello");
+    const last = new RegExp(`^${time} \\[CONVEX H\\(GET /hello\\)\\] Function executed in \\d+ ms$`, "m");
+    const all = await logs(["--history", "--success"], last);
+    expect(all).toContain(" [CONVEX A(actions:addTwice)] [LOG] 'adding' 'from an action'\n");
+    expect(all).toMatch(/ \[CONVEX M\(notes:add\)\] Function executed in \d+ ms\n/);
+    expect(all).toMatch(/ \[CONVEX A\(actions:addTwice\)\] Function executed in \d+ ms\n/);
+    // The old flag says what it is now.
+    const run = project.startConvex(["logs", "--tail", "1", "--success"]);
+    try {
+      await run.until(last);
+      expect(run.output).toContain("Treating it as `--history`");
+      expect(run.output).not.toContain("addTwice");
+    } finally {
+      await run.dispose();
+    }
+  });
+
+  it("tells what it cannot do with a deployment that hosts itself", async () => {
+    const { code, output } = await project.convex(["logs", "--prod"]);
+    expect([code, output]).toEqual([
+      1,
+      expect.stringContaining("cannot be used with a self-hosted deployment"),
+    ]);
+  });
 });

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import net, { type AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
@@ -214,6 +214,30 @@ describe("the request", () => {
     expect(chunked).toContain('{"bytes":7}');
   });
 
+  it("has a body where the method has one, and drops the others", async () => {
+    for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
+      const response = await site("/describe", { method, body: "content" });
+      expect(await response.json()).toMatchObject({ method, body: "content" });
+    }
+    // What comes with a GET is no part of the next request on the connection.
+    const both = await raw([
+      "GET /describe HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\ncontent",
+      "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    ]);
+    expect(both).toMatch(/^HTTP\/1\.1 200 OK\r\n.*"body":null.*\}HTTP\/1\.1 200 OK\r\n.*\r\n\r\nhello$/s);
+  });
+
+  it("waits for a client that asks first whether it may send", async () => {
+    const answer = await raw(
+      [
+        "POST /count HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n",
+        "abc",
+      ],
+      () => false,
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK\r\n.*\{"bytes":3\}$/s);
+  });
+
   it("is not waited for by an action that does not read it", async () => {
     const [status, body] = await text("/ignore", { method: "POST", body: randomBytes(3_000_000) });
     expect([status, body]).toEqual([403, "not read"]);
@@ -285,16 +309,59 @@ describe("the response", () => {
     );
   });
 
+  it("may have no body, or send clients elsewhere", async () => {
+    const of = async (name: string) => {
+      const response = await site(`/unusual/${name}`, { redirect: "manual" });
+      const { status, headers } = response;
+      return [status, headers.get("location"), headers.get("etag"), await response.text()];
+    };
+    expect(await of("redirect")).toEqual([307, "https://elsewhere.example/there", null, ""]);
+    expect(await of("notModified")).toEqual([304, null, '"1"', ""]);
+    expect(await of("noContent")).toEqual([204, null, null, ""]);
+    expect(await of("empty")).toEqual([200, null, null, ""]);
+  });
+
+  it("that is none is told before anything is sent", async () => {
+    const failure = async (name: string) => {
+      const [status, body] = await text(`/unusual/${name}`);
+      return [status, (JSON.parse(body) as { trace: string }).trace];
+    };
+    expect(await failure("networkError")).toEqual([
+      500,
+      expect.stringMatching(/^HTTP actions must return a Response/),
+    ]);
+    expect(await failure("stringChunks")).toEqual([500, expect.stringContaining("Uint8Array")]);
+    expect(await failure("read")).toEqual([500, expect.stringMatching(/^Uncaught TypeError: /)]);
+    // One that the router has not got.
+    expect(await failure("missing")).toEqual([500, expect.stringMatching(/^Uncaught TypeError: /)]);
+    const head = await site("/throws", { method: "HEAD" });
+    expect([head.status, await head.text()]).toEqual([500, ""]);
+  });
+
+  it("is warned about when it is nearly too large", async () => {
+    const response = await site("/unusual/nearlyTooLarge");
+    expect((await response.arrayBuffer()).byteLength).toBe(17 * 1024 * 1024);
+    const warning =
+      "Large response returned from an HTTP action (actual: 17825792 bytes, limit: 20971520 bytes).";
+    await until(async () => (await logged("GET /unusual/*")).includes(warning));
+  });
+
   it("comes as it is produced", async () => {
-    const response = await site("/events");
+    const client = randomUUID();
+    const response = await site(`/events?client=${client}`);
     const reader = response.body!.getReader();
-    const chunks: string[] = [];
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      chunks.push(Buffer.from(value).toString());
+    let received = "";
+    for (let event = 0; event < 3; event++) {
+      // The action does not go on before it is told that this one has arrived.
+      while (!received.includes(`data: ${event}\n\n`)) {
+        const { done, value } = await reader.read();
+        expect(done, received).toBe(false);
+        received += Buffer.from(value!).toString();
+      }
+      await server.call("notes:add", { text: `${client} has ${event}` });
     }
-    expect(chunks).toEqual(["data: 0\n\n", "data: 1\n\n", "data: 2\n\n"]);
+    expect((await reader.read()).done).toBe(true);
+    expect(received).toBe("data: 0\n\ndata: 1\n\ndata: 2\n\n");
   });
 
   it("can be that of another server", async () => {

@@ -104,16 +104,19 @@ http.route({
   handler: httpAction(async () => new Response("not read", { status: 403 })),
 });
 
+/** Three events, each when the client has noted that it has the one before. */
 http.route({
   path: "/events",
   method: "GET",
-  handler: httpAction(async () => {
+  handler: httpAction(async (ctx, request) => {
+    const client = new URL(request.url).searchParams.get("client");
     const encoder = new TextEncoder();
     const body = new ReadableStream<Uint8Array>({
       async start(controller) {
         for (let i = 0; i < 3; i++) {
           controller.enqueue(encoder.encode(`data: ${i}\n\n`));
-          await pause(30);
+          const noted = async () => (await ctx.runQuery(anyApi["notes"]!["list"]!, {})) as string[];
+          while (!(await noted()).includes(`${client} has ${i}`)) await pause(20);
         }
         controller.close();
       },
@@ -202,6 +205,35 @@ http.route({
     headers.append("set-cookie", "b=2; Path=/");
     return new Response("four", { status: 299, headers });
   }),
+});
+/** Responses that are unusual, and some that are none. */
+const unusual: Record<string, () => Promise<Response> | Response> = {
+  redirect: () => Response.redirect("https://elsewhere.example/there", 307),
+  notModified: () => new Response(null, { status: 304, headers: { etag: '"1"' } }),
+  noContent: () => new Response(null, { status: 204 }),
+  empty: () => new Response(""),
+  networkError: () => Response.error(),
+  stringChunks: () =>
+    new Response(
+      new ReadableStream({
+        start(controller) {
+          controller.enqueue("no bytes");
+          controller.close();
+        },
+      }),
+    ),
+  read: async () => {
+    const response = new Response("read before");
+    await response.text();
+    return response;
+  },
+  nearlyTooLarge: () => new Response(new Uint8Array(17 * 1024 * 1024)),
+  silent: () => new Response(new ReadableStream({ cancel: () => console.log("canceled") })),
+};
+http.route({
+  pathPrefix: "/unusual/",
+  method: "GET",
+  handler: httpAction(async (_ctx, request) => await unusual[request.url.split("/").at(-1)!]!()),
 });
 /** Forwards what another server says, as proxies do. */
 http.route({

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it, type TestContext } from "vitest";
 import type { FunctionResult } from "../engine/api.ts";
+import type { HttpActionEnd } from "../http/services.ts";
 import type { ModuleSource } from "../runner/types.ts";
 import { transientText } from "./actionLimits.ts";
 import { type ActionRunnerOptions, createActionRunner } from "./actions.ts";
@@ -21,6 +22,14 @@ export const hoardSlowly = action(async () => { const all = []; for (;;) { for (
 const files = {
   "isolated.ts": `import { actionGeneric as action, anyApi } from "convex/server";${harmful}
 export const late = action(async (ctx) => { setTimeout(() => { for (;;); }, 100); return "early" });
+`,
+  "http.ts": `import { httpRouter, httpActionGeneric as httpAction } from "convex/server";
+const http = httpRouter();
+http.route({ path: "/hoard", method: "POST", handler: httpAction(async (_ctx, request) => {
+  const all = [await request.text()];
+  for (;;) { all.push(Array.from({ length: 1000 }, (_, i) => ({ i }))); if (all.length % 50 === 0) await null }
+}) });
+export default http;
 `,
   "looping.ts": `import { actionGeneric as action } from "convex/server";
 export const never = action(async () => null);
@@ -41,6 +50,8 @@ const unresponsive =
 let modules: ModuleSource[];
 
 interface Runner {
+  /** The end of an HTTP action that is sent this body. */
+  readonly post: (path: string, body: string) => Promise<HttpActionEnd>;
   readonly run: (path: string, args?: object) => Promise<FunctionResult>;
   readonly errorOf: (path: string, args?: object) => Promise<string>;
   readonly close: () => Promise<void>;
@@ -76,7 +87,30 @@ function start(context: TestContext, limits: ActionRunnerOptions["limits"] = {})
     if (result.ok) throw new Error(`unexpected success: ${result.valueJson}`);
     return result.error.message;
   };
-  return { run, errorOf, close: () => runner.close(), reports };
+  const post = (path: string, body: string): Promise<HttpActionEnd> =>
+    runner.runHttp(
+      {
+        method: "POST",
+        path,
+        url: `http://127.0.0.1:1${path}`,
+        headers: [],
+        hasBody: true,
+        identity: { kind: "anonymous" },
+        requestId: "00112233aabbccdd",
+        client: { ip: null, userAgent: null },
+      },
+      {
+        started: (control) => {
+          control.body(Buffer.from(body));
+          control.body(null);
+        },
+        head: () => {},
+        chunk: () => {},
+        end: () => {},
+        want: () => {},
+      },
+    );
+  return { run, errorOf, post, close: () => runner.close(), reports };
 }
 const slept = { ok: true, valueJson: '"slept"', logLines: [] };
 
@@ -101,6 +135,9 @@ describe.concurrent.each(["isolated", "native"])("a loop in %s code", (module) =
   );
 });
 
+/** To fill a memory takes its time, on a machine that has other things to do too. */
+const patient = { timeout: 180_000 };
+
 describe.concurrent.each([
   ["isolated", 64],
   ["native", 256],
@@ -109,8 +146,9 @@ describe.concurrent.each([
 
   it.for(["hoard", "hoardSlowly"])(
     "is bounded, and only the one that takes it fails: %s",
+    patient,
     async (name, context) => {
-      const { run, errorOf } = start(context, { heapMebibytesMax: 256, unresponsiveMsMax: 45_000 });
+      const { run, errorOf } = start(context, { heapMebibytesMax: 256, unresponsiveMsMax: 150_000 });
       const neighbour = run(`${module}:sleep`, { ms: 1500 });
       expect(await errorOf(`${module}:${name}`)).toBe(text);
       expect(await neighbour).toEqual(slept);
@@ -118,6 +156,21 @@ describe.concurrent.each([
     },
   );
 });
+
+it(
+  "says of an HTTP action that takes too much memory how much it has been sent",
+  patient,
+  async (context) => {
+    const { post } = start(context, { heapMebibytesMax: 96, unresponsiveMsMax: 150_000 });
+    expect(await post("/hoard", "12345")).toMatchObject({
+      kind: "failed",
+      failure: {
+        message:
+          "JavaScript execution ran out of memory (maximum memory usage: 64 MB): request stream size was 5 bytes",
+      },
+    });
+  },
+);
 
 describe.concurrent("the default runtime", () => {
   it("ends modules that loop while they are imported", async (context) => {

@@ -8,6 +8,8 @@ import type { HttpActionCall, HttpActionConnection, HttpActionEnd } from "../htt
 import type { HostCode, HttpHostMessage, OperationOutcome } from "../runner/actionHost/messages.ts";
 import { unreachable } from "../base/assert.ts";
 import { formatFailure, hostFailure } from "../runner/failure.ts";
+import { outOfMemoryText } from "../runner/limits.ts";
+import type { RunFailure } from "../runner/types.ts";
 import type { ActionAdmission } from "./actionAdmission.ts";
 import type { ActionCode } from "./actionCode.ts";
 import { ActionLog } from "./actionLog.ts";
@@ -117,6 +119,7 @@ export class HttpActionRuns {
     const process = takeProcess(componentPath, code);
     const id = nextId();
     const sent = { status: null as number | null, bytes: 0 };
+    let receivedBytes = 0;
     const ended = process.run(
       {
         id,
@@ -136,16 +139,26 @@ export class HttpActionRuns {
       },
     );
     connection.started({
-      body: (bytes) => process.tell({ type: "requestBody", action: id, bytes }),
+      body: (bytes) => {
+        receivedBytes += bytes?.length ?? 0;
+        process.tell({ type: "requestBody", action: id, bytes });
+      },
       taken: (bytes) => process.tell({ type: "responseCredit", action: id, bytes }),
       disconnected: () => process.tell({ type: "disconnected", action: id }),
     });
     const outcome = await ended;
-    const error = outcome.ok ? null : formatFailure(outcome.failure);
+    const failure = outcome.ok ? null : withRequestSize(outcome.failure, receivedBytes);
+    const error = failure === null ? null : formatFailure(failure);
     const status = sent.status ?? (outcome.ok ? 200 : 500);
     log.completed({ error, returnBytes: sent.bytes, status }, clock.nowMs());
-    return outcome.ok ? { kind: "ended" } : { kind: "failed", failure: outcome.failure };
+    return failure === null ? { kind: "ended" } : { kind: "failed", failure };
   }
+}
+
+/** What it has been sent may be what filled its memory (functions.md §4.4). */
+function withRequestSize(failure: RunFailure, bytes: number): RunFailure {
+  if (failure.message !== outOfMemoryText) return failure;
+  return { ...failure, message: `${outOfMemoryText}: request stream size was ${bytes} bytes` };
 }
 
 function forward(

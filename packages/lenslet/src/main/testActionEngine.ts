@@ -13,6 +13,7 @@ import type {
   PreparedAction,
   QueryResult,
 } from "../engine/api.ts";
+import type { PreparedHttpAction } from "../engine/httpActions.ts";
 import type { CodeVersionJson } from "../engine/systemOperations.ts";
 import { bundleFolder } from "../runner/testBundle.ts";
 import type { ModuleSource } from "../runner/types.ts";
@@ -91,6 +92,7 @@ export class ActionEngine {
     prepareAction: (call: FunctionCall) => Promise.resolve(this.#prepare(call)),
     system: (operation: string, argsJson: string) => {
       if (operation === "code.load") return Promise.resolve(JSON.stringify(this.#code));
+      if (operation === "http.prepare") return Promise.resolve(JSON.stringify(this.#prepareHttp(argsJson)));
       try {
         return Promise.resolve(this.onSystem(operation, JSON.parse(argsJson) as Record<string, unknown>));
       } catch (error) {
@@ -115,6 +117,18 @@ export class ActionEngine {
       environment: source.environment,
       returnsJson: this.returns.get(functionPath) ?? null,
       codeId: this.#code.id,
+    };
+  }
+
+  /** Every path is the app's router's. */
+  #prepareHttp(argsJson: string): PreparedHttpAction {
+    const { method, path: localPath } = JSON.parse(argsJson) as Record<"method" | "path", string>;
+    return {
+      kind: "run",
+      componentPath: "",
+      codeId: this.#code.id,
+      localPath,
+      identifier: `${method} ${localPath}`,
     };
   }
 

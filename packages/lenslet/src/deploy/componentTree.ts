@@ -25,13 +25,16 @@ export interface ComponentInstance {
 
 /**
  * Mounts the definitions of a push and checks that they fit together. Throws TypecheckError (functions.md §12).
- * `checkRequired` false: a missing variable is nobody's fault, as when code is generated for one component alone.
  */
-export function componentTree(
-  analysis: Analysis,
-  options: { readonly checkRequired: boolean },
-): ComponentInstance {
-  return new Instantiation(analysis, options.checkRequired).app();
+export function componentTree(analysis: Analysis, checks: TreeChecks): ComponentInstance {
+  return new Instantiation(analysis, checks).app();
+}
+
+export interface TreeChecks {
+  /** False: a missing variable is nobody's fault, as when code is generated for one component alone. */
+  readonly checkRequired: boolean;
+  /** False: the analysis has no functions, so nobody knows who has routes. */
+  readonly checkRoutes?: boolean;
 }
 
 /** Parents before their children. */
@@ -52,11 +55,13 @@ export function childPath(componentPath: string, name: string): string {
 class Instantiation {
   readonly #analysis: Analysis;
   readonly #checkRequired: boolean;
+  readonly #checkRoutes: boolean;
   #instances = 0;
 
-  constructor(analysis: Analysis, checkRequired: boolean) {
+  constructor(analysis: Analysis, { checkRequired, checkRoutes = true }: TreeChecks) {
     this.#analysis = analysis;
     this.#checkRequired = checkRequired;
+    this.#checkRoutes = checkRoutes;
   }
 
   app(): ComponentInstance {
@@ -153,6 +158,7 @@ class Instantiation {
       const child = children.find((candidate) => candidate.name === name);
       const problem = (text: string) => typecheckError(`HTTP mount ${prefix} is invalid: ${text}`);
       if (child === undefined) throw problem(`Child component ${JSON.stringify(name)} not found.`);
+      if (!this.#checkRoutes) continue;
       const { definition, modules } = definitionOf(this.#analysis, child.definitionPath);
       const hasRoutes = (modules["http.js"]?.httpRoutes ?? null) !== null;
       if (!hasRoutes && Object.keys(definition.httpMounts).length === 0)

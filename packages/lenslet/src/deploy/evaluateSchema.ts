@@ -49,7 +49,10 @@ type IndexPrediction = DeveloperIndex & {
 
 const sizeSampleDocuments = 100;
 
-/** Predicts what pushing these schemas would cost, and says what is known of staged validators; writes nothing. */
+/**
+ * Predicts what pushing these schemas would cost, and says what is known of staged validators; writes nothing. The
+ * analysis need not have the functions.
+ */
 export function evaluateSchema(
   tx: Transaction,
   analysis: Analysis,
@@ -58,7 +61,7 @@ export function evaluateSchema(
   const progress: StagedProgress = (rowId) => backfills?.stagedProgress(rowId) ?? null;
   const namespaces = existingNamespaces(tx);
   const known = readComponentDefinitions(tx);
-  const instances = instancesOf(componentTree(analysis, { checkRequired: false }));
+  const instances = instancesOf(componentTree(analysis, { checkRequired: false, checkRoutes: false }));
   const predictions = instances.map(({ path, definitionPath }): [string, ComponentSchemaPrediction] => {
     const { schema } = definitionOf(analysis, definitionPath);
     // Nothing is in a namespace of this name.

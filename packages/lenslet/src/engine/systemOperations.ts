@@ -86,6 +86,7 @@ export type ReturnCheck =
   { readonly ok: true; readonly valueJson: string } | { readonly ok: false; readonly message: string };
 
 interface AnalyzedPush {
+  /** The request; its sources may be left out, those of the input count. */
   readonly body: JsonValue;
   readonly input: AnalysisRequestJson;
   readonly analysis: Analysis;
@@ -214,9 +215,8 @@ const operations: Readonly<Record<string, Operation>> = {
     const { request, input, analysis } = analyzedPush(args);
     return startPush(tx, request, input, analysis, pendingPushes);
   },
-  "push.evaluate": (args, { tx }) => evaluatePush(tx, analyzedPush(args).analysis),
-  "push.evaluateSchema": (args, { tx, progress }) =>
-    evaluateSchema(tx, analyzedPush(args).analysis, progress),
+  "push.evaluate": (args, { tx }) => evaluatePush(tx, analysisIn(args)),
+  "push.evaluateSchema": (args, { tx, progress }) => evaluateSchema(tx, analysisIn(args), progress),
   "push.schemaState": (args, { tx }) => {
     const { schemaChange, dryRun } = z
       .object({
@@ -271,6 +271,10 @@ export function fromJson(request: AnalysisRequestJson): AnalysisRequest {
 
 function namespaceOf(tx: Transaction, args: JsonValue): Namespace {
   return namespaceOfId(tx, componentArgument.parse(args).componentId);
+}
+
+function analysisIn(args: JsonValue): Analysis {
+  return (args as unknown as Pick<AnalyzedPush, "analysis">).analysis;
 }
 
 function analyzedPush(args: JsonValue): { request: PushRequest; input: AnalysisRequest; analysis: Analysis } {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Timers } from "../base/clock.ts";
 import { badRequest } from "../base/errors.ts";
+import type { Analysis } from "../deploy/analysisTypes.ts";
 import { analyzePush } from "../deploy/analysisWorker.ts";
 import type { EngineApi } from "../engine/api.ts";
 import { type AnalysisRequestJson, fromJson } from "../engine/systemOperations.ts";
@@ -26,8 +27,9 @@ export function createPushService(
   const system = async (operation: string, args: unknown): Promise<JsonBody> =>
     JSON.parse(await engine.system(operation, JSON.stringify(args))) as JsonBody;
 
-  const analyzed = async (operation: string, sent: JsonBody): Promise<JsonBody> => {
-    const body = withExternalPackages(sent);
+  const analyze = async (
+    body: JsonBody,
+  ): Promise<{ readonly input: AnalysisRequestJson; readonly analysis: Analysis }> => {
     const input = (await system("push.prepare", body)) as unknown as AnalysisRequestJson;
     await externalPackages?.ensure(externalPackagesOf(input.modules));
     const result = await analyzePush(fromJson(input), {
@@ -35,7 +37,7 @@ export function createPushService(
       ...(externalPackages === null ? {} : { externalPackagesFolder: externalPackages.root }),
     });
     if (!result.ok) throw badRequest(result.code, result.message);
-    return system(operation, { body, input, analysis: result.analysis });
+    return { input, analysis: result.analysis };
   };
 
   return {
@@ -43,9 +45,20 @@ export function createPushService(
     getConfig: async () => {
       throw badRequest("EndpointRemoved", "get_config is not served; current CLIs use get_config_hashes.");
     },
-    startPush: (body) => analyzed("push.start", body),
-    evaluatePush: (body) => analyzed("push.evaluate", body),
-    evaluateSchema: (body) => analyzed("push.evaluateSchema", body),
+    startPush: async (sent) => {
+      const body = withExternalPackages(sent);
+      const { input, analysis } = await analyze(body);
+      // Megabytes of sources, which the input has too.
+      return system("push.start", { body: withoutSources(body), input, analysis });
+    },
+    evaluatePush: async (sent) => {
+      const { analysis } = await analyze(withExternalPackages(sent));
+      return system("push.evaluate", { analysis });
+    },
+    evaluateSchema: async (sent) => {
+      const { analysis } = await analyze(withoutFunctions(sent));
+      return system("push.evaluateSchema", { analysis });
+    },
     finishPush: async (body) => {
       const finished = await system("push.finish", body);
       failpoint("push.finished");
@@ -60,6 +73,36 @@ export function createPushService(
         await new Promise<void>((resolve) => timers.setTimeout(resolve, schemaPollIntervalMs));
       }
     },
+  };
+}
+
+const sourcesShape = z.looseObject({
+  appDefinition: z.looseObject({}),
+  componentDefinitions: z.array(z.looseObject({})),
+});
+
+/** The schemas and definitions of a push: all that evaluate_schema is about, and a tenth of the work. */
+function withoutFunctions(body: JsonBody): JsonBody {
+  const parsed = sourcesShape.safeParse(body);
+  // "push.prepare" says what is wrong with it.
+  if (!parsed.success) return body;
+  const { appDefinition, componentDefinitions } = parsed.data;
+  const none = { changedModules: [], unchangedModuleHashes: [], functions: [] };
+  return {
+    ...body,
+    nodeDependencies: [],
+    appDefinition: { ...appDefinition, ...none },
+    componentDefinitions: componentDefinitions.map((component) => ({ ...component, functions: [] })),
+  };
+}
+
+/** What a push says besides its code. */
+function withoutSources(body: JsonBody): JsonBody {
+  const rest = withoutFunctions(body) as { readonly appDefinition: object };
+  return {
+    ...rest,
+    appDefinition: { ...rest.appDefinition, definition: null, schema: null },
+    componentDefinitions: [],
   };
 }
 

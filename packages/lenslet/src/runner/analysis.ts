@@ -50,7 +50,10 @@ export function evaluateModule(
   options: EvaluateOptions,
 ): EvaluatedModule | EvaluationFailure {
   const logs: LogLine[] = [];
-  const modules = new CodeModules(code, options.cache ?? new SourceCache(), options.extraModules);
+  const modules = new CodeModules(code, options.cache ?? new SourceCache(), {
+    ...(options.extraModules === undefined ? {} : { extra: options.extraModules }),
+    runsOnce: true,
+  });
   const failed = (failure: RunFailure): EvaluationFailure => {
     const text =
       /^Uncaught Error: Environment variable (\S+) is used in auth config file but its value was not set$/;

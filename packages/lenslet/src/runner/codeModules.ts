@@ -173,6 +173,7 @@ export class CodeModules implements FactsSource {
   readonly entries = new Set<SourceEntry>();
   readonly #cache: SourceCache;
   readonly #extra: ReadonlyMap<string, string>;
+  readonly #runsOnce: boolean;
   readonly #byPath = new Map<string, SourceEntry>();
   readonly #linked = new Map<string, LinkedModule>();
   readonly #graphs = new Map<string, ModuleGraph>();
@@ -180,11 +181,19 @@ export class CodeModules implements FactsSource {
   readonly #states = new Map<string, string | null>();
   #componentCount = 0;
 
-  /** `extra`: synthetic modules, path → source. */
-  constructor(code: CodeVersion, cache: SourceCache, extra: ReadonlyMap<string, string> = new Map()) {
+  /**
+   * `extra`: synthetic modules, path → source. `runsOnce`: each realm evaluates one graph and is done, so nobody asks
+   * which modules keep state or what globals they change. To find out costs more than all the rest of a graph.
+   */
+  constructor(
+    code: CodeVersion,
+    cache: SourceCache,
+    options: { readonly extra?: ReadonlyMap<string, string>; readonly runsOnce?: boolean } = {},
+  ) {
     this.code = code;
     this.#cache = cache;
-    this.#extra = extra;
+    this.#extra = options.extra ?? new Map();
+    this.#runsOnce = options.runsOnce ?? false;
   }
 
   has(path: string): boolean {
@@ -235,6 +244,11 @@ export class CodeModules implements FactsSource {
   #buildGraph(entry: string): ModuleGraph {
     const paths = this.#order(entry);
     for (const path of paths) this.#link(path);
+    const order = paths.map((path) => this.#linked.get(path)!);
+    if (this.#runsOnce) {
+      const nothing = { fresh: new Set<string>(), stateReasons: new Map(), watchedGlobals: [] };
+      return { entry, order, ...nothing, isFast: false };
+    }
     const fresh = new Set<string>();
     const stateReasons = new Map<string, string>();
     const watched = new Set<string>();
@@ -253,7 +267,6 @@ export class CodeModules implements FactsSource {
         }
       }
     }
-    const order = paths.map((path) => this.#linked.get(path)!);
     const isFast = watched.size === 0 && this.#holdsOnePackage(paths);
     return { entry, order, fresh, stateReasons, watchedGlobals: [...watched], isFast };
   }

@@ -97,7 +97,7 @@ export function parseModule(source: string): ParsedModule {
       }
     }
   }
-  const rest = findSpecialNodes(program);
+  const rest = findSpecialNodes(program, mayHoldImportExpressions.test(source));
   return {
     source,
     program,
@@ -175,7 +175,9 @@ export function isFunctionNode(
 /** Child nodes in source order of the fields. */
 export function childrenOf(node: AnyNode): AnyNode[] {
   const children: AnyNode[] = [];
-  for (const value of Object.values(node)) {
+  for (const key in node) {
+    const value: unknown = node[key as keyof AnyNode];
+    if (typeof value !== "object") continue;
     if (Array.isArray(value)) {
       for (const item of value) if (isNode(item)) children.push(item);
     } else if (isNode(value)) {
@@ -191,8 +193,13 @@ function isNode(value: unknown): value is AnyNode {
   );
 }
 
+/** True of every text with `import(...)` or `import.meta`, and of some without. */
+const mayHoldImportExpressions = /\bimport\s*[(./]/;
+
+/** `everywhere` false: there are no dynamic imports and no `import.meta`, so bodies of functions hold nothing special. */
 function findSpecialNodes(
   program: Program,
+  everywhere: boolean,
 ): Pick<ParsedModule, "dynamicImports" | "importMetas" | "hasTopLevelAwait"> {
   const dynamicImports: ImportExpression[] = [];
   const importMetas: { start: number; end: number }[] = [];
@@ -208,6 +215,7 @@ function findSpecialNodes(
       if (node.type === "VariableDeclaration" && node.kind === "await using") hasTopLevelAwait = true;
     }
     const inside = inFunction || isFunctionNode(node) || node.type === "PropertyDefinition";
+    if (inside && !everywhere) continue;
     for (const child of childrenOf(node)) pending.push({ node: child, inFunction: inside });
   }
   return { dynamicImports, importMetas, hasTopLevelAwait };

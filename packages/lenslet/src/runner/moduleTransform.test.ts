@@ -118,6 +118,28 @@ describe("modules as scripts", () => {
     expect(fails({ "m.js": "fetch('http://x');" })).toMatch(/fetch\(\) unsupported at import time/);
   });
 
+  it.each([
+    ["const f = () => { class A { m() { return import(`./x.js`); } } };", 1, 0, false],
+    ["const f = () => import /* a comment */ ('./x.js');", 1, 0, false],
+    ["const f = () => import // a line\n\u2028('./x.js');", 1, 0, false],
+    ["const f = () => import\n.meta.url;", 0, 1, false],
+    ["const f = async () => { await 1; for await (const x of []); };", 0, 0, false],
+    ["class A { static x = async () => { await 1; } }", 0, 0, false],
+    ["if (true) { [1].map(async () => 2); await 1; }", 0, 0, true],
+    ["for await (const x of []);", 0, 0, true],
+  ] as const)(
+    "finds dynamic imports, import.meta and top-level await wherever they are: %s",
+    (...expected) => {
+      const [source, dynamicImports, importMetas, hasTopLevelAwait] = expected;
+      const module = parseModule(source);
+      expect([module.dynamicImports.length, module.importMetas.length, module.hasTopLevelAwait]).toEqual([
+        dynamicImports,
+        importMetas,
+        hasTopLevelAwait,
+      ]);
+    },
+  );
+
   it("imports dynamically while modules are evaluated", () => {
     const modules = {
       "m.js": `let got; import("./a.js").then((a) => { got = a.x; }); ${fn("got")}`,

@@ -112,7 +112,7 @@ export class ActionHost {
       assert(moduleFolder !== null, "a Node host has a folder for its modules");
       this.#nodeCode.set(code.id, new NodeModules(version, moduleFolder, externalPackagesFolder));
     } else {
-      this.#isolateCode.set(code.id, new CodeModules(version, this.#sources, platformModules));
+      this.#isolateCode.set(code.id, new CodeModules(version, this.#sources, { extra: platformModules }));
     }
   }
 

@@ -11,6 +11,8 @@ const whoami = makeFunctionReference<"query", Record<string, never>, Record<stri
   "who:ami",
 );
 const note = makeFunctionReference<"mutation", { text: string }, string>("who:note");
+const tokenOf = makeFunctionReference<"mutation", Record<string, never>, string | null>("who:token");
+const tokensOf = makeFunctionReference<"action", Record<string, never>, (string | null)[]>("who:tokens");
 const notes = makeFunctionReference<"query", Record<string, never>, string[]>("who:notes");
 
 let server: TestServer;
@@ -58,13 +60,17 @@ beforeAll(async () => {
   project.write(
     "convex/who.ts",
     `import { v } from "convex/values";
-     import { mutation, query } from "./_generated/server";
+     import { api } from "./_generated/api";
+     import { action, mutation, query } from "./_generated/server";
      export const ami = query({ args: {}, handler: async (ctx) => await ctx.auth.getUserIdentity() });
      export const note = mutation({ args: { text: v.string() }, handler: async (ctx, { text }) => {
        const identity = await ctx.auth.getUserIdentity();
        await ctx.db.insert("notes", { text, by: identity?.subject ?? null });
        return identity?.subject ?? "nobody";
      } });
+     export const token = mutation({ args: {}, handler: async (ctx) => (await ctx.meta.getRequestMetadata()).authToken });
+     export const tokens = action({ args: {}, handler: async (ctx): Promise<(string | null)[]> =>
+       [(await ctx.meta.getRequestMetadata()).authToken, await ctx.runMutation(api.who.token, {})] });
      export const notes = query({ args: {}, handler: async (ctx) => {
        const identity = await ctx.auth.getUserIdentity();
        const all = await ctx.db.query("notes").collect();
@@ -143,6 +149,20 @@ describe("identities of oidc-provider's tokens", () => {
       "properties.id": 7,
     });
     expect(await as(null).query(whoami, {})).toBeNull();
+  });
+
+  it("are known to mutations and actions by the token itself", async () => {
+    const token = await first.idToken({ sub: "bea" });
+    expect(await as(token).mutation(tokenOf, {})).toBe(token);
+    expect(await as(token).action(tokensOf, {})).toEqual([token, token]);
+    expect(await as(null).action(tokensOf, {})).toEqual([null, null]);
+    const client = new ConvexClient(server.url);
+    try {
+      client.setAuth(async () => token);
+      await until("the session has its token", async () => (await client.mutation(tokenOf, {})) === token);
+    } finally {
+      await client.close();
+    }
   });
 
   it("cost one discovery and one key set, however many log in at once", async () => {

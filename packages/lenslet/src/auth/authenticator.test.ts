@@ -1,73 +1,25 @@
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK, type JWTPayload } from "jose";
+import type { JWTPayload } from "jose";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { Clock } from "../base/clock.ts";
-import { LensletError } from "../base/errors.ts";
-import type { Deployment } from "../engine/api.ts";
-import { adminKeyOf, createAuthenticator, type Authenticator } from "./authenticator.ts";
+import { adminKeyOf, type Authenticator } from "./authenticator.ts";
+import {
+  failure,
+  FakeClock,
+  newKey,
+  secret,
+  type SigningKey,
+  startMs,
+  TestProvider,
+  testAuthenticator,
+  tokenOf,
+} from "./testSupport.ts";
 
-const secret = Buffer.from("0123456789abcdef0123456789abcdef");
-const startMs = 1_760_000_000_000;
-
-class FakeClock implements Clock {
-  now = startMs;
-  nowMs() {
-    return this.now;
-  }
-  monotonicMs() {
-    return this.now - startMs;
-  }
-}
-
-/** A provider on loopback: what it answers and how often it was asked can be set and read. */
-class Provider {
-  requests = 0;
-  discoveryStatus = 200;
-  jwksStatus = 200;
-  contentType = "application/json";
-  keys: JWK[] = [];
-  readonly #server: Server = createServer((request, response) => {
-    this.requests++;
-    if (request.url === "/.well-known/openid-configuration") {
-      response.writeHead(this.discoveryStatus, { "content-type": "application/json" });
-      response.end(JSON.stringify({ issuer: this.url, jwks_uri: `${this.url}/jwks` }));
-    } else {
-      response.writeHead(this.jwksStatus, { "content-type": this.contentType });
-      response.end(JSON.stringify({ keys: this.keys }));
-    }
-  });
-  get url() {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-  }
-  start() {
-    return new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
-  }
-  close() {
-    this.#server.closeAllConnections();
-    return new Promise((resolve) => this.#server.close(resolve));
-  }
-}
-
-interface SigningKey {
-  readonly algorithm: string;
-  readonly kid: string;
-  readonly privateKey: CryptoKey;
-  readonly publicJwk: JWK;
-}
-async function newKey(algorithm: string, kid: string): Promise<SigningKey> {
-  const { privateKey, publicKey } = await generateKeyPair(algorithm, { extractable: true });
-  return { algorithm, kid, privateKey, publicJwk: { ...(await exportJWK(publicKey)), kid, alg: algorithm } };
-}
-
-let provider: Provider;
+let provider: TestProvider;
 let clock: FakeClock;
 let rsa: SigningKey;
 let rsa2: SigningKey;
 let ed: SigningKey;
 let ec: SigningKey;
 let authProviders: unknown[];
-let version = 0;
 
 beforeAll(async () => {
   [rsa, rsa2, ed, ec] = await Promise.all([
@@ -76,7 +28,7 @@ beforeAll(async () => {
     newKey("EdDSA", "ed"),
     newKey("ES256", "ec"),
   ]);
-  provider = new Provider();
+  provider = new TestProvider();
   await provider.start();
 });
 afterAll(() => provider.close());
@@ -90,26 +42,11 @@ beforeEach(() => {
 });
 
 function authenticator(options: { redact?: boolean; fetch?: typeof fetch } = {}): Authenticator {
-  const deployment = (): Deployment => ({
-    version: ++version,
-    authProviders,
-    environmentVariables: {},
-    canonicalUrls: { convexCloudUrl: "", convexSiteUrl: "" },
-  });
-  return createAuthenticator({
-    instanceName: "happy-otter-1",
-    instanceSecret: secret,
-    deployment,
-    clock,
-    fetch: options.fetch ?? fetch,
-    redact: options.redact ?? false,
-  });
+  return testAuthenticator({ clock, providers: () => authProviders, ...options });
 }
 
 function sign(key: SigningKey, claims: JWTPayload = {}, header: { kid?: string } = { kid: key.kid }) {
-  const nowS = Math.floor(clock.now / 1000);
-  const payload = { iss: provider.url, sub: "u1", aud: "convex", iat: nowS, exp: nowS + 3600, ...claims };
-  return new SignJWT(payload).setProtectedHeader({ alg: key.algorithm, ...header }).sign(key.privateKey);
+  return tokenOf(provider.url, clock, key, claims, header);
 }
 
 function useCustomJwt(fields: Record<string, unknown> = {}) {
@@ -123,18 +60,6 @@ function useCustomJwt(fields: Record<string, unknown> = {}) {
       ...fields,
     },
   ];
-}
-
-async function failure(
-  promise: Promise<unknown>,
-): Promise<{ category: string; code: string; message: string }> {
-  const error = await promise.then(
-    () => null,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(LensletError);
-  const { category, code, message } = error as LensletError;
-  return { category, code, message };
 }
 
 describe("admin keys", () => {
@@ -291,6 +216,7 @@ describe("OIDC tokens", () => {
     expect(identity).toEqual({
       kind: "user",
       expiresAtMs: startMs + 3_600_000,
+      token,
       attributes: {
         tokenIdentifier: `${provider.url}|u1`,
         issuer: provider.url,
@@ -404,6 +330,7 @@ describe("custom JWTs", () => {
     expect(await authenticator().verifyUserToken(token)).toEqual({
       kind: "user",
       expiresAtMs: startMs + 3_605_000,
+      token,
       attributes: {
         tokenIdentifier: `${provider.url}|u1`,
         issuer: provider.url,

@@ -37,7 +37,8 @@ export interface AuthenticatorOptions {
   readonly redact: boolean;
 }
 
-const customJwtLeewayMs = 5_000;
+/** How far the clocks of a provider and of this server may be apart: custom JWTs in all their times, OIDC tokens in `nbf`. */
+const clockLeewayMs = 5_000;
 const tokenBytesMax = 64 * 1024;
 const badAdminKeyText = "The provided admin key was invalid for this instance";
 const oidcClaimText =
@@ -122,7 +123,12 @@ async function verifyOidc(
 ): Promise<Identity> {
   const url = await documents.jwksUrlOf(normalizeIssuer(issuer));
   const keySet = await documents.keySet(url, false);
-  const options = { algorithms: ["RS256", "EdDSA"], currentDate: new Date(clock.nowMs()) };
+  const nowMs = clock.nowMs();
+  const options = {
+    algorithms: ["RS256", "EdDSA"],
+    currentDate: new Date(nowMs),
+    clockTolerance: clockLeewayMs / 1000,
+  };
   let payload: JWTPayload;
   try {
     payload = await verifyWithRotation(jwt, keySet, () => documents.newerKeySet(url, false, keySet), options);
@@ -134,10 +140,11 @@ async function verifyOidc(
   const { sub, exp, iat } = payload;
   if (typeof sub !== "string" || typeof exp !== "number" || typeof iat !== "number") throw notOidc();
   // With several audiences the token was made for somebody else too, who could replay it here.
-  if (audiencesOf(payload).length !== 1) {
+  if (exp * 1000 <= nowMs || audiencesOf(payload).length !== 1) {
     throw new LensletError("Unauthenticated", "Unauthenticated", oidcClaimText);
   }
-  return { kind: "user", attributes: attributesFromOidc(issuer, sub, payload), expiresAtMs: exp * 1000 };
+  const attributes = attributesFromOidc(issuer, sub, payload);
+  return { kind: "user", attributes, expiresAtMs: exp * 1000, token: jwt };
 }
 
 function notOidc(): LensletError {
@@ -162,7 +169,7 @@ async function verifyCustomJwt(
       {
         algorithms: [provider.algorithm],
         currentDate: new Date(clock.nowMs()),
-        clockTolerance: customJwtLeewayMs / 1000,
+        clockTolerance: clockLeewayMs / 1000,
       },
     );
   } catch (error) {
@@ -179,7 +186,8 @@ async function verifyCustomJwt(
   return {
     kind: "user",
     attributes: attributesFromCustomJwt(issuer, payload.sub, payload),
-    expiresAtMs: payload.exp * 1000 + customJwtLeewayMs,
+    expiresAtMs: payload.exp * 1000 + clockLeewayMs,
+    token: jwt,
   };
 }
 
@@ -194,7 +202,10 @@ function keyIdOf(jwt: string): string {
   throw invalidHeader("Could not decode token. JWT may be missing a 'kid' (key ID) header.");
 }
 
-/** A provider that rotated its keys is asked once more before its token is refused. */
+/**
+ * A provider that changed its keys is asked once more before its token is refused. A token may say no key id, and a
+ * provider may give a new key the old id: then the change shows only in a signature that does not fit.
+ */
 async function verifyWithRotation(
   jwt: string,
   keySet: KeySet,
@@ -204,7 +215,9 @@ async function verifyWithRotation(
   try {
     return await verifyWith(jwt, keySet, options);
   } catch (error) {
-    if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
+    const mayBeNewer =
+      error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWSSignatureVerificationFailed;
+    if (!mayBeNewer) throw error;
     const newKeySet = await newer();
     if (newKeySet === keySet) throw error;
     return verifyWith(jwt, newKeySet, options);

@@ -13,17 +13,21 @@ const fetchMsMax = 10_000;
 const bodyBytesMax = 1024 * 1024;
 const entriesMax = 200;
 
-/** All times are of the monotonic clock. */
+/** What is known of one URL. All times are of the monotonic clock. */
 interface Entry {
-  readonly value: Promise<unknown>;
-  readonly fetchedMs: number;
+  /** When it was asked for, last. */
+  readonly askedMs: number;
+  value: Promise<unknown>;
+  /** What `value` came to; null while it is under way, and when it failed. */
+  answer: unknown;
   validUntilMs: number;
+  /** The newest answer that was one: what an outage falls back on. */
+  good: { readonly answer: unknown; readonly askedMs: number } | null;
 }
 
 export interface KeySet {
   readonly keys: JSONWebKeySet["keys"];
   readonly find: LocalJWKSet;
-  readonly fetchedMs: number;
 }
 
 /** Downloads and remembers discovery documents and key sets; concurrent askers share one request. */
@@ -57,17 +61,20 @@ export class ProviderDocuments {
     return this.#cached(url, () => this.#loadKeySet(url, checkContentType));
   }
 
-  /** Asks again, for a key id that `old` does not have; answers `old` itself during the cool-down. */
+  /** Asks again, for a key that `old` does not have; answers `old` itself during the cool-down. */
   async newerKeySet(url: string, checkContentType: boolean, old: KeySet): Promise<KeySet> {
     const current = await this.keySet(url, checkContentType);
-    if (current !== old || this.#clock.monotonicMs() - old.fetchedMs < refreshCooldownMs) return current;
     const entry = this.#entries.get(url);
-    if (entry) entry.validUntilMs = 0;
+    if (current !== old || entry === undefined) return current;
+    // Otherwise another token has made us ask meanwhile, and that answer is waited for.
+    if (entry.answer === old) {
+      if (this.#clock.monotonicMs() - entry.askedMs < refreshCooldownMs) return old;
+      entry.validUntilMs = 0;
+    }
     return this.keySet(url, checkContentType);
   }
 
   async #loadKeySet(url: string, checkContentType: boolean): Promise<KeySet> {
-    const fetchedMs = this.#clock.monotonicMs();
     const answer = url.startsWith("data:")
       ? dataUrlContent(url)
       : await this.#download(url).catch((error: unknown) => {
@@ -92,7 +99,7 @@ export class ProviderDocuments {
     const json = parseJson(answer.body) as JSONWebKeySet | null;
     try {
       if (json === null) throw new Error("not JSON");
-      return { keys: json.keys, find: createLocalJWKSet(json), fetchedMs };
+      return { keys: json.keys, find: createLocalJWKSet(json) };
     } catch {
       throw invalidHeader(`Could not parse the JWKS of '${url}': it must be {"keys": [...]}.`);
     }
@@ -114,18 +121,38 @@ export class ProviderDocuments {
     const nowMs = this.#clock.monotonicMs();
     const known = this.#entries.get(url);
     if (known && nowMs < known.validUntilMs) return known.value as Promise<T>;
-    const value = load().catch((error: unknown) => {
-      const isOutage = error instanceof LensletError && error.category === "Overloaded";
-      if (known && isOutage && nowMs - known.fetchedMs < staleMsMax) {
-        this.#entries.set(url, { ...known, validUntilMs: nowMs + refreshCooldownMs });
-        return known.value as Promise<T>;
-      }
-      this.#entries.set(url, { value, fetchedMs: nowMs, validUntilMs: nowMs + failureMsMax });
-      throw error;
-    });
+    const entry: Entry = {
+      askedMs: nowMs,
+      value: Promise.resolve(),
+      answer: null,
+      validUntilMs: nowMs + cachedMsMax,
+      good: known?.good ?? null,
+    };
+    const value = complete(entry, load);
+    entry.value = value;
     if (this.#entries.size >= entriesMax) this.#entries.clear();
-    this.#entries.set(url, { value, fetchedMs: nowMs, validUntilMs: nowMs + cachedMsMax });
+    this.#entries.set(url, entry);
     return value;
+  }
+}
+
+/** Only an outage makes us fall back on an older answer: a provider that says no is believed. */
+async function complete<T>(entry: Entry, load: () => Promise<T>): Promise<T> {
+  const { askedMs, good } = entry;
+  try {
+    const answer = await load();
+    entry.answer = answer;
+    entry.good = { answer, askedMs };
+    return answer;
+  } catch (error) {
+    const isOutage = error instanceof LensletError && error.category === "Overloaded";
+    if (good === null || !isOutage || askedMs - good.askedMs >= staleMsMax) {
+      entry.validUntilMs = askedMs + failureMsMax;
+      throw error;
+    }
+    entry.answer = good.answer;
+    entry.validUntilMs = askedMs + refreshCooldownMs;
+    return good.answer as T;
   }
 }
 

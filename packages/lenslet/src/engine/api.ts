@@ -11,8 +11,16 @@ import type { CommitTs } from "../log/log.ts";
 export type Identity =
   /** `error`: the caller has shown something that is no valid credential, and `getUserIdentity()` says so. */
   | { readonly kind: "anonymous"; readonly error?: string }
-  /** `attributes`: the object `ctx.auth.getUserIdentity()` returns (tokenIdentifier, issuer, subject, ...). */
-  | { readonly kind: "user"; readonly attributes: UserAttributes; readonly expiresAtMs: number | null }
+  /**
+   * `attributes`: the object `ctx.auth.getUserIdentity()` returns (tokenIdentifier, issuer, subject, ...). `token`: the
+   * JWT that says so, for request metadata; queries cannot see it, so identities are equal whose attributes are.
+   */
+  | {
+      readonly kind: "user";
+      readonly attributes: UserAttributes;
+      readonly expiresAtMs: number | null;
+      readonly token?: string;
+    }
   /** An admin key; `actingAs` is what getUserIdentity() returns, or null. */
   | { readonly kind: "admin"; readonly actingAs: UserAttributes | null }
   /** Schedulers and other parts of the server itself. */

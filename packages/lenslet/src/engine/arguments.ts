@@ -1,6 +1,12 @@
 import { LensletError } from "../base/errors.ts";
 import type { CommitTs } from "../log/log.ts";
-import { parseValue, resolveCommitTs, stringifyValue, type JsonValue } from "../values/json.ts";
+import {
+  containsCommitTs,
+  parseValue,
+  resolveCommitTs,
+  stringifyValue,
+  type JsonValue,
+} from "../values/json.ts";
 import { formatBinarySize, sizeOf } from "../values/size.ts";
 import type { Value } from "../values/value.ts";
 import { checkArgs, checkReturns, type IdContext } from "../values/validator.ts";
@@ -67,7 +73,9 @@ export function parseReturnValue(
   const path = canonicalPath(info.path);
   let value: Value;
   try {
-    value = parseValue(JSON.parse(resultJson) as JsonValue, { commitTs: allowCommitTs });
+    value = parseValue(JSON.parse(resultJson) as JsonValue, { commitTs: true });
+    if (!allowCommitTs && containsCommitTs(value))
+      throw new Error("queries cannot return an unresolved commit timestamp");
   } catch (error) {
     throw new ArgumentError(`Function ${path} return value invalid: ${(error as Error).message}`);
   }

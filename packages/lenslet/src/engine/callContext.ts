@@ -53,6 +53,11 @@ export function attributesOf(identity: Identity): UserAttributes | null {
   return identity.kind === "admin" ? identity.actingAs : null;
 }
 
+/** The JWT behind what `ctx.auth.getUserIdentity()` returns, for request metadata. */
+export function authTokenOf(identity: Identity): string | null {
+  return identity.kind === "user" ? (identity.token ?? null) : null;
+}
+
 /** The job behind a call that it made itself, not one that runs it. */
 export function jobOf({ scheduledFunctionId }: FunctionCall): RunningJob | null {
   return scheduledFunctionId === undefined ? null : { idText: scheduledFunctionId, completesHere: false };

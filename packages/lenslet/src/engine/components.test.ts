@@ -26,6 +26,7 @@ const notesFiles = {
     export const page = query((ctx) => ctx.db.query("items").paginate({ numItems: 1, cursor: null }));
     export const who = query(async (ctx) => (await ctx.auth.getUserIdentity())?.name ?? null);
     export const meta = query((ctx) => ctx.meta.getFunctionMetadata());
+    export const token = mutation(async (ctx) => (await ctx.meta.getRequestMetadata()).authToken);
     export const env = query(() => [process.env.TOKEN, process.env.SECRET ?? null]);
     export const secret = internalQuery(() => "hidden");
     export const callBack = mutation({ args: { handle: v.string() }, handler: (ctx, { handle }) => ctx.runMutation(handle, {}) });
@@ -129,7 +130,10 @@ describe("calls across components", () => {
   });
 
   it("leave identity on its side of the border, in both directions", async () => {
-    const identity = user("me");
+    const identity = { ...user("me"), token: "a.b.c" };
+    expect(valueOf(await engine.mutation("m:mutate", { name: "token" }, { identity }))).toEqual({
+      value: null,
+    });
     expect(valueOf(await engine.query("m:who", {}, { identity }))).toEqual(["me", null]);
     expect(valueOf(await engine.mutation("m:throughHandle", {}, { identity }))).toEqual([null, 1]);
     const reference = "_reference/childComponent/a/lib/items/who";

@@ -204,7 +204,7 @@ class FunctionHost implements RunHost {
     }
     const crossed = contextInto(call.component, this.#run.component, this.#context);
     const context = call.udfType === "snapshotQuery" ? { ...crossed, tx: crossed.staleSnapshot() } : crossed;
-    const restoreLimits = tx.narrowLimits(call.transactionLimits ?? {});
+    const restoreLimits = tx.narrowLimits(call.transactionLimits);
     const savepoint = tx.savepoint();
     const startedMs = context.clock.monotonicMs();
     try {
@@ -218,6 +218,8 @@ class FunctionHost implements RunHost {
         depth,
       });
       if (result.ok) return result.valueJson;
+      if (result.failure.endsCallers === true)
+        throw new LensletError("Overloaded", "UserTimeout", result.failure.message);
       // What was refused after the function's end stays written unless the caller fails too (database.md §5.2).
       if (call.udfType === "mutation" && !result.hasReturned) tx.rollback(savepoint);
       throw nestedError(result.failure);

@@ -1,11 +1,17 @@
 import { createHash } from "node:crypto";
 import { badRequest, type LensletError } from "../base/errors.ts";
 import { makeLogLine } from "../runner/logLines.ts";
-import type { JsonObject } from "../transaction/syscallArguments.ts";
+import {
+  invalidArguments,
+  isJsonObject,
+  type JsonObject,
+  optionalInteger,
+} from "../transaction/syscallArguments.ts";
+import { defaultTransactionLimits } from "../transaction/usage.ts";
 import type { JsonValue } from "../values/json.ts";
 import { resolveChildReference, type ResolvedFunction } from "./componentBorders.ts";
 import { type ComponentCode, type FunctionInfo, functionOf, type LoadedDeployment } from "./deployment.ts";
-import type { CallContext } from "./callContext.ts";
+import { authTokenOf, type CallContext } from "./callContext.ts";
 import { storageOps, storageSyscall, type StorageScope } from "./storageSyscalls.ts";
 import {
   canonicalPath,
@@ -23,7 +29,7 @@ export interface NestedCall {
   readonly component: ComponentCode;
   readonly info: FunctionInfo;
   readonly args: JsonValue;
-  readonly transactionLimits: Readonly<Record<string, number>> | null;
+  readonly transactionLimits: Readonly<Record<string, number>>;
 }
 
 export interface HostSyscallScope {
@@ -74,12 +80,14 @@ const handlers: Readonly<Record<string, HostSyscallHandler>> = {
     if (kind === "query")
       throw badRequest("RequestMetadataNotAllowed", "Cannot get request metadata in a Query");
     const { ip, userAgent } = context.client;
+    // Beyond a component's border the identity is not told, and so its token is not either.
+    const authToken = context.userIdentity === null ? null : authTokenOf(context.identity);
     return JSON.stringify({
       ip,
       userAgent,
       requestId: context.requestId,
       scheduledFunctionId: context.job?.idText ?? null,
-      authToken: null,
+      authToken,
     });
   },
   "1.0/getSnapshotTs": (_args, { context }) => {
@@ -146,14 +154,20 @@ function runUdf(args: JsonObject, scope: HostSyscallScope): string {
       `Trying to execute ${canonicalPath(info.path)}${inComponent(component.componentPath)} as ${wanted}, but it is defined as ${info.udfType}.`,
     );
   }
-  const limits = args["transactionLimits"];
-  return scope.nested({
-    udfType,
-    component,
-    info,
-    args: args["args"] ?? {},
-    transactionLimits: (limits ?? null) as Record<string, number> | null,
-  });
+  const transactionLimits = transactionLimitsOf(args);
+  return scope.nested({ udfType, component, info, args: args["args"] ?? {}, transactionLimits });
+}
+
+/** Fields that are no limits are ignored; null is what JSON makes of Infinity, and leaves a limit as it is. */
+function transactionLimitsOf({ transactionLimits: json = null }: JsonObject): Record<string, number> {
+  if (json === null) return {};
+  if (!isJsonObject(json)) throw invalidArguments("runUdf", "field `transactionLimits` must be an object");
+  const limits: Record<string, number> = {};
+  for (const name of Object.keys(defaultTransactionLimits)) {
+    const limit = optionalInteger(json, name, "runUdf");
+    if (limit !== null) limits[name] = limit;
+  }
+  return limits;
 }
 
 /** The error for a function that is not there; `missing` says whether its module is. */

@@ -144,7 +144,8 @@ describe("vector search (reference functions.md §17)", () => {
       [{ indexName: "notes.nothing" }, "Index notes.nothing not found."],
       [{ indexName: "nothing.by_vector" }, "Index nothing.by_vector not found."],
       [{ indexName: "_tables.by_id" }, "Index _tables.by_id not found."],
-      [{ indexName: "nothing" }, "Index nothing not found."],
+      [{ indexName: "nothing" }, "Insufficient components in index name nothing"],
+      [{ indexName: "notes.by_vector.x" }, "Too many components in index name notes.by_vector.x"],
     ];
     for (const [options_, message] of cases) await expect(search(options_)).rejects.toThrow(message);
     // The same condition twice counts once.

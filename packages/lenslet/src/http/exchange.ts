@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { badRequest } from "../base/errors.ts";
 import type { Identity } from "../engine/api.ts";
+import { type ClientMetadata, clientMetadataOf } from "../protocol/clientMetadata.ts";
 import {
   checkClientSupported,
   parseClientVersion,
@@ -24,9 +25,6 @@ export interface ServerState {
 }
 
 const anonymous: Identity = { kind: "anonymous" };
-/** limits.md #75 */
-const clientIpBytesMax = 256;
-const userAgentBytesMax = 512;
 
 /** One request and its answer. Exactly one answer is sent, whatever happens first. */
 export class Exchange {
@@ -90,7 +88,7 @@ export class Exchange {
 
   /** For `ctx.meta.getRequestMetadata()`. */
   clientMetadata(): ClientMetadata {
-    return clientMetadataOf(this.request);
+    return clientMetadataOf(this.request.headers, this.request.socket.remoteAddress);
   }
 
   /** Runs an operation of the server that an admin wants, with who that is: it goes into the audit log. */
@@ -271,31 +269,6 @@ export class ClientVersions {
     this.#byHeader.set(header, client);
     return client;
   }
-}
-
-export interface ClientMetadata {
-  readonly ip: string | null;
-  readonly userAgent: string | null;
-}
-
-export function clientMetadataOf({ headers, socket }: IncomingMessage): ClientMetadata {
-  const forwarded = headers["x-forwarded-for"];
-  const first = forwarded === undefined ? undefined : String(forwarded).split(",", 1)[0]?.trim();
-  const ip = first === undefined || first === "" ? (socket.remoteAddress ?? null) : first;
-  const userAgent = headers["user-agent"] ?? null;
-  return {
-    ip: ip === null ? null : cutBytes(ip, clientIpBytesMax),
-    userAgent: userAgent === null ? null : cutBytes(userAgent, userAgentBytesMax),
-  };
-}
-
-function cutBytes(text: string, bytesMax: number): string {
-  if (text.length * 3 <= bytesMax) return text;
-  const bytes = Buffer.from(text);
-  if (bytes.length <= bytesMax) return text;
-  let end = bytesMax;
-  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
-  return bytes.toString("utf8", 0, end);
 }
 
 /** A required query parameter. Throws BadQueryArgs. */

@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { LensletError } from "../base/errors.ts";
 import type { Identity } from "../engine/api.ts";
+import { clientMetadataOf } from "../protocol/clientMetadata.ts";
 import { drain } from "./body.ts";
 import { errorAnswer } from "./errors.ts";
-import { clientMetadataOf, type ServerState } from "./exchange.ts";
+import type { ServerState } from "./exchange.ts";
 import { HttpActionConnectionOf } from "./httpActionConnection.ts";
 import { fullUrl, rawPath } from "./requestTarget.ts";
 import type { HttpActionCall, HttpActionEnd } from "./services.ts";
@@ -65,7 +66,7 @@ async function answer(
     hasBody,
     identity: await identityOf(request, state),
     requestId: requestIds.next(request.headers["convex-request-id"]),
-    client: clientMetadataOf(request),
+    client: clientMetadataOf(request.headers, request.socket.remoteAddress),
   };
   try {
     const end = await options.runHttpAction(call, connection);

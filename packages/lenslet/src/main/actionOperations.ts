@@ -1,6 +1,7 @@
 import type { Timers } from "../base/clock.ts";
 import { internalErrorMessage, isDeveloperError, LensletError } from "../base/errors.ts";
 import type { EngineApi, FunctionCall, FunctionResult, FunctionTarget } from "../engine/api.ts";
+import { authTokenOf } from "../engine/callContext.ts";
 import { storageOps } from "../engine/storageSyscalls.ts";
 import { parseFunctionPath, strippedPath } from "../engine/functionPath.ts";
 import type { OperationOutcome } from "../runner/actionHost/messages.ts";
@@ -76,7 +77,7 @@ const handlers: Readonly<Record<string, Handler>> = {
       userAgent,
       requestId: call.requestId,
       scheduledFunctionId: call.scheduledFunctionId ?? null,
-      authToken: null,
+      authToken: authTokenOf(call.identity),
     });
   },
 };

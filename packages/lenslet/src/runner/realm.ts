@@ -211,7 +211,8 @@ export class Realm {
       const failure = this.#settleMicrotasks();
       this.#userMs += this.#clock.monotonicMs() - since;
       if (failure) return failure;
-      if (this.#userMs > userTimeMsMax) return hostFailure(timedOutText(userTimeMsMax));
+      if (this.#userMs > userTimeMsMax)
+        return { ...hostFailure(timedOutText(userTimeMsMax)), endsCallers: true };
       if (state.outcome === "rejected") return this.describe(state.error);
       const batch = this.#nextBatch();
       if (batch.length === 0) return state.outcome === "resolved" ? null : hostFailure(neverResolvesText);

@@ -69,6 +69,8 @@ export interface RunFailure {
   readonly frames: readonly string[];
   /** Convex-encoded JSON text of a ConvexError's data. */
   readonly dataJson?: string;
+  /** Who has called the function cannot catch this, and ends with it. */
+  readonly endsCallers?: true;
 }
 
 /**

@@ -3,6 +3,7 @@ import type { RawData, WebSocket } from "ws";
 import type { Authenticator } from "../auth/authenticator.ts";
 import type { Clock, Timers } from "../base/clock.ts";
 import type { EngineApi, FunctionCall, FunctionResult, Identity } from "../engine/api.ts";
+import type { ClientMetadata } from "../protocol/clientMetadata.ts";
 import { invalidMessage, parseClientMessage, type AuthenticateMessage } from "../protocol/sync.ts";
 import { pingText } from "../protocol/syncServer.ts";
 import { internalEnding, type Ending } from "./endings.ts";
@@ -10,7 +11,7 @@ import { pingFrame, wireBuffers, type Outgoing, type TransitionEncoder } from ".
 import * as limits from "./limits.ts";
 import type { LiveQueries, View } from "./liveQueries.ts";
 import { flush, retryOpen, step, takeAnsweredBatches } from "./session.ts";
-import { newSession, type Client, type Effect, type OpenTicket } from "./sessionState.ts";
+import { newSession, type Effect, type OpenTicket } from "./sessionState.ts";
 import type { QuerySlot, Session, SessionConfig, SessionEvent, SessionOwner } from "./sessionState.ts";
 
 /** What a connection needs of the server it belongs to. */
@@ -70,7 +71,7 @@ export class Connection implements SessionOwner {
     host: ConnectionHost,
     ws: WebSocket,
     socket: Duplex,
-    client: Client,
+    client: ClientMetadata,
     supportsChunks: boolean,
     pingPhaseMs: number,
   ) {

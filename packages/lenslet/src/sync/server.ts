@@ -7,13 +7,14 @@ import type { Clock, Timers } from "../base/clock.ts";
 import { LensletError } from "../base/errors.ts";
 import { randomHex, type Random } from "../base/random.ts";
 import type { EngineApi, EngineEvents, FunctionCall, FunctionResult } from "../engine/api.ts";
+import { type ClientMetadata, clientMetadataOf } from "../protocol/clientMetadata.ts";
 import { Connection, type ConnectionHost, type Tick } from "./connection.ts";
 import { TransitionEncoder } from "./frames.ts";
 import * as limits from "./limits.ts";
 import { LiveQueries, viewAt, type View } from "./liveQueries.ts";
 import { isAwaitingTs, markChanged } from "./session.ts";
-import type { Client, QuerySlot } from "./sessionState.ts";
-import { clientOf, isSyncPath, parseClientVersion, refuseUpgrade, supportsChunks } from "./upgrade.ts";
+import type { QuerySlot } from "./sessionState.ts";
+import { isSyncPath, parseClientVersion, refuseUpgrade, supportsChunks } from "./upgrade.ts";
 
 export interface SyncServerOptions {
   readonly engine: EngineApi;
@@ -123,11 +124,16 @@ class Server implements SyncServer, ConnectionHost {
       return refuseUpgrade(socket, "400 Bad Request", error);
     }
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-      this.#accept(webSocket, socket, clientOf(request), withChunks);
+      this.#accept(
+        webSocket,
+        socket,
+        clientMetadataOf(request.headers, request.socket.remoteAddress),
+        withChunks,
+      );
     });
   }
 
-  #accept(webSocket: WebSocket, socket: Duplex, client: Client, withChunks: boolean): void {
+  #accept(webSocket: WebSocket, socket: Duplex, client: ClientMetadata, withChunks: boolean): void {
     const number = this.#accepted++;
     const part = number % limits.sweepParts;
     const pingPhaseMs = (Math.floor(number / limits.sweepParts) * limits.sweepMs) % limits.transportPingMs;

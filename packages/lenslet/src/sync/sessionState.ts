@@ -1,5 +1,6 @@
 import type { FunctionCall, Identity, MutationCall, MutationResult, FunctionResult } from "../engine/api.ts";
 import type { CommitTs } from "../log/log.ts";
+import type { ClientMetadata } from "../protocol/clientMetadata.ts";
 import type { AuthenticateMessage, ClientMessage } from "../protocol/sync.ts";
 import type { WireVersion } from "../protocol/syncServer.ts";
 import type { Ending } from "./endings.ts";
@@ -17,16 +18,11 @@ export interface SessionConfig {
   readonly newRequestId: () => string;
 }
 
-export interface Client {
-  readonly ip: string | null;
-  readonly userAgent: string | null;
-}
-
 /** The state of one socket (sync-protocol.md §5.1). Only session.ts changes it. */
 export interface Session {
   readonly owner: SessionOwner;
   readonly config: SessionConfig;
-  readonly client: Client;
+  readonly client: ClientMetadata;
   sessionId: string | null;
   /** Client clock minus ours. */
   clockSkewMs: number | null;
@@ -184,7 +180,7 @@ export interface QueryChange {
 
 const zeroVersion: WireVersion = { querySet: 0, identity: 0, ts: "AAAAAAAAAAA=" };
 
-export function newSession(owner: SessionOwner, config: SessionConfig, client: Client): Session {
+export function newSession(owner: SessionOwner, config: SessionConfig, client: ClientMetadata): Session {
   return {
     owner,
     config,

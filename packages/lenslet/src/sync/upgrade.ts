@@ -1,7 +1,5 @@
-import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { badRequest, type LensletError } from "../base/errors.ts";
-import type { Client } from "./sessionState.ts";
 
 /** Who connects: `npm` 1.48.0 from the path, anything from a `Convex-Client` header, null from neither. */
 export interface ClientVersion {
@@ -65,16 +63,6 @@ export function supportsChunks(client: ClientVersion | null): boolean {
 
 function compare(a: ClientVersion["version"], b: ClientVersion["version"]): number {
   return a[0] - b[0] || a[1] - b[1] || a[2] - b[2];
-}
-
-/** For `ctx.meta.getRequestMetadata()`: told by the client or a proxy, so never to be trusted with a decision. */
-export function clientOf(request: IncomingMessage): Client {
-  const forwarded = request.headers["x-forwarded-for"];
-  const first = (Array.isArray(forwarded) ? forwarded[0] : forwarded)?.split(",")[0]?.trim();
-  return {
-    ip: first || (request.socket.remoteAddress ?? null),
-    userAgent: request.headers["user-agent"] ?? null,
-  };
 }
 
 /** Answers an upgrade request with an HTTP error and hangs up. */

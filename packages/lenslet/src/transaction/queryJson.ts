@@ -104,7 +104,8 @@ function parseSearchFilter(json: JsonValue): SearchFilter {
   }
 }
 
-function parseIndexName(text: string): { table: string; index: string } {
+/** "table.index". Throws an Error whose message is the cause to be wrapped. */
+export function parseIndexName(text: string): { table: string; index: string } {
   const [table, index, ...rest] = text.split(".");
   if (table === undefined || index === undefined)
     throw new Error(`Insufficient components in index name ${text}`);

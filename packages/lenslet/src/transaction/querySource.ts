@@ -134,19 +134,17 @@ function resolveSearchIndex(table: Table | null, name: IndexName): SearchIndex {
   throw indexNotFound(label);
 }
 
-/** The index of a vector search and its table. `label`: "table.index". */
+/** The index of a vector search and its table. */
 export function resolveVectorIndex(
   tx: Transaction,
   namespace: Namespace,
-  label: string,
+  name: IndexName,
 ): { readonly table: Table; readonly index: VectorIndex } {
-  const dot = label.indexOf(".");
-  if (dot === -1) throw indexNotFound(label);
-  const table = visibleTable(tx, namespace, label.slice(0, dot));
-  const name = label.slice(dot + 1);
-  const index = available(label, table?.vectorIndexes ?? [], name);
+  const label = labelOf(name);
+  const table = visibleTable(tx, namespace, name.table);
+  const index = available(label, table?.vectorIndexes ?? [], name.index);
   if (table !== null && index !== null) return { table, index };
-  if (hasIndex(table, name)) {
+  if (hasIndex(table, name.index)) {
     throw badRequest("IndexNotAVectorIndexError", `Index ${label} is not a vector index`);
   }
   throw indexNotFound(label);

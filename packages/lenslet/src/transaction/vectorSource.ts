@@ -5,6 +5,7 @@ import type { Table, VectorIndex } from "../store/catalog.ts";
 import type { Namespace } from "../store/store.ts";
 import type { VectorCondition } from "../store/vectorReader.ts";
 import { type JsonValue, parseValueOrUndefined } from "../values/json.ts";
+import { parseIndexName } from "./queryJson.ts";
 import { resolveVectorIndex } from "./querySource.ts";
 import {
   invalidArguments,
@@ -38,9 +39,10 @@ export function resolveVectorSearch(
   const queryJson = jsonArgument(args, "query", op);
   if (!isJsonObject(queryJson)) throw invalidArguments(op, "field `query` must be an object");
   const label = stringArgument(queryJson, "indexName", op);
+  const name = parsingArgument(op, "indexName", () => parseIndexName(label));
   const limit = optionalInteger(queryJson, "limit", op) ?? limitDefault;
   const vector = parseVector(jsonArgument(queryJson, "vector", op));
-  const { table, index } = resolveVectorIndex(tx, namespace, label);
+  const { table, index } = resolveVectorIndex(tx, namespace, name);
   if (limit > vectorResultsMax) {
     throw badRequest(
       "VectorLimitTooLargeError",

@@ -1,7 +1,7 @@
-import type { JWTPayload } from "jose";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { adminKeyOf, type Authenticator } from "./authenticator.ts";
 import {
+  type Claims,
   failure,
   FakeClock,
   newKey,
@@ -45,7 +45,7 @@ function authenticator(options: { redact?: boolean; fetch?: typeof fetch } = {})
   return testAuthenticator({ clock, providers: () => authProviders, ...options });
 }
 
-function sign(key: SigningKey, claims: JWTPayload = {}, header: { kid?: string } = { kid: key.kid }) {
+function sign(key: SigningKey, claims: Claims = {}, header: { kid?: string } = { kid: key.kid }) {
   return tokenOf(provider.url, clock, key, claims, header);
 }
 

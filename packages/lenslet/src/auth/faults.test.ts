@@ -1,9 +1,9 @@
 import { createHmac } from "node:crypto";
 import type { ServerResponse } from "node:http";
-import type { JWTPayload } from "jose";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Authenticator } from "./authenticator.ts";
 import {
+  type Claims,
   failure,
   FakeClock,
   newKey,
@@ -66,7 +66,7 @@ const customJwt = (applicationID: string | null = null) => ({
   applicationID,
 });
 const authenticator = (): Authenticator => testAuthenticator({ clock, providers: () => authProviders });
-const sign = (key: SigningKey, claims: JWTPayload = {}, header?: { kid?: string }) =>
+const sign = (key: SigningKey, claims: Claims = {}, header?: { kid?: string }) =>
   tokenOf(provider.url, clock, key, claims, header);
 const seconds = (offset: number) => Math.floor(clock.now / 1000) + offset;
 const encode = (part: unknown) => Buffer.from(JSON.stringify(part)).toString("base64url");
@@ -107,7 +107,7 @@ describe("a token with one part spoiled", () => {
     expect(await failure(authenticator().verifyUserToken(spoiled.at(-1)!))).toEqual(badClaim);
   });
 
-  it.each<[string, JWTPayload]>([
+  it.each<[string, Claims]>([
     ["no subject", { sub: undefined }],
     ["no issue time", { iat: undefined }],
     ["no expiry", { exp: undefined }],

@@ -62,17 +62,21 @@ export async function newKey(algorithm: string, kid: string): Promise<SigningKey
   return { algorithm, kid, privateKey, publicJwk: { ...(await exportJWK(publicKey)), kid, alg: algorithm } };
 }
 
+export type Claims = { readonly [claim in keyof JWTPayload]?: JWTPayload[claim] | undefined };
+
 /** With the claims of a good token, changed by `claims`; undefined leaves one out. */
 export function tokenOf(
   issuer: string,
   clock: Clock,
   key: SigningKey,
-  claims: JWTPayload = {},
+  claims: Claims = {},
   header: { kid?: string } = { kid: key.kid },
 ): Promise<string> {
   const nowS = Math.floor(clock.nowMs() / 1000);
   const payload = { iss: issuer, sub: "u1", aud: "convex", iat: nowS, exp: nowS + 3600, ...claims };
-  return new SignJWT(payload).setProtectedHeader({ alg: key.algorithm, ...header }).sign(key.privateKey);
+  return new SignJWT(payload as JWTPayload)
+    .setProtectedHeader({ alg: key.algorithm, ...header })
+    .sign(key.privateKey);
 }
 
 export function testAuthenticator(options: {

@@ -4,6 +4,7 @@ import { emptyTable } from "../deploy/importTables.ts";
 import { addPrimaryKeyIndex, documentWithKeyOf, isPrimaryKeyReady } from "../deploy/primaryKeys.ts";
 import { activeSchema } from "../deploy/schemaState.ts";
 import { rootNamespace } from "../deploy/systemRows.ts";
+import { isJsonObject } from "../transaction/syscallArguments.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { type JsonValue, parseValue } from "../values/json.ts";
 import { parseTableName } from "../values/names.ts";
@@ -15,7 +16,9 @@ type Operation = (args: JsonValue, scope: { readonly tx: Transaction }) => unkno
 const keyShape = z.array(z.array(z.string()).min(1));
 const recordsShape = z.object({
   tables: z.record(z.string(), z.object({ primaryKey: keyShape.nullish(), jsonSchema: z.unknown() })),
-  messages: z.array(z.object({ tableName: z.string(), data: z.record(z.string(), z.json()) })),
+  messages: z.array(
+    z.object({ tableName: z.string(), data: z.custom<JsonValue>((data) => isJsonObject(data as JsonValue)) }),
+  ),
 });
 
 /** Streaming import into the app's tables (http-api.md §10.5). Each request is one transaction. */

@@ -4,7 +4,14 @@ import type { EngineApi } from "../engine/api.ts";
 import type { ImportTarget } from "../engine/importOperations.ts";
 import type { FileService } from "../files/fileService.ts";
 import { createReadStream } from "node:fs";
-import { csvRows, jsonArrayRows, jsonLineRows, type JsonObject, type Rows } from "./importFormats.ts";
+import {
+  csvRows,
+  jsonArrayRows,
+  jsonLengthOf,
+  jsonLineRows,
+  type JsonObject,
+  type Rows,
+} from "./importFormats.ts";
 import { openZipContents, type ZipContents } from "./zipSource.ts";
 
 const rowsPerBatch = 200;
@@ -226,7 +233,7 @@ export class ImportRun {
         seen.add(_id);
       }
       batch.push(row);
-      bytes += JSON.stringify(row).length;
+      bytes += jsonLengthOf(row);
       if (batch.length >= rowsPerBatch || bytes > batchBytesMax) await send();
     }
     await send();

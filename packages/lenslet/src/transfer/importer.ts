@@ -85,25 +85,22 @@ export class Importer {
   /** Returns the import's id. Throws InvalidName, ImportInvalidName, InvalidImport. */
   async finishUpload(uploadToken: string, partTokens: readonly string[], wanted: unknown): Promise<string> {
     const folder = this.#uploadOf(uploadToken);
-    const target = createWriteStream(path.join(folder, "data"));
+    const isOnce = new Set(partTokens).size === partTokens.length;
+    if (!isOnce || !partTokens.every((token) => partToken.test(token)))
+      throw badRequest("InvalidImport", "The part tokens are not those of this upload.");
+    const { engine } = this.#options;
+    const request = JSON.stringify({ import: wanted, key: uploadToken });
+    // Whoever asks for something impossible may ask again, and has not lost the upload.
+    await engine.system("import.check", request);
     try {
-      for (const token of partTokens) {
-        const isToken = /^[1-9]\d{0,3}$/.test(token);
-        if (!isToken) throw badRequest("InvalidImport", "A part token is not one of this upload.");
-        await pipeline(createReadStream(path.join(folder, `part${token}`)), target, { end: false });
-        await fs.rm(path.join(folder, `part${token}`));
-      }
-      await new Promise<void>((resolve, reject) => {
-        target.on("error", reject);
-        target.end(resolve);
-      });
+      const parts = partTokens.map((token) => path.join(folder, `part${token}`));
+      await joinParts(parts, path.join(folder, "data"));
     } catch (error) {
-      target.destroy();
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") throw unknownUpload();
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "ENOENT" || code === "EEXIST") throw unknownUpload();
       throw error;
     }
-    const request = JSON.stringify({ import: wanted, key: uploadToken });
-    return JSON.parse(await this.#options.engine.system("import.create", request)) as string;
+    return JSON.parse(await engine.system("import.create", request)) as string;
   }
 
   /** An import in one request, without confirmation. Returns the number of rows written. */
@@ -176,6 +173,29 @@ export class Importer {
       await run.fail(`Hit an error while importing:\n${text}`).catch(() => undefined);
       await fs.rm(upload, { recursive: true, force: true });
     }
+  }
+}
+
+const partToken = /^[1-9]\d{0,3}$/;
+
+/**
+ * Throws ENOENT when the folder or a part is missing, EEXIST when the target is there: of an upload that is finished
+ * there are no parts any more, and what they have become is not touched.
+ */
+async function joinParts(parts: readonly string[], target: string): Promise<void> {
+  for (const part of parts) await fs.access(part);
+  const handle = await fs.open(target, "wx");
+  try {
+    for (const part of parts) {
+      await handle.writeFile(createReadStream(part));
+      // At once: all of it twice may be more than the disk has.
+      await fs.rm(part);
+    }
+  } catch (error) {
+    await fs.rm(target, { force: true });
+    throw error;
+  } finally {
+    await handle.close();
   }
 }
 

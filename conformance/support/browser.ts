@@ -62,6 +62,9 @@ export async function servePages(
   };
 }
 
+/** How long a test waits for a page: far beyond what any machine needs. */
+const pageWaitMs = 90_000;
+
 /** One person at one window, with storage of their own. */
 export interface Visitor {
   readonly page: Page;
@@ -82,6 +85,7 @@ export async function openWindow(
     hasTouch: isTouch,
     reducedMotion: "reduce",
   });
+  context.setDefaultTimeout(pageWaitMs);
   const page = await context.newPage();
   const errors: string[] = [];
   page.on("pageerror", (error) => errors.push(String(error)));

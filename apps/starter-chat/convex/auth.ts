@@ -4,6 +4,7 @@ import { betterAuth } from "better-auth/minimal";
 import { components, internal } from "./_generated/api.js";
 import type { DataModel } from "./_generated/dataModel.js";
 import authConfig from "./auth.config.ts";
+import { attemptHooks } from "./model/attemptHooks.ts";
 import { confirmEmail, endSession, openAccount, startSession, touchSession } from "./model/accounts.ts";
 import { startDeletingUser } from "./model/cascade.ts";
 import { accountOfAuthUser, tokenIdentifierOfAuthUser } from "./model/identity.ts";
@@ -40,9 +41,10 @@ export const authComponent = createClient<DataModel>(components.betterAuth, {
       },
     },
     session: {
-      onCreate: async (ctx, { _id, userId, userAgent, ipAddress }) => {
+      onCreate: async (ctx, { _id, userId, userAgent }) => {
         const user = await accountOfAuthUser(ctx, userId);
-        if (user !== null) await startSession(ctx, user, { sessionId: _id, userAgent, ipAddress });
+        const { ip } = await ctx.meta.getRequestMetadata();
+        if (user !== null) await startSession(ctx, user, { sessionId: _id, userAgent, ipAddress: ip });
       },
       onUpdate: async (ctx, { _id }) => {
         await touchSession(ctx, _id);
@@ -110,6 +112,11 @@ export const createAuth = (ctx: GenericCtx<DataModel>) =>
         },
       }),
     ],
+    hooks: attemptHooks(ctx),
+    // Better Auth knows addresses only from a header; the deployment says where a session begins (`session.onCreate`).
+    advanced: { ipAddress: { disableIpTracking: true } },
+    // Its own limits count by such an address.
+    rateLimit: { enabled: false },
     telemetry: { enabled: false },
   });
 

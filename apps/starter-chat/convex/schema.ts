@@ -173,6 +173,7 @@ export default defineSchema({
     ),
     parentMessageId: v.optional(v.id("messages")),
     threadLevel: v.optional(v.number()),
+    answerRun: v.optional(v.number()), // how often it has been answered anew: only the last one may go on writing
   })
     .index("by_chat_created", ["chatId"])
     .index("by_chat_role", ["chatId", "role"])
@@ -198,6 +199,7 @@ export default defineSchema({
     downloadCount: v.optional(v.number()),
   })
     .index("by_chat", ["chatId"])
+    .index("by_chat_file", ["chatId", "fileId"]) // beyond document 004: what a message's file part points to
     .index("by_user", ["userId"])
     .index("by_message", ["messageId"])
     .index("by_file_type", ["fileType"])
@@ -247,6 +249,15 @@ export default defineSchema({
   })
     .index("by_user_chat", ["userId", "chatId"])
     .index("by_chat", ["chatId"]),
+
+  // Beyond document 004: how often something has been tried lately, so that nobody guesses a password.
+  attempts: defineTable({
+    key: v.string(), // what is tried, and for whom or from where
+    count: v.number(),
+    until: v.number(), // ms since the epoch; from then on it counts anew
+  })
+    .index("by_key", ["key"])
+    .index("by_until", ["until"]),
 
   // Beyond document 004: how far each migration is.
   migrations: defineTable({

@@ -3,7 +3,7 @@ import { linkIn } from "./support/liveServer.ts";
 import { signIn } from "./support/page.ts";
 import { hasChromium, newChat, picture, say, sees, Site, waitMs } from "./support/site.ts";
 
-describe.skipIf(!hasChromium)("one's account, in Chromium", { timeout: 120_000 }, () => {
+describe.skipIf(!hasChromium)("one's account, in Chromium", { timeout: 300_000 }, () => {
   let site: Site;
   beforeAll(async () => {
     site = await Site.open();

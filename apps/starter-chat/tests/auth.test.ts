@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { api } from "../convex/_generated/api.js";
+import { attemptLimits } from "../convex/model/limits.ts";
 import { cookiesOf, linkIn, LiveServer, password } from "./support/liveServer.ts";
 
 // Better Auth in its component, on a real server, spoken to over HTTP as the page does.
@@ -103,6 +104,46 @@ describe("the e-mail address", () => {
     expect(await account(await server.signIn(gil.email, newPassword))).toMatchObject({ name: "Gil Forgets" });
     // Whether an address has an account is nobody's business.
     expect((await server.auth("/request-password-reset", { email: "nobody@example.com" })).status).toBe(200);
+  });
+});
+
+describe("attempts that are wrong", () => {
+  const takePassword = (email: string) =>
+    server.server.call("functions/mutations/attempts:take", { kind: "password", email });
+  /** Wrong passwords, without the time that checking them takes. */
+  const takePasswords = async (email: string, count: number) => {
+    for (let time = 0; time < count; time++) expect(await takePassword(email)).toBe(0);
+  };
+
+  it("hold back whoever makes them, many at once too; the right password is then refused as well", async () => {
+    const kim = await server.signUp("Kim Guessed", { isConfirmed: false });
+    const { perAddressMax } = attemptLimits.password;
+    const attempt = (tried: string) => server.auth("/sign-in/email", { email: kim.email, password: tried });
+    await takePasswords(kim.email, perAddressMax - 1);
+    const answers = await Promise.all(["one", "more", "guess"].map(attempt));
+    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([401, 429, 429]);
+    const refused = await attempt(password);
+    expect(refused.status).toBe(429);
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+    expect(await refused.json()).toMatchObject({
+      code: "TOO_MANY_ATTEMPTS",
+      message: expect.stringMatching(/^Too many attempts\. Please try again in (a minute|\d+ minutes)\.$/),
+    });
+    // Who is signed in stays so, and nobody else is held back.
+    expect(await account(kim)).toMatchObject({ name: "Kim Guessed" });
+    const liv = await server.signUp("Liv Remembers", { isConfirmed: false });
+    expect((await server.auth("/sign-in/email", { email: liv.email, password: "wrong" })).status).toBe(401);
+    for (let time = 0; time < 2; time++) await server.signIn(liv.email);
+    await takePasswords(liv.email, perAddressMax);
+    expect(await takePassword(liv.email)).toBeGreaterThan(0);
+  });
+
+  it("send no more than a few mails to an address", async () => {
+    const email = "mona@example.com";
+    const { perAddressMax } = attemptLimits.mail;
+    const ask = () => server.auth("/request-password-reset", { email });
+    for (let time = 0; time < perAddressMax; time++) expect((await ask()).status).toBe(200);
+    expect((await ask()).status).toBe(429);
   });
 });
 

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { api } from "../convex/_generated/api.js";
 import {
   composer,
+  gone,
   hasChromium,
   messageOf,
   newChat,
@@ -20,14 +21,14 @@ const { queries, mutations } = api.functions;
 const png =
   "iVBORw0KGgoAAAANSUhEUgAAAAoAAAAKCAYAAACNMs+9AAAAFUlEQVR42mNk+M9Qz0AEYBxVSF+FABJADveWkH6oAAAAAElFTkSuQmCC";
 
-describe.skipIf(!hasChromium)("the page, in Chromium", { timeout: 120_000 }, () => {
+describe.skipIf(!hasChromium)("the page, in Chromium", { timeout: 300_000 }, () => {
   let site: Site;
   beforeAll(async () => {
     site = await Site.open();
   }, 120_000);
   afterAll(async () => await site?.close());
 
-  it("goes from signing up to a shared chat with a file and an answer that grows", async () => {
+  it("goes from signing up to a shared chat with a file and an answer", async () => {
     const ada = await site.enter("Ada");
     const bob = await site.enter("Bob", { colorScheme: "dark" });
     const { page } = ada;
@@ -46,8 +47,7 @@ describe.skipIf(!hasChromium)("the page, in Chromium", { timeout: 120_000 }, () 
     await expect
       .poll(() => square.evaluate((image) => (image as HTMLImageElement).naturalWidth), { timeout: waitMs })
       .toBe(10);
-    // It can be seen growing, and says that it is a stand-in.
-    await page.getByRole("button", { name: "Stop" }).waitFor({ timeout: waitMs });
+    // It says that it is a stand-in.
     await sees(page, "No language model is connected");
     const answer = messageOf(page, "No language model");
     await answer.locator("summary", { hasText: "stand-in" }).click({ timeout: waitMs });
@@ -68,21 +68,34 @@ describe.skipIf(!hasChromium)("the page, in Chromium", { timeout: 120_000 }, () 
     await Promise.all([ada.context.close(), bob.context.close()]);
   });
 
-  it("stops an answer, and writes it anew", async () => {
+  it("shows an answer grow, stops it, and writes it anew", async () => {
+    const { answer, close } = await site.holdAnswers();
     const { page, errors, context } = await site.enter("Ada");
     await newChat(page);
     await page.keyboard.press("Alt+a");
     await say(page, "Tell me a long story");
-    await page.getByRole("button", { name: "Stop" }).waitFor({ timeout: waitMs });
+    const stop = page.getByRole("button", { name: "Stop" });
+    await stop.waitFor();
+    for (const [piece, soFar] of [
+      ["Once upon ", "Once upon"],
+      ["a time ", "Once upon a time"],
+    ] as const) {
+      answer.say(piece);
+      await sees(page, soFar);
+    }
     await composer(page).press("Escape");
-    await page.getByRole("button", { name: "Stop" }).waitFor({ state: "hidden", timeout: waitMs });
+    await gone(stop);
     await page.getByRole("button", { name: "Answer again" }).click();
-    await page.getByRole("button", { name: "Stop" }).waitFor({ timeout: waitMs });
-    await sees(page, "No language model is connected");
-    await page.locator("summary", { hasText: "stand-in" }).waitFor({ timeout: waitMs });
+    await stop.waitFor();
+    answer.say("there was an end.");
+    answer.end();
+    await sees(page, "Once upon a time there was an end.");
+    await gone(stop);
+    await page.locator("summary", { hasText: "gpt-4o-mini" }).waitFor();
     expect(await page.locator("[data-message]").count()).toBe(2);
     expect(errors).toEqual([]);
     await context.close();
+    await close();
   });
 
   it("shows two people who is there, who is writing, and what is new", async () => {
@@ -102,8 +115,13 @@ describe.skipIf(!hasChromium)("the page, in Chromium", { timeout: 120_000 }, () 
       .poll(() => bob.page.title(), { timeout: waitMs })
       .toBe("Shall we plan the launch? · Starter chat");
 
-    await composer(bob.page).pressSequentially("Yes, an");
-    await ada.page.getByText("Bob is writing").waitFor({ timeout: waitMs });
+    // It is told for as long as he writes.
+    await expect
+      .poll(async () => {
+        await composer(bob.page).pressSequentially("Yes, an");
+        return await ada.page.getByText("Bob is writing").count();
+      })
+      .toBe(1);
     await picture(ada.page, "02-typing-light");
     await composer(bob.page).fill("Yes, and **soon**");
     await composer(bob.page).press("Enter");
@@ -129,7 +147,7 @@ describe.skipIf(!hasChromium)("the page, in Chromium", { timeout: 120_000 }, () 
     await say(page, "First thought");
     await say(page, "Secnod thought");
     await messageOf(page, "Secnod").waitFor();
-    await page.getByText("Sending…").waitFor({ state: "hidden" });
+    await gone(page.getByText("Sending…"));
 
     await composer(page).press("ArrowUp");
     await expect.poll(() => composer(page).inputValue()).toBe("Secnod thought");
@@ -147,7 +165,7 @@ describe.skipIf(!hasChromium)("the page, in Chromium", { timeout: 120_000 }, () 
 
     await openOptions(messageOf(page, "First thought").first());
     await page.getByRole("menuitem", { name: "Delete" }).click();
-    await messageOf(page, "First thought").waitFor({ state: "hidden" });
+    await gone(messageOf(page, "First thought"));
     await messageOf(page, "A reply").waitFor();
     expect(await page.locator("[data-message]").count()).toBe(2);
 

@@ -42,7 +42,7 @@ export async function retry<T>(work: () => Promise<T>, attemptsMax = 5): Promise
 
 See https://example.com/retry and - [x] test it.`;
 
-describe.skipIf(!hasChromium)("every view", { timeout: 180_000 }, () => {
+describe.skipIf(!hasChromium)("every view", { timeout: 300_000 }, () => {
   let site: Site;
   let ada: ConvexHttpClient;
   let email: string;

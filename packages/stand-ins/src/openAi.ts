@@ -13,9 +13,11 @@ export interface ChatRequest {
   readonly tools?: readonly { readonly function: { readonly name: string } }[];
 }
 
-/** What the model says: text, or a call of one of the tools it was offered. */
+/** What the model says: text, at once or as it comes, or a call of one of the tools it was offered. */
 export type ChatReply =
-  { readonly text: string } | { readonly tool: string; readonly args: Readonly<Record<string, unknown>> };
+  | { readonly text: string }
+  | { readonly pieces: AsyncIterable<string> }
+  | { readonly tool: string; readonly args: Readonly<Record<string, unknown>> };
 
 export interface OpenAiOptions {
   readonly port?: number;
@@ -82,49 +84,68 @@ async function complete(
 ): Promise<ServiceAnswer> {
   const said = await reply(request);
   const promptTokens = request.messages.reduce((sum, message) => sum + tokensOf(textOf(message)), 0);
-  const completionTokens = "text" in said ? tokensOf(said.text) : 10;
-  const usage = {
+  const usageOf = (completionTokens: number) => ({
     prompt_tokens: promptTokens,
     completion_tokens: completionTokens,
     total_tokens: promptTokens + completionTokens,
-  };
+  });
   const head = { id: `chatcmpl-${nextId++}`, created: Math.floor(Date.now() / 1000), model: request.model };
   const toolCall = (call: Extract<ChatReply, { tool: string }>) => ({
     id: `call_${head.id}`,
     type: "function",
     function: { name: call.tool, arguments: JSON.stringify(call.args) },
   });
+  const finish = "tool" in said ? "tool_calls" : "stop";
   if (request.stream === true) {
-    const chunk = (delta: object, finish: string | null, more: object = {}) =>
-      `data: ${JSON.stringify({ ...head, object: "chat.completion.chunk", choices: [{ index: 0, delta, finish_reason: finish }], ...more })}\n\n`;
-    async function* pieces() {
+    const chunk = (delta: object, reason: string | null, more: object = {}) =>
+      `data: ${JSON.stringify({ ...head, object: "chat.completion.chunk", choices: [{ index: 0, delta, finish_reason: reason }], ...more })}\n\n`;
+    async function* chunks() {
       yield chunk({ role: "assistant", content: "" }, null);
+      let text = "";
       if ("tool" in said) yield chunk({ tool_calls: [{ index: 0, ...toolCall(said) }] }, null);
       else
-        for (const piece of said.text.match(/\S+\s*/g) ?? []) {
-          await new Promise((resolve) => setTimeout(resolve, pieceMs));
+        for await (const piece of "pieces" in said ? said.pieces : slowly(said.text, pieceMs)) {
+          text += piece;
           yield chunk({ content: piece }, null);
         }
-      yield chunk({}, "tool" in said ? "tool_calls" : "stop", { usage });
+      yield chunk({}, finish, { usage: usageOf("tool" in said ? toolCallTokens : tokensOf(text)) });
       yield "data: [DONE]\n\n";
     }
-    return { body: pieces() };
+    return { body: chunks() };
   }
-  const message =
-    "tool" in said
-      ? { role: "assistant", content: null, tool_calls: [toolCall(said)] }
-      : { role: "assistant", content: said.text };
-  const finish = "tool" in said ? "tool_calls" : "stop";
+  const text = await wholeOf(said);
+  const message = {
+    role: "assistant",
+    content: text,
+    ...("tool" in said ? { tool_calls: [toolCall(said)] } : {}),
+  };
   return {
     body: {
       ...head,
       object: "chat.completion",
       choices: [{ index: 0, message, finish_reason: finish }],
-      usage,
+      usage: usageOf(text === null ? toolCallTokens : tokensOf(text)),
     },
   };
 }
 
+/** Null: nothing is said. */
+async function wholeOf(said: ChatReply): Promise<string | null> {
+  if ("tool" in said) return null;
+  if ("text" in said) return said.text;
+  let text = "";
+  for await (const piece of said.pieces) text += piece;
+  return text;
+}
+
+async function* slowly(text: string, pieceMs: number): AsyncGenerator<string> {
+  for (const piece of text.match(/\S+\s*/g) ?? []) {
+    await new Promise((resolve) => setTimeout(resolve, pieceMs));
+    yield piece;
+  }
+}
+
+const toolCallTokens = 10;
 let nextId = 1;
 
 function embeddings({ text }: ServiceRequest): ServiceAnswer {

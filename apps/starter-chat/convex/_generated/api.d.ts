@@ -15,6 +15,7 @@ import type * as functions_actions_attachments from "../functions/actions/attach
 import type * as functions_actions_mail from "../functions/actions/mail.js";
 import type * as functions_mutations_assistant from "../functions/mutations/assistant.js";
 import type * as functions_mutations_attachments from "../functions/mutations/attachments.js";
+import type * as functions_mutations_attempts from "../functions/mutations/attempts.js";
 import type * as functions_mutations_cascade from "../functions/mutations/cascade.js";
 import type * as functions_mutations_chats from "../functions/mutations/chats.js";
 import type * as functions_mutations_messages from "../functions/mutations/messages.js";
@@ -36,6 +37,9 @@ import type * as http from "../http.js";
 import type * as model_access from "../model/access.js";
 import type * as model_accounts from "../model/accounts.js";
 import type * as model_assistant from "../model/assistant.js";
+import type * as model_attemptHooks from "../model/attemptHooks.js";
+import type * as model_attempts from "../model/attempts.js";
+import type * as model_authRows from "../model/authRows.js";
 import type * as model_cascade from "../model/cascade.js";
 import type * as model_devices from "../model/devices.js";
 import type * as model_errors from "../model/errors.js";
@@ -56,11 +60,7 @@ import type * as model_views from "../model/views.js";
 import type * as seed from "../seed.js";
 import type * as types from "../types.js";
 
-import type {
-  ApiFromModules,
-  FilterApi,
-  FunctionReference,
-} from "convex/server";
+import type { ApiFromModules, FilterApi, FunctionReference } from "convex/server";
 
 declare const fullApi: ApiFromModules<{
   auth: typeof auth;
@@ -70,6 +70,7 @@ declare const fullApi: ApiFromModules<{
   "functions/actions/mail": typeof functions_actions_mail;
   "functions/mutations/assistant": typeof functions_mutations_assistant;
   "functions/mutations/attachments": typeof functions_mutations_attachments;
+  "functions/mutations/attempts": typeof functions_mutations_attempts;
   "functions/mutations/cascade": typeof functions_mutations_cascade;
   "functions/mutations/chats": typeof functions_mutations_chats;
   "functions/mutations/messages": typeof functions_mutations_messages;
@@ -91,6 +92,9 @@ declare const fullApi: ApiFromModules<{
   "model/access": typeof model_access;
   "model/accounts": typeof model_accounts;
   "model/assistant": typeof model_assistant;
+  "model/attemptHooks": typeof model_attemptHooks;
+  "model/attempts": typeof model_attempts;
+  "model/authRows": typeof model_authRows;
   "model/cascade": typeof model_cascade;
   "model/devices": typeof model_devices;
   "model/errors": typeof model_errors;
@@ -120,10 +124,7 @@ declare const fullApi: ApiFromModules<{
  * const myFunctionReference = api.myModule.myFunction;
  * ```
  */
-export declare const api: FilterApi<
-  typeof fullApi,
-  FunctionReference<any, "public">
->;
+export declare const api: FilterApi<typeof fullApi, FunctionReference<any, "public">>;
 
 /**
  * A utility for referencing Convex functions in your app's internal API.
@@ -133,10 +134,7 @@ export declare const api: FilterApi<
  * const myFunctionReference = internal.myModule.myFunction;
  * ```
  */
-export declare const internal: FilterApi<
-  typeof fullApi,
-  FunctionReference<any, "internal">
->;
+export declare const internal: FilterApi<typeof fullApi, FunctionReference<any, "internal">>;
 
 export declare const components: {
   betterAuth: import("@convex-dev/better-auth/_generated/component.js").ComponentApi<"betterAuth">;

@@ -2,7 +2,7 @@ import { Presence } from "@convex-dev/presence";
 import { components, internal } from "../_generated/api.js";
 import type { Doc, Id } from "../_generated/dataModel.js";
 import type { MutationCtx } from "../_generated/server.js";
-import { authUserIdOf } from "./identity.ts";
+import { deleteAuthUser } from "./authRows.ts";
 import { limits } from "./limits.ts";
 import { lastMessageOf } from "./views.ts";
 
@@ -159,31 +159,6 @@ export async function deleteUserStep(
     budget.deleted += 1;
   }
   return true;
-}
-
-/** The person's sessions and passwords in Better Auth, then the person there. Nobody can sign in as them any more. */
-async function deleteAuthUser(ctx: MutationCtx, user: Doc<"users">, budget: Budget): Promise<void> {
-  const authUserId = authUserIdOf(user);
-  if (authUserId === null) return;
-  const { deleteMany, deleteOne } = components.betterAuth.adapter;
-  const where = [{ field: "userId" as const, value: authUserId }];
-  for (const model of ["session", "account"] as const) {
-    for (let isDone = false; !isDone && !budget.isSpent;) {
-      const page = { cursor: null, numItems: limits.authRowsPerCall };
-      // The arguments are checked by the component; its generated types have no common form for both tables.
-      const result = (await ctx.runMutation(deleteMany, {
-        input: { model, where } as never,
-        paginationOpts: page,
-      })) as { isDone: boolean; count: number };
-      for (let row = 0; row < result.count; row++) budget.spend(where);
-      budget.deleted += result.count;
-      isDone = result.isDone || result.count === 0;
-    }
-  }
-  if (budget.isSpent) return;
-  await ctx.runMutation(deleteOne, {
-    input: { model: "user", where: [{ field: "_id", value: authUserId }] },
-  });
 }
 
 async function deleteRows<

@@ -58,14 +58,9 @@ export async function findAttachment(
   chatId: Id<"chats">,
   fileId: Id<"_storage">,
 ): Promise<Doc<"chat_attachments"> | null> {
-  const rows = ctx.db
+  return await ctx.db
     .query("chat_attachments")
-    .withIndex("by_chat", (q) => q.eq("chatId", chatId))
-    .order("desc");
-  let seen = 0;
-  for await (const row of rows) {
-    if (row.fileId === fileId) return row;
-    if (++seen >= limits.attachmentsSearchedMax) return null;
-  }
-  return null;
+    .withIndex("by_chat_file", (q) => q.eq("chatId", chatId).eq("fileId", fileId))
+    .order("desc")
+    .first();
 }

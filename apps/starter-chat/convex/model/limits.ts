@@ -28,8 +28,6 @@ export const limits = {
   excerptBefore: 60,
   /** 100 MB */
   fileBytesMax: 104_857_600,
-  /** How far back in a chat a file is looked for. */
-  attachmentsSearchedMax: 1000,
   /** What the assistant is told of the conversation. */
   assistantContextMessages: 40,
   sharesPerChatMax: 50,
@@ -71,7 +69,22 @@ export const limits = {
   cascadeDocumentsMax: 400,
   /** Rows of Better Auth's tables that one call of its component deletes. */
   authRowsPerCall: 50,
+  /** Pages of open links in mails, 200 each, that deleting an account looks through. */
+  verificationPagesMax: 20,
   cascadeBytesMax: 4 * 1024 * 1024,
+} as const;
+
+/**
+ * How often somebody who is not signed in may try something: for one e-mail address, whoever it is, and from one place
+ * in the network, for whatever addresses. Generous to people, of whom many may share a place, and of no use to programs.
+ */
+export const attemptLimits = {
+  /** Wrong passwords. */
+  password: { perAddressMax: 10, perPlaceMax: 100, windowMs: 15 * 60_000 },
+  /** Mails asked for: to confirm an address, for a new password. */
+  mail: { perAddressMax: 5, perPlaceMax: 50, windowMs: 3_600_000 },
+  /** New accounts; each sends a mail to somebody. */
+  account: { perAddressMax: 20, perPlaceMax: 200, windowMs: 3_600_000 },
 } as const;
 
 /** The language models a chat may name. */

@@ -34,6 +34,8 @@ const fieldsOf = (name: string) => ({
   email: `${name.toLowerCase()}@example.com`,
   emailVerified: false,
 });
+const verification = (identifier: string, value: string, expiresAt = Date.now() + 3_600_000) =>
+  authRow(backend, "verification", { identifier, value, expiresAt });
 const countOf = (model: string, field: string, value: string): Promise<number> =>
   backend.query(async (ctx) => {
     const { page } = (await ctx.runQuery(components.betterAuth.adapter.findMany, {
@@ -102,19 +104,42 @@ describe("people of Better Auth", () => {
     for (let index = 0; index < 120; index++)
       await authRow(backend, "session", { userId: id, token: `${index}`, expiresAt: Date.now() + 1e9 });
     await authRow(backend, "session", { userId: other, token: "other", expiresAt: Date.now() + 1e9 });
+    // More links in mails than one page of them, the person's last.
+    for (let index = 0; index < 210; index++) await verification(`old-${index}`, other);
+    for (const [token, value] of [
+      ["lost", id],
+      ["kept", other],
+    ] as const)
+      await verification(token, value);
     const { tokenIdentifier } = (await accountOf(id))!;
     await backend.withIdentity({ subject: id, tokenIdentifier }).mutation(mutations.users.deleteUser, {});
     await until(async () => (await accountOf(id)) === null);
     for (const model of ["session", "account"])
       expect([await countOf(model, "userId", id), await countOf(model, "userId", other)]).toEqual([0, 1]);
+    expect([
+      await countOf("verification", "identifier", "lost"),
+      await countOf("verification", "identifier", "kept"),
+    ]).toEqual([0, 1]);
     expect([await countOf("user", "_id", id), await countOf("user", "_id", other)]).toEqual([0, 1]);
   });
+});
+
+it("links in mails that are too old are swept, the others are not", async () => {
+  await verification("too old", "somebody", Date.now() - 1);
+  await verification("still good", "somebody");
+  expect(await backend.mutation(internal.functions.mutations.sweep.sweep, {})).toMatchObject({
+    verifications: 1,
+  });
+  expect(await countOf("verification", "identifier", "too old")).toBe(0);
+  expect(await countOf("verification", "identifier", "still good")).toBe(1);
 });
 
 describe("sessions of Better Auth", () => {
   it("begin with the device, go on, and end", async () => {
     await create("user", person("Turing"));
-    await create("session", { _id: "s1", userId: "Turing", userAgent, ipAddress: "10.0.0.1" });
+    // Better Auth's own word for the address would be a header that anybody may send.
+    const doc = { _id: "s1", userId: "Turing", userAgent, ipAddress: "6.6.6.6" };
+    await backend.withRequestMetadata({ ip: "10.0.0.1" }).mutation(onCreate, { model: "session", doc });
     await create("session", { _id: "s2", userId: "unknown", userAgent });
     expect(await sessionOf("s2")).toBeNull();
     expect(await sessionOf("s1")).toMatchObject({

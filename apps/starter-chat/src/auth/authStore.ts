@@ -187,7 +187,8 @@ function sessionIn(value: unknown): AuthState | null {
 function orThrow<T>({ data, error }: Answer<T>): T | null {
   if (error === null) return data;
   if (error.status === 0) throw new AuthFailure("The server cannot be reached. Is it running?");
-  if (error.status === 429) throw new AuthFailure("Too many attempts. Please wait a moment.");
+  if (error.status === 429)
+    throw new AuthFailure(error.message ?? "Too many attempts. Please wait a moment.");
   if (error.status >= 500) throw new AuthFailure("The server has a problem. Please try again.");
   throw new AuthFailure(texts[error.code ?? ""] ?? error.message ?? "That did not work. Please try again.");
 }

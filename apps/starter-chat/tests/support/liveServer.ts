@@ -7,7 +7,7 @@ import { type Mail, startResend } from "../../../../packages/stand-ins/src/resen
 export const appFolder = fileURLToPath(new URL("../..", import.meta.url));
 /** Of everybody in the tests. */
 export const password = "correct horse battery";
-const waitMs = 30_000;
+const waitMs = 60_000;
 
 /** Somebody who has signed up: a client with their token, and their session in Better Auth. */
 export interface Somebody {

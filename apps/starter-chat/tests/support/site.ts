@@ -1,4 +1,5 @@
 import type { Browser, Locator, Page } from "playwright-core";
+import { expect } from "vitest";
 import {
   chromiumPath,
   launchChromium,
@@ -7,6 +8,8 @@ import {
   shoot,
   type Visitor,
 } from "../../../../conformance/support/browser.ts";
+import { HeldAnswer } from "../../../../packages/stand-ins/src/heldAnswer.ts";
+import { startOpenAi } from "../../../../packages/stand-ins/src/openAi.ts";
 import { appFolder, LiveServer } from "./liveServer.ts";
 import { signIn, signUp } from "./page.ts";
 
@@ -16,7 +19,8 @@ if (chromiumPath === null)
   );
 
 export const hasChromium = chromiumPath !== null;
-export const waitMs = 20_000;
+/** Far beyond what any machine needs. */
+export const waitMs = 90_000;
 
 export interface Somebody extends Visitor {
   readonly name: string;
@@ -51,6 +55,23 @@ export class Site {
     await this.#browser.close();
     await this.#closePages();
     await this.live.close();
+  }
+
+  /**
+   * Until `close`, the assistant says what the returned answer holds, as far as the test lets it; each time it is asked
+   * from the beginning.
+   */
+  async holdAnswers(): Promise<{ answer: HeldAnswer; close: () => Promise<void> }> {
+    const answer = new HeldAnswer();
+    const openAi = await startOpenAi({ reply: () => ({ pieces: answer.pieces() }) });
+    await this.live.server.updateEnvironment({ OPENAI_BASE_URL: `${openAi.url}/v1` });
+    return {
+      answer,
+      close: async () => {
+        await this.live.server.updateEnvironment({ OPENAI_BASE_URL: null });
+        await openAi.close();
+      },
+    };
   }
 
   /** Somebody who is not signed in. */
@@ -104,6 +125,11 @@ export function messageOf(page: Page, text: string): Locator {
 
 export async function sees(page: Page, text: string): Promise<void> {
   await messageOf(page, text).first().waitFor({ timeout: waitMs });
+}
+
+/** Waits until there is none of it left, however many there were. */
+export async function gone(locator: Locator): Promise<void> {
+  await expect.poll(() => locator.count(), { timeout: waitMs }).toBe(0);
 }
 
 export async function openOptions(message: Locator): Promise<void> {

@@ -147,13 +147,39 @@ describe("the assistant", () => {
     const messageId = await ada.mutation(assistant.askAssistant, { chatId });
     await ada.mutation(assistant.cancelAnswer, { messageId });
     const grow = internal.functions.mutations.assistant.growAnswer;
-    expect(await backend.mutation(grow, { messageId, content: "more" })).toBe(false);
+    expect(await backend.mutation(grow, { messageId, run: 0, content: "more" })).toBe(false);
     const finish = internal.functions.mutations.assistant.finishAnswer;
-    await backend.mutation(finish, { messageId, content: "more", processingTime: 1 });
+    await backend.mutation(finish, { messageId, run: 0, content: "more", processingTime: 1 });
     expect(await answerOf(ada, chatId)).toMatchObject({ status: "sent", content: "" });
     const context = internal.functions.queries.assistant.contextOfAnswer;
-    expect(await backend.query(context, { messageId })).toBeNull();
+    expect(await backend.query(context, { messageId, run: 0 })).toBeNull();
     await backend.finishInProgressScheduledFunctions();
+  });
+
+  it("that writes anew is not disturbed by what still writes the last answer", async () => {
+    const { ada, chatId } = await asked();
+    // Nothing runs by itself here: the test is both actions.
+    const messageId = await backend.run((ctx) =>
+      ctx.db.insert("messages", { chatId, role: "assistant", content: "old", status: "sent", answerRun: 1 }),
+    );
+    const { growAnswer, finishAnswer, giveUpStalled } = internal.functions.mutations.assistant;
+    const context = internal.functions.queries.assistant.contextOfAnswer;
+    await backend.run((ctx) =>
+      ctx.db.patch("messages", messageId, { status: "sending", content: "", answerRun: 2 }),
+    );
+    expect(await backend.query(context, { messageId, run: 1 })).toBeNull();
+    expect(await backend.mutation(growAnswer, { messageId, run: 1, content: "old and on" })).toBe(false);
+    await backend.mutation(giveUpStalled, { messageId, run: 1, length: 3 });
+    await backend.mutation(finishAnswer, { messageId, run: 1, content: "old, all of it", processingTime: 1 });
+    expect(await answerOf(ada, chatId)).toMatchObject({ status: "sending", content: "" });
+    expect(await backend.query(context, { messageId, run: 2 })).not.toBeNull();
+    expect(await backend.mutation(growAnswer, { messageId, run: 2, content: "new" })).toBe(true);
+    await backend.mutation(finishAnswer, { messageId, run: 2, content: "new.", processingTime: 1 });
+    expect(await answerOf(ada, chatId)).toMatchObject({ status: "delivered", content: "new." });
+    // Each time it is asked anew is a run of its own.
+    await ada.mutation(assistant.regenerateAnswer, { messageId });
+    expect(await backend.run((ctx) => ctx.db.get("messages", messageId))).toMatchObject({ answerRun: 3 });
+    await settled(ada, chatId);
   });
 
   it("is given up when it stands still, not while it grows", async () => {
@@ -162,7 +188,7 @@ describe("the assistant", () => {
       ctx.db.insert("messages", { chatId, role: "assistant", content: "half", status: "sending" }),
     );
     const look = (length: number) =>
-      backend.mutation(internal.functions.mutations.assistant.giveUpStalled, { messageId, length });
+      backend.mutation(internal.functions.mutations.assistant.giveUpStalled, { messageId, run: 0, length });
     await look(0);
     expect((await answerOf(ada, chatId))?.status).toBe("sending");
     await look(4);

@@ -11,32 +11,33 @@ const standInPieceMs = 25;
 
 /** Writes an answer, piece by piece. */
 export const answer = internalAction({
-  args: { messageId: v.id("messages") },
+  args: { messageId: v.id("messages"), run: v.number() },
   returns: v.null(),
-  handler: async (ctx, { messageId }) => {
+  handler: async (ctx, { messageId, run }) => {
     const startedMs = Date.now();
-    const context = await ctx.runQuery(internal.functions.queries.assistant.contextOfAnswer, { messageId });
+    const context = await ctx.runQuery(internal.functions.queries.assistant.contextOfAnswer, {
+      messageId,
+      run,
+    });
     if (context === null) return null;
     const endpoint = configuredEndpoint();
     const reader = new StreamReader();
     const model = context.model ?? defaultModel;
+    const stop = new AbortController();
     let content = "";
     try {
       const pieces =
         endpoint === null
           ? slowly(standInAnswer(context.messages.at(-1)?.content ?? ""))
-          : streamed(endpoint, { ...context, model }, reader);
-      let flushedMs = 0;
-      for await (const piece of pieces) {
+          : streamed(endpoint, { ...context, model }, reader, stop);
+      for await (const piece of gathered(pieces, flushMs)) {
         content += piece;
-        if (Date.now() - flushedMs < flushMs) continue;
-        flushedMs = Date.now();
-        const grown = { messageId, content };
-        // Leaving the loop ends the stream, and with it what the endpoint charges for.
+        const grown = { messageId, run, content };
         if (!(await ctx.runMutation(internal.functions.mutations.assistant.growAnswer, grown))) break;
       }
       await ctx.runMutation(internal.functions.mutations.assistant.finishAnswer, {
         messageId,
+        run,
         content,
         model: endpoint === null ? "stand-in" : (reader.model ?? model),
         processingTime: Date.now() - startedMs,
@@ -45,10 +46,14 @@ export const answer = internalAction({
     } catch (error) {
       await ctx.runMutation(internal.functions.mutations.assistant.finishAnswer, {
         messageId,
+        run,
         content,
         processingTime: Date.now() - startedMs,
         error: { code: "model_failed", message: String((error as Error).message ?? error).slice(0, 500) },
       });
+    } finally {
+      // Ends the stream, and with it what the endpoint charges for.
+      stop.abort();
     }
     return null;
   },
@@ -71,8 +76,8 @@ async function* streamed(
   { baseUrl, apiKey }: { baseUrl: string; apiKey: string | null },
   { model, systemPrompt, settings, messages }: Request,
   reader: StreamReader,
+  stop: AbortController,
 ): AsyncGenerator<string> {
-  const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(new Error("The model took too long.")), answerMsMax);
   try {
     const response = await fetch(`${baseUrl}/chat/completions`, {
@@ -109,13 +114,45 @@ async function* streamed(
     }
   } finally {
     clearTimeout(timer);
-    stop.abort();
   }
+}
+
+/** Joins pieces so that there are few of them; what has come waits no longer than `pauseMs`, be the next one far away. */
+async function* gathered(pieces: AsyncGenerator<string>, pauseMs: number): AsyncGenerator<string> {
+  let waiting = "";
+  let yieldedMs = 0;
+  for (let next = pieces.next(); ;) {
+    const restMs = yieldedMs + pauseMs - Date.now();
+    if (waiting !== "" && restMs <= 0) {
+      // Whoever leaves the loop here does not hear how the next one fails.
+      next.catch(() => {});
+      yield waiting;
+      waiting = "";
+      yieldedMs = Date.now();
+      continue;
+    }
+    let result: IteratorResult<string> | undefined;
+    try {
+      result = await (waiting === "" ? next : Promise.race([next, sleep(restMs)]));
+    } catch (error) {
+      if (waiting !== "") yield waiting;
+      throw error;
+    }
+    if (result?.done === true) break;
+    if (result === undefined) continue;
+    waiting += result.value;
+    next = pieces.next();
+  }
+  if (waiting !== "") yield waiting;
+}
+
+function sleep(ms: number): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(resolve, ms, undefined));
 }
 
 async function* slowly(text: string): AsyncGenerator<string> {
   for (const piece of text.match(/\S+\s*/g) ?? []) {
-    await new Promise((resolve) => setTimeout(resolve, standInPieceMs));
+    await sleep(standInPieceMs);
     yield piece;
   }
 }

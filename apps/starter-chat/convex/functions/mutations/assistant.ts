@@ -37,7 +37,7 @@ export const askAssistant = mutation({
       messageCount: (chat.messageCount ?? 0) + 1,
       lastMessageAt: Date.now(),
     });
-    await begin(ctx, messageId);
+    await begin(ctx, messageId, 0);
     return messageId;
   },
 });
@@ -56,13 +56,16 @@ export const regenerateAnswer = mutation({
     if (message.role !== "assistant") throw appError("invalid", "This is no answer of the assistant.");
     if ((await answering(ctx, message.chatId)) !== null)
       throw appError("conflict", "The assistant is still answering.");
+    // What may still be writing the last one, a slow model say, is not to write into this one.
+    const run = (message.answerRun ?? 0) + 1;
     await ctx.db.patch("messages", messageId, {
+      answerRun: run,
       parts: [{ type: "text", text: "" }],
       content: "",
       status: "sending",
       metadata: message.metadata?.model === undefined ? {} : { model: message.metadata.model },
     });
-    await begin(ctx, messageId);
+    await begin(ctx, messageId, run);
     return null;
   },
 });
@@ -82,10 +85,10 @@ export const cancelAnswer = mutation({
 
 /** What the action has so far. Returns whether to go on: not after a cancel, a deletion, or a new beginning. */
 export const growAnswer = internalMutation({
-  args: { messageId: v.id("messages"), content: v.string() },
+  args: { messageId: v.id("messages"), run: v.number(), content: v.string() },
   returns: v.boolean(),
-  handler: async (ctx, { messageId, content }) => {
-    const message = await unfinished(ctx, messageId);
+  handler: async (ctx, { messageId, run, content }) => {
+    const message = await unfinished(ctx, messageId, run);
     if (message === null) return false;
     const kept = content.slice(0, limits.contentLengthMax);
     await ctx.db.patch("messages", messageId, { content: kept, parts: [{ type: "text", text: kept }] });
@@ -96,6 +99,7 @@ export const growAnswer = internalMutation({
 export const finishAnswer = internalMutation({
   args: {
     messageId: v.id("messages"),
+    run: v.number(),
     content: v.string(),
     model: v.optional(v.string()),
     tokens: v.optional(v.object({ prompt: v.number(), completion: v.number(), total: v.number() })),
@@ -103,8 +107,8 @@ export const finishAnswer = internalMutation({
     error: v.optional(v.object({ code: v.string(), message: v.string() })),
   },
   returns: v.null(),
-  handler: async (ctx, { messageId, content, model, tokens, processingTime, error }) => {
-    const message = await unfinished(ctx, messageId);
+  handler: async (ctx, { messageId, run, content, model, tokens, processingTime, error }) => {
+    const message = await unfinished(ctx, messageId, run);
     if (message === null) return null;
     const kept = content.slice(0, limits.contentLengthMax);
     await ctx.db.patch("messages", messageId, {
@@ -125,13 +129,13 @@ export const finishAnswer = internalMutation({
 
 /** Some time after an answer has begun: if it stands still, it says so. An action is run at most once. */
 export const giveUpStalled = internalMutation({
-  args: { messageId: v.id("messages"), length: v.number() },
+  args: { messageId: v.id("messages"), run: v.number(), length: v.number() },
   returns: v.null(),
-  handler: async (ctx, { messageId, length }) => {
-    const message = await unfinished(ctx, messageId);
+  handler: async (ctx, { messageId, run, length }) => {
+    const message = await unfinished(ctx, messageId, run);
     if (message === null) return null;
     if (message.content.length > length) {
-      await watch(ctx, messageId, message.content.length);
+      await watch(ctx, messageId, run, message.content.length);
       return null;
     }
     await ctx.db.patch("messages", messageId, {
@@ -145,19 +149,30 @@ export const giveUpStalled = internalMutation({
   },
 });
 
-async function begin(ctx: MutationCtx, messageId: Id<"messages">): Promise<void> {
-  await ctx.scheduler.runAfter(0, internal.functions.actions.assistant.answer, { messageId });
-  await watch(ctx, messageId, 0);
+async function begin(ctx: MutationCtx, messageId: Id<"messages">, run: number): Promise<void> {
+  await ctx.scheduler.runAfter(0, internal.functions.actions.assistant.answer, { messageId, run });
+  await watch(ctx, messageId, run, 0);
 }
 
-async function watch(ctx: MutationCtx, messageId: Id<"messages">, length: number): Promise<void> {
-  const about = { messageId, length };
+async function watch(
+  ctx: MutationCtx,
+  messageId: Id<"messages">,
+  run: number,
+  length: number,
+): Promise<void> {
+  const about = { messageId, run, length };
   await ctx.scheduler.runAfter(stalledMs, internal.functions.mutations.assistant.giveUpStalled, about);
 }
 
-async function unfinished(ctx: MutationCtx, messageId: Id<"messages">): Promise<Doc<"messages"> | null> {
+/** The answer, if this run of it is still to write into it. */
+async function unfinished(
+  ctx: MutationCtx,
+  messageId: Id<"messages">,
+  run: number,
+): Promise<Doc<"messages"> | null> {
   const message = await ctx.db.get("messages", messageId);
-  return message?.role === "assistant" && message.status === "sending" ? message : null;
+  if (message?.role !== "assistant" || message.status !== "sending") return null;
+  return (message.answerRun ?? 0) === run ? message : null;
 }
 
 /** The answer that is being written in a chat. There is at most one, and it is among the last few. */

@@ -1,16 +1,24 @@
 import { v } from "convex/values";
 import { internal } from "../../_generated/api.js";
 import { internalMutation } from "../../_generated/server.js";
+import { sweepAttempts } from "../../model/attempts.ts";
+import { sweepVerifications } from "../../model/authRows.ts";
 import { limits } from "../../model/limits.ts";
 import { endShare } from "../../model/shares.ts";
 
 /**
- * Ends shares whose time is over and sessions in which nobody has been active for a month, and takes up deletions that
- * nothing goes on with. A batch of each; as long as there is more, it calls itself again.
+ * Ends shares whose time is over and sessions in which nobody has been active for a month, forgets counts of attempts
+ * and links in mails that are too old, and takes up deletions that nothing goes on with. A batch of each; as long as there is more, it calls itself again.
  */
 export const sweep = internalMutation({
   args: {},
-  returns: v.object({ shares: v.number(), sessions: v.number(), users: v.number() }),
+  returns: v.object({
+    shares: v.number(),
+    sessions: v.number(),
+    attempts: v.number(),
+    verifications: v.number(),
+    users: v.number(),
+  }),
   handler: async (ctx) => {
     const now = Date.now();
     const shares = await ctx.db
@@ -35,8 +43,12 @@ export const sweep = internalMutation({
     for (const { _id: userId } of users)
       await ctx.scheduler.runAfter(0, internal.functions.mutations.cascade.continueUser, { userId });
 
-    if (shares.length === limits.sweepBatch || sessions.length === limits.sweepBatch)
+    const attempts = await sweepAttempts(ctx, limits.sweepBatch);
+    const verifications = await sweepVerifications(ctx, limits.sweepBatch);
+
+    const counts = { shares: shares.length, sessions: sessions.length, attempts, verifications };
+    if (Object.values(counts).includes(limits.sweepBatch))
       await ctx.scheduler.runAfter(0, internal.functions.mutations.sweep.sweep, {});
-    return { shares: shares.length, sessions: sessions.length, users: users.length };
+    return { ...counts, users: users.length };
   },
 });

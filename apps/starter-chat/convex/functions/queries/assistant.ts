@@ -4,11 +4,12 @@ import { limits } from "../../model/limits.ts";
 
 /** What the model needs to know before it writes a message: how it is set up, and what was said before. */
 export const contextOfAnswer = internalQuery({
-  args: { messageId: v.id("messages") },
-  handler: async (ctx, { messageId }) => {
+  args: { messageId: v.id("messages"), run: v.number() },
+  handler: async (ctx, { messageId, run }) => {
     const message = await ctx.db.get("messages", messageId);
     const chat = message === null ? null : await ctx.db.get("chats", message.chatId);
     if (message === null || chat === null || message.status !== "sending") return null;
+    if ((message.answerRun ?? 0) !== run) return null;
     const before = await ctx.db
       .query("messages")
       .withIndex("by_chat_created", (q) =>

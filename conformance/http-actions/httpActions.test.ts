@@ -251,7 +251,11 @@ describe("the request", () => {
 
   it("fails in the action when it is cut off", async () => {
     const socket = net.connect(server.sitePort, "127.0.0.1");
-    socket.write("POST /count HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc");
+    socket.write(
+      "POST /count HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\nabc",
+    );
+    // It has begun: the server has asked for the rest.
+    await new Promise((resolve) => socket.once("data", resolve));
     await new Promise((resolve) => setTimeout(resolve, 100));
     socket.destroy();
     const completion = await until(async () => {

@@ -1,5 +1,14 @@
 import { spawn } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { installLockedPackages } from "../support/lockedPackages.ts";
@@ -23,8 +32,10 @@ interface TestOutcome {
 export interface SuiteRun {
   /** By file and full name. Skipped tests are left out. */
   readonly tests: ReadonlyMap<string, TestOutcome>;
-  /** Processor time of all tests, without loading and transforming. */
+  /** Processor time of all tests. */
   readonly cpuMs: number;
+  /** Processor time of loading their files with all that these import. */
+  readonly loadMs: number;
 }
 
 /** Installs the pinned packages. */
@@ -32,11 +43,13 @@ export async function installPackages(): Promise<void> {
   await installLockedPackages(folder);
 }
 
-/** Bundles packages/testing as it is published; says where. */
+/** Bundles packages/testing as it is published, and puts it where it is when it is installed; says where. */
 export async function buildHarness(): Promise<string> {
-  const script = path.join(folder, "../../packages/testing/scripts/build.ts");
-  const outdir = path.join(work, "testing");
-  await run(process.execPath, [script, "--outdir", outdir], folder, {});
+  const source = path.join(folder, "../../packages/testing");
+  const installed = path.join(work, "node_modules/@lenslet/testing");
+  const outdir = path.join(installed, "dist");
+  await run(process.execPath, [path.join(source, "scripts/build.ts"), "--outdir", outdir], folder, {});
+  copyFileSync(path.join(source, "package.json"), path.join(installed, "package.json"));
   return path.join(outdir, "index.js");
 }
 
@@ -85,7 +98,7 @@ interface Report {
     readonly assertionResults: readonly {
       readonly fullName: string;
       readonly status: string;
-      readonly meta?: { readonly cpuMs?: number };
+      readonly meta?: { readonly cpuMs?: number; readonly loadMs?: number };
       readonly failureMessages?: readonly string[];
     }[];
   }[];
@@ -95,6 +108,7 @@ function readReport(file: string, place: string): SuiteRun {
   const report = JSON.parse(readFileSync(file, "utf8")) as Report;
   const tests = new Map<string, TestOutcome>();
   let cpuMs = 0;
+  let loadMs = 0;
   for (const { name, status, message, assertionResults } of report.testResults) {
     const fileName = path.relative(place, name);
     // A file that cannot be loaded has no tests.
@@ -102,6 +116,7 @@ function readReport(file: string, place: string): SuiteRun {
     for (const result of assertionResults) {
       if (result.status !== "passed" && result.status !== "failed") continue;
       cpuMs += result.meta?.cpuMs ?? 0;
+      loadMs += result.meta?.loadMs ?? 0;
       // Property tests of fast-check have the seed of the run in their names.
       const fullName = result.fullName.replace(/ \(with seed=.*\)$/, "");
       tests.set(`${fileName} > ${fullName}`, {
@@ -110,7 +125,7 @@ function readReport(file: string, place: string): SuiteRun {
       });
     }
   }
-  return { tests, cpuMs };
+  return { tests, cpuMs, loadMs };
 }
 
 function run(

@@ -17,15 +17,16 @@ import {
 import type { IdContext } from "../../lenslet/src/values/validator.ts";
 import { runActionFunction } from "./actionFunction.ts";
 import type { FunctionRun, Outcome } from "./call.ts";
-import { Crons } from "./crons.ts";
+import type { Crons } from "./crons.ts";
 import { Database } from "./database.ts";
 import { type Component, Deployment, schemaJsonOf } from "./deployment.ts";
 import { Faults } from "./faults.ts";
 import { Files } from "./files.ts";
+import { loadOnDemand } from "./load.ts";
 import { ModuleMap } from "./modules.ts";
 import type { ModuleGlob } from "./types.ts";
 import { Scheduler } from "./scheduler.ts";
-import { Subscriptions } from "./subscriptions.ts";
+import type { Subscriptions } from "./subscriptions.ts";
 import { runTransactionFunction, type TransactionScope } from "./transactionFunction.ts";
 
 /** Everything behind one `convexTest()`: its own database, components, scheduler and files. */
@@ -35,8 +36,9 @@ export class Backend {
   readonly scheduler: Scheduler;
   readonly files: Files;
   readonly faults = new Faults();
-  readonly subscriptions: Subscriptions;
-  readonly crons: Crons;
+  /** Null until a test wants some: only then their code is loaded. */
+  #subscriptions: Subscriptions | null = null;
+  #crons: Crons | null = null;
   /** What functions have written with `log.audit`. */
   readonly auditLines: JsonValue[] = [];
   readonly #schemas = new Map<Component, object>();
@@ -47,8 +49,20 @@ export class Backend {
     this.database = new Database(limits);
     this.scheduler = new Scheduler(this);
     this.files = new Files();
-    this.subscriptions = new Subscriptions(this);
-    this.crons = new Crons(this);
+  }
+
+  get crons(): Crons | null {
+    return this.#crons;
+  }
+
+  async loadCrons(): Promise<Crons> {
+    const { Crons } = await loadOnDemand();
+    return (this.#crons ??= new Crons(this));
+  }
+
+  async loadSubscriptions(): Promise<Subscriptions> {
+    const { Subscriptions } = await loadOnDemand();
+    return (this.#subscriptions ??= new Subscriptions(this));
   }
 
   addComponent(path: string, schema: object | null, glob: ModuleGlob): void {
@@ -131,6 +145,7 @@ export class Backend {
 
   async vectorSearch(args: JsonObject, component: Component): Promise<string> {
     await this.#prepare();
+    await loadOnDemand();
     const tx = this.database.beginRead();
     try {
       const { table, query } = resolveVectorSearch(tx, component.namespace, args);

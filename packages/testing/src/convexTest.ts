@@ -161,16 +161,17 @@ function accessor(backend: Backend, requester: Requester) {
       const { component, fn } = await backend.deployment.resolve(getFunctionAddress(reference), app());
       checkKind({ component, fn }, "Query");
       const argsJson = argsJsonOf(args);
-      return runInstalled(() =>
-        backend.subscriptions.open({ component, fn, argsJson, caller: caller() }, valueOf),
-      );
+      const subscriptions = await backend.loadSubscriptions();
+      return runInstalled(() => subscriptions.open({ component, fn, argsJson, caller: caller() }, valueOf));
     },
-    startCrons: () => runInstalled(() => backend.crons.start()),
-    stopCrons: () => backend.crons.stop(),
+    startCrons: () => runInstalled(async () => (await backend.loadCrons()).start()),
+    stopCrons: () => backend.crons?.stop(),
     runCron: (identifier: string, componentPath = "") =>
-      runInstalled(() => backend.crons.run(identifier, componentPath)).catch((thrown: unknown) => {
-        throw forTest(thrown);
-      }),
+      runInstalled(async () => (await backend.loadCrons()).run(identifier, componentPath)).catch(
+        (thrown: unknown) => {
+          throw forTest(thrown);
+        },
+      ),
     auditLog: backend.auditLines,
     jwks: () => JSON.parse(jwksJson([jwtSecret])) as ReturnType<TestConvexRoot<GenericDataModel>["jwks"]>,
     injectFault: (fault: Fault) => backend.faults.plant(fault),

@@ -5,20 +5,26 @@ import type { SchemaJson } from "../../lenslet/src/deploy/schemaTypes.ts";
 import type { CommitTs } from "../../lenslet/src/log/log.ts";
 import { type VectorHit, type VectorQuery, VectorSearch } from "../../lenslet/src/search/vectorSearch.ts";
 import { applyEffects, type CatalogEffect, CatalogState } from "../../lenslet/src/store/catalogState.ts";
-import { openSqliteStore } from "../../lenslet/src/store/sqliteStore.ts";
-import type { DocumentWrite, Namespace, Store } from "../../lenslet/src/store/store.ts";
+import type { DocumentWrite, Namespace } from "../../lenslet/src/store/store.ts";
 import { publicSystemTables } from "../../lenslet/src/store/systemTables.ts";
 import { Transaction } from "../../lenslet/src/transaction/transaction.ts";
 import type { TransactionLimits, TransactionUsage } from "../../lenslet/src/transaction/usage.ts";
 import { newInternalId } from "../../lenslet/src/values/id.ts";
 import { MemoryStore } from "./memoryStore.ts";
 import { systemRandom, testClock } from "./platform.ts";
+import { openSearchStore } from "./load.ts";
 
 /** At least the distance of two creation times within a transaction: a double's resolution until the year 2109. */
 const creationStepMs = 2 ** -11;
 
-/** Of a database without tables; all databases begin with this one. */
-let emptyCatalog: CatalogState | null = null;
+/** A database as components have left it that nobody has used yet; many tests begin with it. */
+interface Unused {
+  readonly store: MemoryStore;
+  readonly catalog: CatalogState;
+}
+
+/** Without tables; all databases begin with this one. */
+let empty: Unused | null = null;
 
 interface PreparedNamespace {
   readonly namespace: Namespace;
@@ -26,10 +32,12 @@ interface PreparedNamespace {
   readonly writes: readonly DocumentWrite[];
   readonly catalog: CatalogState;
   readonly effects: readonly CatalogEffect[];
+  /** The database with it; null until there is one in which nothing else has been done. */
+  store: MemoryStore | null;
 }
 
 /** By the catalog that they were added to. */
-const prepared = new WeakMap<CatalogState, readonly PreparedNamespace[]>();
+const prepared = new WeakMap<CatalogState, PreparedNamespace[]>();
 
 export interface Commit {
   readonly ts: CommitTs;
@@ -42,7 +50,10 @@ export interface Commit {
  */
 export class Database {
   readonly #limits: Partial<TransactionLimits>;
-  #opened: { store: Store; catalog: CatalogState } | null = null;
+  #store: MemoryStore;
+  #catalog: CatalogState;
+  /** The store belongs to other tests as well: it is forked before it is used. */
+  #isShared = true;
   #lastTs: CommitTs = 0n;
   /** `beginMs` of the newest transaction that may write. */
   #beginMs = 0;
@@ -52,6 +63,9 @@ export class Database {
 
   constructor(limits: Partial<TransactionLimits>) {
     this.#limits = limits;
+    empty ??= emptyDatabase();
+    this.#store = empty.store;
+    this.#catalog = empty.catalog;
   }
 
   get lastTs(): CommitTs {
@@ -98,41 +112,53 @@ export class Database {
   nextTs({ usage }: Transaction): CommitTs {
     const written = usage.documentsWritten + usage.systemDocumentsWritten;
     const leastUs = Math.ceil((this.#beginMs + (written + 1) * creationStepMs) * 1000);
-    const wallNs = BigInt(Math.floor(testClock.nowMs() * 1000)) * 1000n;
+    const wall = wallTs();
     let ts = BigInt(leastUs) * 1000n;
-    if (wallNs > ts) ts = wallNs;
+    if (wall > ts) ts = wall;
     return ts > this.#lastTs ? ts : this.#lastTs + 1n;
   }
 
   commit(tx: Transaction, ts: CommitTs = this.nextTs(tx)): readonly DocumentWrite[] {
     const writes = tx.finish(ts);
     if (writes.length === 0) return writes;
-    this.#apply(ts, writes, this.#open().catalog.apply(writes));
+    this.#apply(ts, writes, this.#catalog.apply(writes));
     return writes;
   }
 
   /** The best hits among committed documents. */
   vectorSearch(query: VectorQuery): readonly VectorHit[] {
-    const hits = new VectorSearch(this.#open().store, query).step(() => false);
+    const hits = new VectorSearch(this.#store, query).step(() => false);
     assert(hits !== null && hits !== "gone", "a search that nobody interrupts ends");
     return hits;
   }
 
   /**
    * Creates a component's tables and makes its schema the one in force, as a push does with an empty database. Tests of
-   * one file do the same again and again: what has been worked out for one is applied by the others.
+   * one file do the same again and again: what has been worked out for one, the others begin with.
    */
   addNamespace(namespace: Namespace, schema: SchemaJson | null): void {
-    const opened = this.#open();
-    const known = prepared
-      .get(opened.catalog)
-      ?.find((candidate) => candidate.namespace === namespace && candidate.schema === schema);
-    if (known !== undefined) {
-      const tx = this.begin();
-      this.#apply(this.nextTs(tx), known.writes, known);
+    const isUnused = this.#isShared;
+    const candidates = prepared.get(this.#catalog) ?? [];
+    let entry = candidates.find((known) => known.namespace === namespace && known.schema === schema);
+    if (isUnused && entry?.store != null) {
+      this.#store = entry.store;
+      this.#catalog = entry.catalog;
+      this.#lastTs = wallTs();
       return;
     }
-    const { catalog: before } = opened;
+    if (entry !== undefined) this.#apply(this.nextTs(this.begin()), entry.writes, entry);
+    else {
+      const before = this.#catalog;
+      entry = this.#prepare(namespace, schema);
+      prepared.set(before, [...candidates, entry]);
+    }
+    if (!isUnused) return;
+    entry.store = this.#store;
+    this.#isShared = true;
+  }
+
+  #prepare(namespace: Namespace, schema: SchemaJson | null): PreparedNamespace {
+    const before = this.#catalog;
     const tx = this.begin();
     if (namespace !== "") createSystemTables(tx, namespace);
     const writes = [...this.commit(tx)];
@@ -142,14 +168,8 @@ export class Database {
       activateSchema(schemaTx, namespace, writePendingSchema(schemaTx, namespace, schema));
       writes.push(...this.commit(schemaTx));
     }
-    const entry = {
-      namespace,
-      schema,
-      writes,
-      catalog: opened.catalog,
-      effects: before.apply(writes).effects,
-    };
-    prepared.set(before, [...(prepared.get(before) ?? []), entry]);
+    const { effects } = before.apply(writes);
+    return { namespace, schema, writes, catalog: this.#catalog, effects, store: null };
   }
 
   #apply(
@@ -157,33 +177,25 @@ export class Database {
     writes: readonly DocumentWrite[],
     { catalog, effects }: { readonly catalog: CatalogState; readonly effects: readonly CatalogEffect[] },
   ): void {
-    const opened = this.#open();
     for (const reader of this.#readers) reader.lookBehind(writes);
-    applyEffects(opened.store, effects);
-    opened.store.applyCommit(ts, writes, null);
-    opened.catalog = catalog;
+    applyEffects(this.#store, effects);
+    this.#store.applyCommit(ts, writes, null);
+    this.#catalog = catalog;
     this.#lastTs = ts;
     for (const listener of this.#listeners) listener({ ts, writes });
   }
 
-  #open(): { store: Store; catalog: CatalogState } {
-    if (this.#opened === null) {
-      const store = new MemoryStore(() => openSqliteStore(":memory:"));
-      emptyCatalog ??= CatalogState.load(new MemoryStore(() => openSqliteStore(":memory:")));
-      for (const { tablet, byId, indexes } of emptyCatalog.tables("")) {
-        store.createTablet(tablet, byId.id);
-        for (const { id } of indexes) if (id !== byId.id) store.createIndex(id, tablet);
-      }
-      this.#opened = { store, catalog: emptyCatalog };
-    }
-    return this.#opened;
+  #fork(): void {
+    if (!this.#isShared) return;
+    this.#store = this.#store.fork();
+    this.#isShared = false;
   }
 
   #transaction(readOnly: boolean, beginMs: number, usage: TransactionUsage | undefined): Transaction {
-    const { store, catalog } = this.#open();
+    this.#fork();
     return new Transaction({
-      store,
-      catalog,
+      store: this.#store,
+      catalog: this.#catalog,
       snapshotTs: this.#lastTs,
       beginMs,
       newInternalId: () => newInternalId(systemRandom, testClock.nowMs()),
@@ -192,6 +204,15 @@ export class Database {
       ...(usage === undefined ? {} : { usage }),
     });
   }
+}
+
+function wallTs(): CommitTs {
+  return BigInt(Math.floor(testClock.nowMs() * 1000)) * 1000n;
+}
+
+function emptyDatabase(): Unused {
+  const store = new MemoryStore(openSearchStore);
+  return { store, catalog: CatalogState.load(store) };
 }
 
 /** Every namespace has its own tables of files and scheduled functions. */

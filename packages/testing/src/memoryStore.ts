@@ -16,26 +16,33 @@ import type { InternalId } from "../../lenslet/src/values/id.ts";
 import { type IndexKey, prefixEnd } from "../../lenslet/src/values/key.ts";
 import { SortedKeys } from "./sortedKeys.ts";
 
-interface Tablet {
+/** Forks share what neither has changed yet: only its owner may change it. */
+interface Owned {
+  readonly owner: MemoryStore;
+}
+
+interface Tablet extends Owned {
   readonly byId: IndexId;
   readonly documents: Map<InternalId, StoredDocument>;
   readonly ids: SortedKeys;
 }
 
-interface Index {
+interface Index extends Owned {
   readonly tablet: TabletId;
   readonly keys: SortedKeys;
 }
 
 /** A text or vector index. */
-interface SearchIndex {
+interface SearchIndex extends Owned {
   readonly tablet: TabletId;
   readonly byId: IndexId;
   /** The search store has it. */
   isOpen: boolean;
   /** What the search store has to do before it is read; the first step creates it. */
-  steps: ((store: Store) => void)[];
+  steps: SearchStep[];
 }
+
+type SearchStep = (store: Store, nextTs: () => CommitTs) => void;
 
 /** Every key ends with the id of its document. */
 const idLength = 16;
@@ -47,14 +54,14 @@ const idLength = 16;
  */
 export class MemoryStore implements Store {
   readonly #openSearchStore: () => Store;
-  readonly #tablets = new Map<TabletId, Tablet>();
-  readonly #indexes = new Map<IndexId, Index>();
+  #tablets = new Map<TabletId, Tablet>();
+  #indexes = new Map<IndexId, Index>();
   readonly #requests = new Map<string, SessionRequest>();
   #appliedTs: CommitTs = 0n;
   #greatestPhysicalId = 0;
   /** The commit that drops something may still mention it. */
-  readonly #dropped = new Set<TabletId | IndexId>();
-  readonly #searchIndexes = new Map<IndexId, SearchIndex>();
+  #dropped = new Set<TabletId | IndexId>();
+  #searchIndexes = new Map<IndexId, SearchIndex>();
   /** Those of the search store. */
   readonly #searchTablets = new Set<TabletId>();
   #searchTs: CommitTs = 0n;
@@ -62,6 +69,21 @@ export class MemoryStore implements Store {
 
   constructor(openSearchStore: () => Store) {
     this.#openSearchStore = openSearchStore;
+  }
+
+  /**
+   * A store with the same contents that goes its own way from here, at no cost for what it never touches. This one may
+   * not change any more, and has not been searched.
+   */
+  fork(): MemoryStore {
+    assert(this.#searchStore === null && this.#requests.size === 0, "only a store without readers is forked");
+    const fork = new MemoryStore(this.#openSearchStore);
+    fork.#tablets = new Map(this.#tablets);
+    fork.#indexes = new Map(this.#indexes);
+    fork.#dropped = new Set(this.#dropped);
+    fork.#searchIndexes = new Map(this.#searchIndexes);
+    fork.#greatestPhysicalId = this.#greatestPhysicalId;
+    return fork;
   }
 
   /** Memory does not fail. */
@@ -76,7 +98,7 @@ export class MemoryStore implements Store {
   createTablet(tablet: TabletId, byId: IndexId): void {
     if (this.#tablets.has(tablet)) return;
     this.#took(tablet, byId);
-    this.#tablets.set(tablet, { byId, documents: new Map(), ids: new SortedKeys() });
+    this.#tablets.set(tablet, { owner: this, byId, documents: new Map(), ids: new SortedKeys() });
   }
 
   dropTablet(tablet: TabletId): void {
@@ -90,7 +112,7 @@ export class MemoryStore implements Store {
   createIndex(index: IndexId, tablet: TabletId): void {
     if (this.#indexes.has(index)) return;
     this.#took(index);
-    this.#indexes.set(index, { tablet, keys: new SortedKeys() });
+    this.#indexes.set(index, { owner: this, tablet, keys: new SortedKeys() });
   }
 
   createSearchIndex(index: IndexId, tablet: TabletId): void {
@@ -123,7 +145,7 @@ export class MemoryStore implements Store {
     index: IndexId,
     entries: readonly { readonly key: IndexKey; readonly id: InternalId }[],
   ): void {
-    const keys = this.#indexes.get(index)?.keys;
+    const keys = this.#ownKeys(index);
     for (const { key } of entries) keys?.add(key);
   }
 
@@ -131,14 +153,14 @@ export class MemoryStore implements Store {
     index: IndexId,
     documents: readonly { readonly id: InternalId; readonly entry: SearchEntry }[],
   ): void {
-    this.#searchIndexes.get(index)?.steps.push((store) => store.backfillSearchIndex(index, documents));
+    this.#ownSearchIndex(index)?.steps.push((store) => store.backfillSearchIndex(index, documents));
   }
 
   backfillVectorIndex(
     index: IndexId,
     documents: readonly { readonly id: InternalId; readonly entry: VectorEntry }[],
   ): void {
-    this.#searchIndexes.get(index)?.steps.push((store) => store.backfillVectorIndex(index, documents));
+    this.#ownSearchIndex(index)?.steps.push((store) => store.backfillVectorIndex(index, documents));
   }
 
   get(tablet: TabletId, id: InternalId): StoredDocument | null {
@@ -205,7 +227,7 @@ export class MemoryStore implements Store {
 
   #apply(write: DocumentWrite): void {
     const { tablet: tabletId, id, after, keys, search = [], vectors = [] } = write;
-    const tablet = this.#tablets.get(tabletId);
+    const tablet = this.#ownTablet(tabletId);
     if (tablet === undefined) {
       assert(this.#dropped.has(tabletId), "a commit writes to tablets that exist");
       return;
@@ -221,7 +243,7 @@ export class MemoryStore implements Store {
     }
     for (const change of keys) {
       if (change.before === change.after) continue;
-      const entries = this.#indexes.get(change.index)?.keys;
+      const entries = this.#ownKeys(change.index);
       if (change.before !== null) entries?.delete(change.before);
       if (change.after !== null) entries?.add(change.after);
     }
@@ -232,7 +254,7 @@ export class MemoryStore implements Store {
     this.#took(index);
     const byId = this.#tablets.get(tablet)?.byId;
     assert(byId !== undefined, "an index is created after its tablet");
-    this.#searchIndexes.set(index, { tablet, byId, isOpen: false, steps: [create] });
+    this.#searchIndexes.set(index, { owner: this, tablet, byId, isOpen: false, steps: [create] });
   }
 
   /** The search store knows entries of its indexes, and no documents. */
@@ -241,23 +263,48 @@ export class MemoryStore implements Store {
     index: IndexId,
     changes: Pick<DocumentWrite, "search" | "vectors">,
   ): void {
-    const searched = this.#searchIndexes.get(index);
+    const searched = this.#ownSearchIndex(index);
     assert(searched !== undefined || this.#dropped.has(index), "a commit changes indexes that exist");
     const write = { tablet, id, idText, before: null, after: null, keys: [], ...changes };
-    searched?.steps.push((store) => store.applyCommit((this.#searchTs += 1n), [write], null));
+    searched?.steps.push((store, nextTs) => store.applyCommit(nextTs(), [write], null));
   }
 
   #forReading(index: IndexId): Store {
     const store = (this.#searchStore ??= this.#openSearchStore());
-    const searched = this.#searchIndexes.get(index);
+    const searched = this.#ownSearchIndex(index);
     if (searched === undefined) return store;
     const { tablet, byId, steps } = searched;
     if (!this.#searchTablets.has(tablet)) store.createTablet(tablet, byId);
     this.#searchTablets.add(tablet);
     searched.isOpen = true;
     searched.steps = [];
-    for (const step of steps) step(store);
+    for (const step of steps) step(store, () => (this.#searchTs += 1n));
     return store;
+  }
+
+  #ownTablet(id: TabletId): Tablet | undefined {
+    const shared = this.#tablets.get(id);
+    if (shared === undefined || shared.owner === this) return shared;
+    const { byId, documents, ids } = shared;
+    const own = { owner: this, byId, documents: new Map(documents), ids: ids.copy() };
+    this.#tablets.set(id, own);
+    return own;
+  }
+
+  #ownKeys(id: IndexId): SortedKeys | undefined {
+    const shared = this.#indexes.get(id);
+    if (shared === undefined || shared.owner === this) return shared?.keys;
+    const own = { owner: this, tablet: shared.tablet, keys: shared.keys.copy() };
+    this.#indexes.set(id, own);
+    return own.keys;
+  }
+
+  #ownSearchIndex(id: IndexId): SearchIndex | undefined {
+    const shared = this.#searchIndexes.get(id);
+    if (shared === undefined || shared.owner === this) return shared;
+    const own = { ...shared, owner: this, steps: [...shared.steps] };
+    this.#searchIndexes.set(id, own);
+    return own;
   }
 
   #took(...ids: readonly number[]): void {

@@ -104,7 +104,7 @@ export class Scheduler {
   }
 
   #nextDueMs(): number {
-    return Math.min(this.#backend.crons.dueMs, ...this.#waiting().map(({ dueMs }) => dueMs));
+    return Math.min(this.#backend.crons?.dueMs ?? Infinity, ...this.#waiting().map(({ dueMs }) => dueMs));
   }
 
   #waiting(): Job[] {

@@ -12,6 +12,12 @@ export class SortedKeys {
     if (this.#keys[at] !== key) this.#keys.splice(at, 0, key);
   }
 
+  copy(): SortedKeys {
+    const copy = new SortedKeys();
+    copy.#keys = [...this.#keys];
+    return copy;
+  }
+
   delete(key: string): void {
     const at = this.#positionOf(key);
     if (this.#keys[at] === key) this.#keys.splice(at, 1);

@@ -13,6 +13,7 @@ import { nestedError, platformError, syscallError } from "./failures.ts";
 import { type Host, runWithHost } from "./host.ts";
 import { invocable } from "./modules.ts";
 import { cloudUrl, jwtSecret } from "./platform.ts";
+import { loadOnDemand } from "./load.ts";
 
 const callDepthMax = 8;
 /** Promise continuations between an operation's answer and the next operation of code that nobody awaits. */
@@ -75,6 +76,8 @@ class TransactionHost implements Host {
   /** How many have been asked for. */
   #operations = 0;
   #state: "running" | "abandoned" | "ended" = "running";
+  /** It has begun a text search. */
+  #searches = false;
 
   constructor(scope: TransactionScope, run: FunctionRun) {
     this.#scope = scope;
@@ -113,9 +116,12 @@ class TransactionHost implements Host {
       }
       case "1.0/componentArgument":
         return "{}";
-      default:
-        // Their answers do not have to be waited for, e.g. `1.0/queryCleanup`.
-        return this.#answerNow(op, JSON.parse(argsJson) as JsonObject);
+      default: {
+        // Their answers do not have to be waited for, e.g. `1.0/queryStream`: it reads nothing yet.
+        const args = JSON.parse(argsJson) as JsonObject;
+        this.#searches ||= isSearch(op, args);
+        return this.#answerNow(op, args);
+      }
     }
   }
 
@@ -123,7 +129,9 @@ class TransactionHost implements Host {
     this.#checkRunning();
     const args = JSON.parse(argsJson) as JsonObject;
     try {
-      if (this.#busy === null && !waitingOperations.has(op)) return this.#answerNow(op, args);
+      this.#searches ||= isSearch(op, args);
+      if (this.#busy === null && !this.#searches && !waitingOperations.has(op))
+        return this.#answerNow(op, args);
       return await this.#inTurn(() => this.#answer(op, args));
     } catch (error) {
       throw syscallError(error);
@@ -167,6 +175,7 @@ class TransactionHost implements Host {
   async #answer(op: string, args: JsonObject): Promise<string> {
     const { backend, tx } = this.#scope;
     const { component, caller } = this.#run;
+    if (this.#searches) await loadOnDemand();
     switch (op) {
       case "1.0/runUdf":
         return this.#runUdf(args);
@@ -275,6 +284,13 @@ class TransactionHost implements Host {
       restoreLimits();
     }
   }
+}
+
+/** Begins a text search. */
+function isSearch(op: string, args: JsonObject): boolean {
+  if (op !== "1.0/queryStream" && op !== "1.0/queryPage") return false;
+  const { query } = args as { readonly query?: { readonly source?: { readonly type?: unknown } } };
+  return query?.source?.type === "Search";
 }
 
 /** Operations that need more than one step: everything called after them waits for them. */

@@ -1,6 +1,7 @@
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { ConvexHttpClient } from "convex/browser";
+import { vi } from "vitest";
 import { eventually as waitUntilSeen, type Look } from "../../../../conformance/support/until.ts";
 import { pushApp, runConvex } from "../../../../conformance/support/project.ts";
 import { TestServer } from "../../../../conformance/support/server.ts";
@@ -131,9 +132,12 @@ export class DeskServer {
   }
 }
 
+/** A real server, a push and several services: on a busy machine that takes a while. */
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 });
+
 let counter = 1;
 
 /** Waits until there is something to see; the answer of a background job, say. */
-export function eventually<T>(look: Look<T>, timeoutMs = 20_000): Promise<T> {
+export function eventually<T>(look: Look<T>, timeoutMs = 60_000): Promise<T> {
   return waitUntilSeen(look, { timeoutMs });
 }

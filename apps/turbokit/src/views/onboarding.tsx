@@ -1,6 +1,7 @@
 import { useMutation, useQuery } from "convex/react";
 import { useState } from "react";
 import { api } from "@repo/backend/api";
+import { limits } from "@repo/backend/limits";
 import { useMe } from "../shell/me.tsx";
 import { Icon } from "../shell/icons.tsx";
 import { Failure, useAttempt } from "../shared/feedback.tsx";
@@ -36,7 +37,7 @@ export function Onboarding({ later }: { later: () => void }) {
           <input
             value={name}
             required
-            maxLength={100}
+            maxLength={limits.nameCharsMax}
             autoComplete="name"
             onChange={(event) => setName(event.target.value)}
           />
@@ -45,7 +46,12 @@ export function Onboarding({ later }: { later: () => void }) {
           <span>
             What do you work on? <span className="optional">optional</span>
           </span>
-          <textarea rows={2} value={bio} maxLength={500} onChange={(event) => setBio(event.target.value)} />
+          <textarea
+            rows={2}
+            value={bio}
+            maxLength={limits.bioCharsMax}
+            onChange={(event) => setBio(event.target.value)}
+          />
         </label>
         <label className="check">
           <input

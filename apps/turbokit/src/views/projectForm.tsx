@@ -1,6 +1,7 @@
 import { useMutation } from "convex/react";
 import { useState } from "react";
 import { api } from "@repo/backend/api";
+import { limits } from "@repo/backend/limits";
 import type { Project, ProjectStatus } from "@repo/backend/types";
 import { Dialog } from "../shared/dialog.tsx";
 import { Failure, useAttempt, useFeedback } from "../shared/feedback.tsx";
@@ -40,7 +41,12 @@ export function ProjectForm({ project, close }: { project: Project | null; close
       >
         <label>
           Name
-          <input value={name} required maxLength={120} onChange={(event) => setName(event.target.value)} />
+          <input
+            value={name}
+            required
+            maxLength={limits.nameCharsMax}
+            onChange={(event) => setName(event.target.value)}
+          />
         </label>
         <label>
           <span>
@@ -49,7 +55,7 @@ export function ProjectForm({ project, close }: { project: Project | null; close
           <textarea
             rows={4}
             value={description}
-            maxLength={5000}
+            maxLength={limits.descriptionCharsMax}
             onChange={(event) => setDescription(event.target.value)}
           />
         </label>

@@ -121,8 +121,8 @@ export const syncProject = internalMutation({
   handler: async (ctx, args) => await Changes.syncFromExternal(ctx, args),
 });
 
-/** Archives drafts that nobody has touched for long. A cron calls it. */
+/** Archives drafts that nobody has touched for long. A cron calls it; it goes on by itself. */
 export const archiveStaleDrafts = internalMutation({
-  args: {},
-  handler: async (ctx) => await Changes.archiveStaleDrafts(ctx),
+  args: { cursor: v.optional(v.string()) },
+  handler: async (ctx, { cursor }) => await Changes.archiveStaleDrafts(ctx, cursor ?? null),
 });

@@ -41,7 +41,7 @@ export const synced = internalMutation({
   },
 });
 
-/** Removes uploads that were begun and never confirmed. A cron calls it. */
+/** Removes uploads that were begun and never confirmed. A cron calls it; it goes on by itself. */
 export const removeAbandoned = internalMutation({
   args: {},
   handler: async (ctx) => await Uploads.removeAbandoned(ctx),

@@ -66,11 +66,23 @@ export async function messages(
 
 /** Removes a thread of the caller's and what was said in it. */
 export async function remove(ctx: MutationCtx, id: Id<"threads">): Promise<void> {
-  const thread = await requireThread(ctx, await requireAuth(ctx), id);
-  await ctx.db.delete(id);
-  await ctx.runMutation(components.agent.threads.deleteAllForThreadIdAsync, {
-    threadId: thread.agentThreadId,
-  });
+  await removeThread(ctx, await requireThread(ctx, await requireAuth(ctx), id));
+}
+
+/** Removes a user's talks with the assistant. False: there are more of them than one transaction should delete. */
+export async function removeThreadsOf(ctx: MutationCtx, userId: Id<"users">): Promise<boolean> {
+  const threads = await ctx.db
+    .query("threads")
+    .withIndex("by_user", (q) => q.eq("userId", userId))
+    .take(threadsBatch);
+  for (const thread of threads) await removeThread(ctx, thread);
+  return threads.length < threadsBatch;
+}
+
+/** Takes a thread away now; the component deletes what was said in it right after, in steps. */
+async function removeThread(ctx: MutationCtx, { _id, agentThreadId }: Doc<"threads">): Promise<void> {
+  await ctx.db.delete(_id);
+  await ctx.runMutation(components.agent.threads.deleteAllForThreadIdAsync, { threadId: agentThreadId });
 }
 
 /** A thread of a user's, for actions; its name is the first thing that was said in it. Null: it is not theirs. */
@@ -93,6 +105,7 @@ export async function use(
 }
 
 const titleCharsMax = 60;
+const threadsBatch = 20;
 
 async function requireThread(ctx: QueryCtx, { user }: Caller, id: Id<"threads">): Promise<Doc<"threads">> {
   const thread = await ctx.db.get(id);

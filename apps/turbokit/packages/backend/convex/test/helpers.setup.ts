@@ -18,6 +18,11 @@ const modules = import.meta.glob(["../**/*.{ts,tsx}", "../_generated/*.js", "!..
 
 /** Components that functions of the model layer write to, and the packages that bring them. */
 const components = {
+  agent: "@convex-dev/agent",
+  presence: "@convex-dev/presence",
+  r2: "@convex-dev/r2",
+  // Within R2, whose helper gives it a name at the top.
+  "r2/actionRetrier": "@convex-dev/action-retrier",
   rateLimiter: "@convex-dev/rate-limiter",
   workflow: "@convex-dev/workflow",
 } as const;

@@ -40,10 +40,11 @@ export async function list(ctx: QueryCtx, roomToken: string) {
   return await Promise.all(
     people.map(async (person) => {
       const user = await ctx.db.get(person.userId);
+      const isGone = user === null || user.deletedAt !== undefined;
       return {
         ...person,
-        ...(user === null || user.deletedAt !== undefined ? {} : { name: user.name }),
-        ...(user?.imageUrl === undefined ? {} : { image: user.imageUrl }),
+        ...(isGone ? {} : { name: user.name }),
+        ...(isGone || user.imageUrl === undefined ? {} : { image: user.imageUrl }),
       };
     }),
   );

@@ -1,3 +1,4 @@
+import { internal } from "../../_generated/api.js";
 import type { Doc, Id } from "../../_generated/dataModel.js";
 import type { MutationCtx } from "../../_generated/server.js";
 import { requireAuth } from "../../lib/auth.ts";
@@ -18,8 +19,9 @@ export interface NewProject {
 }
 
 const messagesBatch = 200;
-const staleDraftMs = 90 * 24 * 3_600_000;
-const draftsBatch = 100;
+/** A draft that nobody has touched for so long is put away. */
+export const staleDraftMs = 90 * 24 * 3_600_000;
+export const draftsBatch = 100;
 
 /**
  * A new project of the caller's.
@@ -43,9 +45,7 @@ export async function createFor(
   const id = await ctx.db.insert("projects", {
     userId: user._id,
     name: checkText("name", name, limits.nameCharsMax),
-    ...(description === undefined
-      ? {}
-      : { description: checkLength("description", description, limits.descriptionCharsMax) }),
+    ...describe(description),
     status,
     settings: settings ?? { isPublic: false, allowComments: true },
     ...(externalId === undefined ? {} : { externalId }),
@@ -66,10 +66,8 @@ export async function update(
   { id, ...changes }: { readonly id: Id<"projects"> } & Partial<NewProject>,
 ): Promise<void> {
   await requireOwn(ctx, await requireAuth(ctx), id);
-  const patch: Partial<Doc<"projects">> = { updatedAt: Date.now() };
+  const patch: Partial<Doc<"projects">> = { ...describe(changes.description), updatedAt: Date.now() };
   if (changes.name !== undefined) patch.name = checkText("name", changes.name, limits.nameCharsMax);
-  if (changes.description !== undefined)
-    patch.description = checkLength("description", changes.description, limits.descriptionCharsMax);
   if (changes.status !== undefined) patch.status = changes.status;
   if (changes.settings !== undefined) patch.settings = changes.settings;
   await ctx.db.patch(id, patch);
@@ -110,25 +108,30 @@ export async function syncFromExternal(
     .withIndex("by_external_id", (q) => q.eq("userId", userId).eq("externalId", externalId))
     .first();
   const name = checkText("name", data.name, limits.nameCharsMax);
-  const description = data.description === undefined ? {} : { description: data.description };
+  const description = describe(data.description);
   if (known !== null) {
     await ctx.db.patch(known._id, { name, ...description, updatedAt: Date.now() });
     return known._id;
   }
   const user = await ctx.db.get(userId);
-  if (user === null) throw backendError("USER_NOT_FOUND", "User not found");
+  if (user === null || user.deletedAt !== undefined) throw backendError("USER_NOT_FOUND", "User not found");
   return await createFor(ctx, user, { ...data, externalId });
 }
 
-/** Archives the oldest drafts that nobody has touched for long. A cron calls it. */
-export async function archiveStaleDrafts(ctx: MutationCtx): Promise<number> {
+/**
+ * Archives drafts that nobody has touched for long, batch by batch: old ones that are still worked on stay, and must not
+ * stand before those that come after them. Returns how many of this batch.
+ */
+export async function archiveStaleDrafts(ctx: MutationCtx, cursor: string | null): Promise<number> {
   const before = Date.now() - staleDraftMs;
-  const drafts = await ctx.db
+  const { page, isDone, continueCursor } = await ctx.db
     .query("projects")
     .withIndex("by_status", (q) => q.eq("status", "draft").lt("_creationTime", before))
-    .take(draftsBatch);
-  const stale = drafts.filter(({ updatedAt }) => updatedAt < before);
+    .paginate({ numItems: draftsBatch, cursor });
+  const stale = page.filter(({ updatedAt }) => updatedAt < before);
   for (const { _id } of stale) await ctx.db.patch(_id, { status: "archived" });
+  if (!isDone)
+    await ctx.scheduler.runAfter(0, internal.projects.archiveStaleDrafts, { cursor: continueCursor });
   return stale.length;
 }
 
@@ -152,6 +155,12 @@ export async function removeMessagesOf(ctx: MutationCtx, userId: Id<"users">): P
     .take(messagesBatch);
   for (const { _id } of messages) await ctx.db.delete(_id);
   return messages.length < messagesBatch;
+}
+
+/** @throws INVALID_INPUT when a description is too long */
+function describe(description: string | undefined): { description?: string } {
+  if (description === undefined) return {};
+  return { description: checkLength("description", description, limits.descriptionCharsMax) };
 }
 
 /** @throws PLAN_LIMIT {limit} when a user has as many living projects as their plan allows */

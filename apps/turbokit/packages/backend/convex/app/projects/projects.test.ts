@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { api } from "../../_generated/api.js";
+import { api, internal } from "../../_generated/api.js";
+import { limits } from "../../lib/validation.ts";
 import { backendTest, createTestUser, signInTestUser } from "../../test/helpers.setup.ts";
 
 test("user can create project", async () => {
@@ -20,4 +21,21 @@ test("nobody creates a project", async () => {
   await expect(stranger.query(api.projects.list, {})).rejects.toMatchObject({
     data: { code: "USER_NOT_FOUND", message: "User not found" },
   });
+});
+
+test("what comes from elsewhere is checked like anything else", async () => {
+  const t = await backendTest();
+  const { userId, as } = await signInTestUser(t);
+  const sync = (data: { name: string; description?: string }) =>
+    t.mutation(internal.projects.syncProject, { userId, externalId: "x-1", data });
+  const tooLong = { name: "Imported", description: "x".repeat(limits.descriptionCharsMax + 1) };
+  const refusal = { data: { code: "INVALID_INPUT", field: "description" } };
+  await expect(sync(tooLong)).rejects.toMatchObject(refusal);
+  const id = await sync({ name: "Imported", description: "short" });
+  await expect(sync(tooLong)).rejects.toMatchObject(refusal);
+  expect(await as.query(api.projects.get, { id })).toMatchObject({ description: "short" });
+  await as.mutation(api.users.remove, {});
+  await expect(
+    t.mutation(internal.projects.syncProject, { userId, externalId: "x-2", data: { name: "Too late" } }),
+  ).rejects.toMatchObject({ data: { code: "USER_NOT_FOUND" } });
 });

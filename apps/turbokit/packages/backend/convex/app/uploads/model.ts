@@ -17,8 +17,8 @@ import { bucket } from "./r2.ts";
  */
 
 const listMax = 100;
-const abandonedMs = 24 * 3_600_000;
-const abandonedBatch = 50;
+export const abandonedMs = 24 * 3_600_000;
+export const abandonedBatch = 50;
 const urlLifetimeS = 15 * 60;
 
 /**
@@ -147,13 +147,15 @@ export async function startRemoval(ctx: MutationCtx, upload: Doc<"uploads">): Pr
   await ctx.db.delete(upload._id);
 }
 
-/** Removes uploads that were begun and never confirmed. A cron calls it. */
+/** Removes uploads that were begun and never confirmed, batch by batch. Returns how many of this batch. */
 export async function removeAbandoned(ctx: MutationCtx): Promise<number> {
   const abandoned = await ctx.db
     .query("uploads")
     .withIndex("by_status", (q) => q.eq("status", "pending").lt("createdAt", Date.now() - abandonedMs))
     .take(abandonedBatch);
   for (const upload of abandoned) await startRemoval(ctx, upload);
+  if (abandoned.length === abandonedBatch)
+    await ctx.scheduler.runAfter(0, internal.uploads.removeAbandoned, {});
   return abandoned.length;
 }
 

@@ -1,6 +1,7 @@
 import { internal } from "../../_generated/api.js";
 import type { Id } from "../../_generated/dataModel.js";
 import type { MutationCtx } from "../../_generated/server.js";
+import { removeThreadsOf } from "../../agents/model.ts";
 import { removeMessagesOf, removeProject } from "../projects/mutations.ts";
 import { startRemoval } from "../uploads/model.ts";
 
@@ -10,8 +11,8 @@ const batchSize = 20;
 const rowsMax = 200;
 
 /**
- * Deletes for good what was deleted softly before the retention time: projects with their comments, and what belonged
- * to deleted users. Their own documents stay, emptied, so that a late webhook does not make them anew. In small
+ * Deletes for good what was deleted softly before the retention time: projects with their comments, and what deleted
+ * users have said, uploaded and been sent; what they have paid and used stays in the books. Their own documents stay, emptied, so that a late webhook does not make them anew. In small
  * transactions; goes on by itself while there is more.
  */
 export async function purgeDeleted(ctx: MutationCtx): Promise<void> {
@@ -50,6 +51,13 @@ async function purgeUser(ctx: MutationCtx, userId: Id<"users">): Promise<boolean
     .withIndex("by_user", (q) => q.eq("userId", userId))
     .take(rowsMax);
   for (const upload of uploads) await startRemoval(ctx, upload);
+  const mails = await ctx.db
+    .query("emails")
+    .withIndex("by_user", (q) => q.eq("userId", userId))
+    .take(rowsMax);
+  for (const { _id } of mails) await ctx.db.delete(_id);
   const hasNoMessages = await removeMessagesOf(ctx, userId);
-  return projects.length < batchSize && uploads.length < rowsMax && hasNoMessages;
+  const hasNoThreads = await removeThreadsOf(ctx, userId);
+  const isDone = projects.length < batchSize && uploads.length < rowsMax && mails.length < rowsMax;
+  return isDone && hasNoMessages && hasNoThreads;
 }

@@ -57,6 +57,31 @@ describe("accounts", () => {
     ).rejects.toMatchObject({ data: { code: "INVALID_INPUT", field: "imageUrl" } });
   });
 
+  it("that were deleted show neither name nor picture to those who are in the same room", async () => {
+    const t = await backendTest();
+    const [ann, bob] = [await signInTestUser(t, { name: "Ann" }), await signInTestUser(t, { name: "Bob" })];
+    const imageUrl = "https://img.example.com/ann.png";
+    await ann.as.mutation(api.users.updateUser, { id: ann.userId, update: { imageUrl } });
+    const roomId = await ann.as.mutation(api.projects.create, {
+      name: "Open",
+      settings: { isPublic: true, allowComments: true },
+    });
+    const beat = async ({ as, userId }: typeof ann) =>
+      await as.mutation(api.presence.heartbeat, { roomId, userId, sessionId: userId, interval: 10_000 });
+    await beat(ann);
+    const { roomToken } = await beat(bob);
+    const seen = async () => {
+      const people = await bob.as.query(api.presence.list, { roomToken });
+      return people.find(({ userId }) => userId === ann.userId);
+    };
+    expect(await seen()).toMatchObject({ name: "Ann", image: imageUrl });
+    await ann.as.mutation(api.users.remove, {});
+    const after = await seen();
+    expect(after).toMatchObject({ userId: ann.userId });
+    expect(after).not.toHaveProperty("name");
+    expect(after).not.toHaveProperty("image");
+  });
+
   it("that were deleted are emptied when nobody can want them back any more", async () => {
     const t = await backendTest();
     const ann = await signInTestUser(t, { name: "Ann" });
@@ -68,6 +93,18 @@ describe("accounts", () => {
     });
     await ann.as.mutation(api.messages.send, { projectId: own, body: "To myself" });
     await ann.as.mutation(api.messages.send, { projectId: shared, body: "To Bob" });
+    await ann.as.mutation(api.agents.threads.create, { title: "What Ann asked" });
+    await t.run(async (ctx) => {
+      const mail = {
+        template: "welcome",
+        to: "ann@example.com",
+        subject: "Welcome",
+        status: "delivered",
+      } as const;
+      const at = Date.now();
+      const known = { userId: ann.userId, key: "k", emailId: "e", statusAt: at, createdAt: at };
+      await ctx.db.insert("emails", { ...mail, ...known });
+    });
     await ann.as.mutation(api.users.remove, {});
     expect(await ann.as.query(api.users.me, {})).toBeNull();
     await t.mutation(internal.users.purgeDeleted, {});
@@ -75,7 +112,8 @@ describe("accounts", () => {
     await t.run((ctx) => ctx.db.patch(ann.userId, { deletedAt: Date.now() - retentionMs - 1 }));
     await t.mutation(internal.users.purgeDeleted, {});
     expect(await t.run((ctx) => ctx.db.get(own))).toBeNull();
-    expect(await t.run((ctx) => ctx.db.query("messages").take(10))).toEqual([]);
+    for (const table of ["messages", "threads", "emails"] as const)
+      expect(await t.run((ctx) => ctx.db.query(table).take(10))).toEqual([]);
     expect(await t.run((ctx) => ctx.db.get(ann.userId))).toMatchObject({ name: "", email: "", deletedAt: 0 });
     expect(await bob.as.query(api.projects.get, { id: shared })).toMatchObject({ name: "Bob's" });
   });

@@ -15,6 +15,11 @@ import { appFolder, TurboStage } from "./support/turboStage.ts";
 const patienceMs = 60_000;
 const testMs = 300_000;
 
+/** Names of sections that have not enough room. */
+const cutNames = `[...document.querySelectorAll("nav a span")]
+  .filter((name) => name.scrollWidth > name.clientWidth)
+  .map((name) => name.textContent)`;
+
 describe.skipIf(chromiumPath === null)("the page", { timeout: testMs }, () => {
   let stage: TurboStage;
   let browser: Browser;
@@ -222,6 +227,99 @@ describe.skipIf(chromiumPath === null)("the page", { timeout: testMs }, () => {
     await eve.getByText("There is nothing here").waitFor();
   });
 
+  it("lets go of what is not wanted any more, and gives a project back", async () => {
+    const page = await enter("dee@example.com", { width: 1280, height: 860 });
+    await page.getByRole("link", { name: "My first project" }).click();
+    await page.getByLabel("Write a comment").fill("A slip of the pen");
+    await page.getByLabel("Write a comment").press("Enter");
+    await page.getByText("A slip of the pen").waitFor();
+    await page.getByRole("button", { name: "Delete this comment" }).click();
+    await page.getByText("Nobody has said anything yet.").waitFor();
+
+    await page.getByLabel("Choose files").setInputFiles({
+      name: "draft.txt",
+      mimeType: "text/plain",
+      buffer: Buffer.from("not the last word"),
+    });
+    const file = page.getByRole("link", { name: "draft.txt" });
+    await file.waitFor();
+    const url = (await file.getAttribute("href")) as string;
+    await page.getByRole("button", { name: "Delete draft.txt" }).click();
+    await page.getByText("No files yet.").waitFor();
+    await expect.poll(async () => (await fetch(url)).status, { timeout: patienceMs }).toBe(404);
+
+    await page.getByRole("button", { name: "Settings" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+    await page.getByText("A board with room for anything").waitFor();
+    await shoot(page, appFolder, "deleted-wide-light");
+    await page.getByRole("button", { name: "Undo" }).click();
+    await page.getByRole("link", { name: "My first project" }).waitFor();
+
+    await go(page, "Assistant");
+    await page.getByLabel("Ask the assistant").fill("How many credits do I have left?");
+    await page.getByLabel("Ask the assistant").press("Enter");
+    await page.getByText("You are on the free plan").waitFor();
+    await page.getByRole("button", { name: "Delete “How many credits do I have left?”" }).click();
+    await page.getByText("Ask about your projects, or have something done.").waitFor();
+    await page
+      .getByRole("navigation", { name: "Talks" })
+      .getByRole("listitem")
+      .waitFor({ state: "detached" });
+  });
+
+  it("sells credits once, shows the invoices, and goes back to the free plan when that is meant", async () => {
+    const page = await enter("pam@example.com", { width: 1280, height: 860 });
+    const credits = page.getByRole("link", { name: /credits left/ });
+    await go(page, "Plan");
+    await page.getByRole("button", { name: "500 credits" }).click();
+    await page.getByRole("button", { name: "Pay" }).click();
+    await page.getByRole("heading", { name: "Plan and usage" }).waitFor();
+    await credits.getByText("600").waitFor();
+    // One hundred to begin with, five hundred that were bought.
+    await page.getByRole("row", { name: /500/ }).first().waitFor();
+
+    await page.getByRole("button", { name: "Upgrade to Pro" }).click();
+    await page.getByRole("button", { name: "Pay" }).click();
+    await page.getByRole("button", { name: "Invoices and payment methods" }).click();
+    await page.getByRole("listitem").filter({ hasText: "Pro" }).waitFor();
+    await page.goto(`${pages.url}/plan`);
+
+    await page.getByRole("button", { name: "Back to Free" }).click();
+    const question = page.getByRole("dialog", { name: "End Pro?" });
+    await shoot(page, appFolder, "end-plan-wide-light");
+    expect(await seriousFaults(page)).toEqual([]);
+    await question.getByRole("button", { name: "Keep it" }).click();
+    await question.waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Back to Free" }).click();
+    await question.getByRole("button", { name: "End Pro" }).click();
+    const free = page.getByRole("region", { name: "Plans" }).getByRole("listitem").filter({ hasText: "$0" });
+    await free.getByText("Your plan", { exact: true }).waitFor();
+    await page.getByRole("button", { name: "Invoices and payment methods" }).waitFor({ state: "detached" });
+    // What was paid for is not taken away.
+    await credits.getByText("2,500").waitFor();
+  });
+
+  it("lets the admin end a workflow and have it go on", async () => {
+    const zoe = await open("/");
+    await signIn(zoe, "zoe@example.com");
+    await zoe.getByText("Waiting for your profile").waitFor();
+    const ines = await open("/workflows", { width: 390, height: 860, colorScheme: "dark" });
+    await signIn(ines, "Ines Admin");
+    await go(ines, "Workflows");
+    const row = ines.getByRole("list", { name: "Workflows" }).getByRole("link", { name: /zoe@example\.com/ });
+    await row.click();
+    await ines.getByRole("button", { name: "Cancel" }).click();
+    await row.getByText("failed").waitFor();
+    await ines.getByText("Cancelled by an admin").waitFor();
+    await shoot(ines, appFolder, "workflow-failed-narrow-dark");
+    expect(await seriousFaults(ines)).toEqual([]);
+    await ines.getByRole("button", { name: "Retry" }).click();
+    await row.getByText("waiting").waitFor();
+    await ines.getByText("Cancelled by an admin").waitFor({ state: "detached" });
+    await zoe.getByRole("button", { name: "Start" }).click();
+    await row.getByText("completed").waitFor();
+  });
+
   it("looks right in both themes, wide and narrow", async () => {
     const views = ["", "shared", "assistant", "files", "mail", "plan", "workflows"];
     for (const colorScheme of ["light", "dark"] as const) {
@@ -241,7 +339,8 @@ describe.skipIf(chromiumPath === null)("the page", { timeout: testMs }, () => {
           await page.getByRole("status", { name: "Loading" }).first().waitFor({ state: "detached" });
           await shoot(page, appFolder, `${view === "" ? "projects" : view}-${form}-${colorScheme}`);
           expect.soft(await seriousFaults(page), `${view} ${form} ${colorScheme}`).toEqual([]);
-          // Nothing sticks out to the side.
+          // Every name in the navigation is whole; nothing sticks out to the side.
+          expect.soft(await page.evaluate(cutNames), `${view} ${form}`).toEqual([]);
           expect
             .soft(await page.evaluate("document.documentElement.scrollWidth"), view)
             .toBeLessThanOrEqual(width);

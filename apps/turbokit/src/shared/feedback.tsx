@@ -10,28 +10,41 @@ export type UpgradeReason =
   | { readonly kind: "choice" };
 
 interface Feedback {
-  /** Says something that needs no answer. */
-  readonly say: (text: string) => void;
+  /** Says something that needs no answer; with `undo` it can be taken back for a while. */
+  readonly say: (text: string, undo?: () => Promise<unknown>) => void;
   readonly offerUpgrade: (reason: UpgradeReason) => void;
+}
+
+interface Said {
+  readonly id: number;
+  readonly text: string;
+  readonly takeBack?: () => void;
 }
 
 const FeedbackContext = createContext<Feedback>({ say: () => {}, offerUpgrade: () => {} });
 const shownMs = 5_000;
+const undoMs = 12_000;
 
 export function useFeedback(): Feedback {
   return useContext(FeedbackContext);
 }
 
 export function FeedbackProvider({ children }: { children: ReactNode }) {
-  const [said, setSaid] = useState<readonly { readonly id: number; readonly text: string }[]>([]);
+  const [said, setSaid] = useState<readonly Said[]>([]);
   const [reason, setReason] = useState<UpgradeReason | null>(null);
   const nextId = useRef(1);
   const feedback = useMemo<Feedback>(
     () => ({
-      say: (text) => {
+      say: (text, undo) => {
         const id = nextId.current++;
-        setSaid((before) => [...before.slice(-2), { id, text }]);
-        setTimeout(() => setSaid((before) => before.filter((each) => each.id !== id)), shownMs);
+        const forget = () => setSaid((before) => before.filter((each) => each.id !== id));
+        const takeBack = () => {
+          forget();
+          undo?.().catch((error: unknown) => feedback.say(failureText(error)));
+        };
+        const more = undo === undefined ? {} : { takeBack };
+        setSaid((before) => [...before.slice(-2), { id, text, ...more }]);
+        setTimeout(forget, undo === undefined ? shownMs : undoMs);
       },
       offerUpgrade: setReason,
     }),
@@ -42,9 +55,14 @@ export function FeedbackProvider({ children }: { children: ReactNode }) {
       {children}
       {reason !== null && <UpgradeDialog reason={reason} close={() => setReason(null)} />}
       <div className="toasts" role="status">
-        {said.map(({ id, text }) => (
+        {said.map(({ id, text, takeBack }) => (
           <p key={id} className="toast">
             {text}
+            {takeBack !== undefined && (
+              <button type="button" onClick={takeBack}>
+                Undo
+              </button>
+            )}
           </p>
         ))}
       </div>

@@ -1,5 +1,7 @@
 import { useAction, useMutation, useQuery } from "convex/react";
+import { useState } from "react";
 import { api } from "@repo/backend/api";
+import { Dialog } from "./dialog.tsx";
 import { Failure, useAttempt, useFeedback } from "./feedback.tsx";
 import { bytes, dollars, Loading } from "./parts.tsx";
 
@@ -13,6 +15,7 @@ export function PlanCards({ isOffer = false }: { isOffer?: boolean }) {
   const cancelPlan = useAction(api.billing.cancelPlan);
   const track = useMutation(api.analytics.track);
   const { run, failure, isBusy } = useAttempt();
+  const [isLeaving, setLeaving] = useState(false);
   const { say } = useFeedback();
   if (plans === undefined || packs === undefined || summary === undefined)
     return <Loading rows={1} height={220} />;
@@ -43,11 +46,7 @@ export function PlanCards({ isOffer = false }: { isOffer?: boolean }) {
               {position === current ? (
                 <p className="yours">Your plan</p>
               ) : plan === "free" ? (
-                <button
-                  type="button"
-                  disabled={isBusy}
-                  onClick={() => void run(async () => await cancelPlan({}))}
-                >
+                <button type="button" disabled={isBusy} onClick={() => setLeaving(true)}>
                   Back to {name}
                 </button>
               ) : (
@@ -83,6 +82,33 @@ export function PlanCards({ isOffer = false }: { isOffer?: boolean }) {
         ))}
       </ul>
       <Failure text={failure} />
+      {isLeaving && (
+        <Dialog title={`End ${plans[current]?.name}?`} close={() => setLeaving(false)}>
+          <p>
+            It ends at once. The credits that you have stay yours, your projects and files too; new ones have
+            the limits of the free plan.
+          </p>
+          <div className="actions">
+            <button
+              type="button"
+              className="danger"
+              disabled={isBusy}
+              onClick={() => {
+                setLeaving(false);
+                void run(async () => {
+                  await cancelPlan({});
+                  say("You are on the free plan.");
+                });
+              }}
+            >
+              End {plans[current]?.name}
+            </button>
+            <button type="button" className="quiet" onClick={() => setLeaving(false)}>
+              Keep it
+            </button>
+          </div>
+        </Dialog>
+      )}
     </>
   );
 }

@@ -18,6 +18,7 @@ export function ProjectForm({ project, close }: { project: Project | null; close
   const create = useMutation(api.projects.create);
   const update = useMutation(api.projects.update);
   const remove = useMutation(api.projects.remove);
+  const restore = useMutation(api.projects.restore);
   const { run, failure, isBusy } = useAttempt();
   const { say } = useFeedback();
   const [name, setName] = useState(project?.name ?? "");
@@ -109,7 +110,7 @@ export function ProjectForm({ project, close }: { project: Project | null; close
                 void run(async () => {
                   await remove({ id: project._id });
                   navigate("/");
-                  say(`“${project.name}” is deleted.`);
+                  say(`“${project.name}” is deleted.`, () => restore({ id: project._id }));
                 })
               }
             >

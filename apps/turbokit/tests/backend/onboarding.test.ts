@@ -22,12 +22,20 @@ const mailsTo = ({ email }: Person) =>
 const reaches = (person: Person, state: string) =>
   eventually(async () => (await stateOf(person)) === state, { timeoutMs: 120_000 });
 
+/** What the admin sees of it. */
+async function rowOf(person: Person) {
+  const { page } = await admin.client.query(api.workflows.admin.list, {
+    paginationOpts: { numItems: 10, cursor: null },
+  });
+  return page.find(({ userId }) => userId === person.id);
+}
+
 const beginning = ["grantCredits", "createCustomer", "createFirstProject", "wait:first"];
 const all = [...beginning, "finish"];
 
 /** What a user has after their onboarding, whatever happened meanwhile: everything, and everything once. */
-async function expectOnboarded(person: Person): Promise<void> {
-  expect(await stepsOf(person)).toEqual(all);
+async function expectOnboarded(person: Person, steps = all): Promise<void> {
+  expect(await stepsOf(person)).toEqual(steps);
   expect(await person.client.query(api.users.me, {})).toMatchObject({
     credits: 100,
     onboardingCompleted: true,
@@ -68,10 +76,7 @@ describe("onboarding", () => {
     expect(await cat.client.query(api.users.me, {})).toMatchObject({ credits: 0 });
     expect(await cat.client.query(api.projects.list, {})).toEqual([]);
     expect(mailsTo(cat)).toEqual([]);
-    const list = await admin.client.query(api.workflows.admin.list, {
-      paginationOpts: { numItems: 10, cursor: null },
-    });
-    const row = list.page.find(({ userId }) => userId === cat.id);
+    const row = await rowOf(cat);
     expect(row).toMatchObject({ state: "compensated", userName: "Cat", name: "onboarding" });
     expect(row?.error).toContain("Autumn");
   }, 180_000);
@@ -88,6 +93,33 @@ describe("onboarding", () => {
     await admin.client.mutation(api.workflows.admin.cancel, { workflowId });
     await reaches(dan, "failed");
     expect(await codeOf(admin.client.mutation(api.workflows.admin.cancel, { workflowId }))).toBe("CONFLICT");
+    // It goes on where it was: the wait begins anew, and is heard when it is over.
+    await admin.client.mutation(api.workflows.admin.restart, { workflowId });
+    await reaches(dan, "waiting");
+    expect(await rowOf(dan)).not.toHaveProperty("error");
+    await eventually(async () => (await journal()).at(-1)?.kind === "event");
+    await dan.client.mutation(api.users.completeOnboarding, {});
+    await reaches(dan, "completed");
+    await expectOnboarded(dan, [...beginning, "wait:first", "finish"]);
+  });
+
+  it("goes on after a step that was broken off, and takes none twice", async () => {
+    await turbo.server.updateEnvironment({ ONBOARDING_PAUSE_MS: "3000" });
+    const fay = await turbo.signIn("Fay");
+    const { workflowId } = await turbo.onboarding(fay);
+    const journal = () => admin.client.query(api.workflows.admin.steps, { workflowId });
+    // In the pause after the second step, or a little later: wherever it is, nothing is lost and nothing doubled.
+    await eventually(async () => (await journal()).filter(({ name }) => name === "pause").length === 2);
+    await admin.client.mutation(api.workflows.admin.cancel, { workflowId });
+    await reaches(fay, "failed");
+    await turbo.server.updateEnvironment({ ONBOARDING_PAUSE_MS: null });
+    await admin.client.mutation(api.workflows.admin.restart, { workflowId });
+    await reaches(fay, "waiting");
+    await fay.client.mutation(api.users.completeOnboarding, {});
+    await reaches(fay, "completed");
+    const steps = await stepsOf(fay);
+    expect(new Set(steps)).toEqual(new Set(all));
+    await expectOnboarded(fay, steps);
   });
 });
 

@@ -50,8 +50,9 @@ it("archive-stale-drafts: all that nobody has touched, also behind many that are
   await t.run((ctx) => ctx.db.insert("projects", draft("New", Date.now())));
   await t.runCron("archive-stale-drafts");
   const [next] = await waiting(t, "projects.js:archiveStaleDrafts");
-  const [{ cursor }] = next?.args as [{ cursor: string }];
-  expect(await t.mutation(internal.projects.archiveStaleDrafts, { cursor })).toBe(3);
+  // It has called itself for the rest.
+  const args = next?.args[0] as { cursor: string };
+  expect(await t.mutation(internal.projects.archiveStaleDrafts, args)).toBe(3);
   const projects = await t.run((ctx) => ctx.db.query("projects").take(200));
   const names = (status: Doc<"projects">["status"]) =>
     new Set(projects.filter((project) => project.status === status).map(({ name }) => name));
@@ -90,10 +91,10 @@ it("flush-outbox: sends for the carrier that got lost; what a service is too ill
   vi.spyOn(console, "error").mockReturnValue();
   const answers = [503, 200];
   const sent: string[][] = [];
-  vi.spyOn(globalThis, "fetch").mockImplementation(async (_url, init) => {
-    const { batch } = JSON.parse(String(init?.body)) as { batch: { uuid: string }[] };
+  vi.spyOn(globalThis, "fetch").mockImplementation((_url, init) => {
+    const { batch } = JSON.parse(init?.body as string) as { batch: { uuid: string }[] };
     sent.push(batch.map(({ uuid }) => uuid));
-    return new Response("{}", { status: answers.shift() ?? 500 });
+    return Promise.resolve(new Response("{}", { status: answers.shift() ?? 500 }));
   });
   const t = await backendTest();
   const carriers = () => waiting(t, "outbox.js:flush");

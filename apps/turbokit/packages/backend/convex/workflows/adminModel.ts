@@ -76,7 +76,23 @@ export async function restart(ctx: MutationCtx, workflowId: string): Promise<voi
   const { state, userId, workflowId: id } = await requireWorkflow(ctx, workflowId);
   if (state !== "failed") throw backendError("CONFLICT", "Only what has failed can go on");
   await setState(ctx, userId, "running");
-  await workflow.restart(ctx, id as WorkflowId, { startAsync: true });
+  const from = await firstToRepeat(ctx, id);
+  await workflow.restart(ctx, id as WorkflowId, { startAsync: true, ...(from === null ? {} : { from }) });
+}
+
+/**
+ * The number of the first step that did not go well. The journal keeps how such a step ended, or that it never did: one
+ * that is not taken out of it would end the workflow again in the same way. A wait begins with the step before it, which
+ * sets its clock. Null: all went well, the workflow's own code has failed.
+ */
+async function firstToRepeat(ctx: QueryCtx, workflowId: string): Promise<number | null> {
+  const { page: journal } = await workflow.listSteps(ctx, workflowId as WorkflowId, {
+    paginationOpts: { cursor: null, numItems: stepsMax },
+  });
+  const at = journal.findIndex(({ runResult }) => runResult?.kind !== "success");
+  const step = journal[at];
+  if (step === undefined) return null;
+  return (step.kind === "event" ? journal[at - 1] : step)?.stepNumber ?? step.stepNumber;
 }
 
 async function requireWorkflow(ctx: QueryCtx, workflowId: string): Promise<Doc<"onboardings">> {

@@ -3,7 +3,7 @@ import { vResultValidator } from "@convex-dev/workpool";
 import { v } from "convex/values";
 import { internal } from "../_generated/api.js";
 import type { Doc, Id } from "../_generated/dataModel.js";
-import { type ActionCtx, internalAction, internalMutation } from "../_generated/server.js";
+import { type ActionCtx, internalAction, internalMutation, type QueryCtx } from "../_generated/server.js";
 import { capture } from "../app/analytics/model.ts";
 import * as Autumn from "../app/billing/autumn.ts";
 import { book, isBooked } from "../app/billing/ledger.ts";
@@ -18,6 +18,7 @@ import {
   profileWaitMs,
   sendProfileEvent,
   setState,
+  stateOf,
 } from "./onboardingState.ts";
 
 /*
@@ -127,7 +128,8 @@ export const createFirstProject = internalMutation({
   args: { userId: v.id("users") },
   handler: async (ctx, { userId }) => {
     const user = await ctx.db.get(userId);
-    if (user !== null && user.deletedAt === undefined)
+    const isThere = (await findFirstProject(ctx, userId)) !== null;
+    if (user !== null && user.deletedAt === undefined && !isThere)
       await createFor(ctx, user, {
         name: "My first project",
         description: "A place to try things. Rename it, comment on it, ask the assistant about it.",
@@ -142,10 +144,7 @@ export const createFirstProject = internalMutation({
 export const removeFirstProject = internalMutation({
   args: { userId: v.id("users") },
   handler: async (ctx, { userId }) => {
-    const project = await ctx.db
-      .query("projects")
-      .withIndex("by_external_id", (q) => q.eq("userId", userId).eq("externalId", firstProject))
-      .first();
+    const project = await findFirstProject(ctx, userId);
     if (project !== null) await ctx.db.patch(project._id, { deletedAt: Date.now() });
     await noteStep(ctx, userId, "removeFirstProject");
     return null;
@@ -153,6 +152,13 @@ export const removeFirstProject = internalMutation({
 });
 
 const firstProject = "onboarding:first";
+
+function findFirstProject(ctx: QueryCtx, userId: Id<"users">): Promise<Doc<"projects"> | null> {
+  return ctx.db
+    .query("projects")
+    .withIndex("by_external_id", (q) => q.eq("userId", userId).eq("externalId", firstProject))
+    .first();
+}
 
 /** Waits for the profile from here on; false when there is nothing to wait for. */
 export const beginWait = internalMutation({
@@ -221,6 +227,9 @@ export const ended = internalMutation({
   handler: async (ctx, { result, context: { userId } }) => {
     if (result.kind === "failed") await setState(ctx, userId, "failed", result.error);
     if (result.kind === "canceled") await setState(ctx, userId, "failed", "Cancelled by an admin");
+    // What failed after the step that says so, and went on when an admin asked for it.
+    if (result.kind === "success" && (await stateOf(ctx, userId)) === "running")
+      await setState(ctx, userId, "completed");
     return null;
   },
 });

@@ -74,12 +74,20 @@ export async function hasTaken(ctx: QueryCtx, userId: Id<"users">, name: string)
   return (await find(ctx, userId))?.steps.some((step) => step.name === name) === true;
 }
 
+/** How it stands. */
+export async function stateOf(
+  ctx: QueryCtx,
+  userId: Id<"users">,
+): Promise<Doc<"onboardings">["state"] | undefined> {
+  return (await find(ctx, userId))?.state;
+}
+
 /** The name of the step that was taken last. */
 export async function lastStep(ctx: QueryCtx, userId: Id<"users">): Promise<string | undefined> {
   return (await find(ctx, userId))?.steps.at(-1)?.name;
 }
 
-/** Changes the state, and keeps what went wrong. */
+/** Changes the state, and keeps what went wrong as long as it is so. */
 export async function setState(
   ctx: MutationCtx,
   userId: Id<"users">,
@@ -88,11 +96,7 @@ export async function setState(
 ): Promise<void> {
   const onboarding = await find(ctx, userId);
   if (onboarding === null) return;
-  await ctx.db.patch(onboarding._id, {
-    state,
-    updatedAt: Date.now(),
-    ...(error === undefined ? {} : { error }),
-  });
+  await ctx.db.patch(onboarding._id, { state, updatedAt: Date.now(), error });
 }
 
 /**

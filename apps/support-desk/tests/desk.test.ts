@@ -655,7 +655,7 @@ describe("SMS", () => {
       });
       expect(failed.error).toContain("There is no POST");
     } finally {
-      await desk.server.updateEnvironment({ TWILIO_BASE_URL: desk.twilio.url });
+      await desk.server.updateEnvironment({ TWILIO_BASE_URL: null });
     }
   });
 });

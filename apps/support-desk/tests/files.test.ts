@@ -137,6 +137,78 @@ describe("files in a conversation", () => {
   });
 });
 
+describe("files of an MMS", () => {
+  /** One that somebody has sent, at the address that Twilio gives it. */
+  const sent = (name: string, file: { contentType: string; bytes: Uint8Array; failures?: number }) => {
+    const path = `/2010-04-01/Accounts/${twilioAccount.accountSid}/Messages/MM/Media/${name}`;
+    desk.twilio.media.set(path, file);
+    return { url: `https://api.twilio.com${path}`, contentType: file.contentType };
+  };
+  const deliver = (sid: string, from: string, body: string, media: ReturnType<typeof sent>[]) =>
+    deliverSms(`${desk.server.siteUrl}/twilio/sms`, twilioAccount.authToken, {
+      sid,
+      from,
+      to: "+15005550006",
+      body,
+      media,
+    });
+  /** What staff see of the conversation that a delivery has come to. */
+  const seen = async (sid: string) => {
+    const row = (await rows("messages")).find(({ externalId }) => externalId === sid);
+    const conversationId = row?.["conversationId"] as Id<"conversations">;
+    return () => sam.client.query(api.messages.subscribeToMessages, { token: sam.token, conversationId });
+  };
+
+  it("are fetched with the account's key and shown, each once", async () => {
+    const media = [
+      sent("one", { contentType: "image/png", bytes: picture }),
+      // Not there at the first attempt.
+      sent("two", { contentType: "text/plain; charset=utf-8", bytes: Buffer.from("a log"), failures: 1 }),
+    ];
+    for (let times = 0; times < 2; times++)
+      expect((await deliver("MM-1", "+491700000088", "", media)).status).toBe(200);
+    const look = await seen("MM-1");
+    const files = await eventually(async () => {
+      const found = (await look()).flatMap(({ attachment }) => attachment ?? []);
+      return found.length === 2 && found;
+    });
+    expect(files.map(({ name, contentType }) => [name, contentType])).toEqual([
+      ["picture.png", "image/png"],
+      ["text.txt", "text/plain"],
+    ]);
+    for (const [at, bytes] of [picture, Buffer.from("a log")].entries()) {
+      const fetched = await fetch(files[at]?.url ?? "");
+      expect(Buffer.from(await fetched.arrayBuffer()).equals(bytes)).toBe(true);
+    }
+    const messages = await look();
+    expect(messages.filter(({ isFileArriving }) => isFileArriving)).toEqual([]);
+    expect(messages.filter(({ author }) => author === "customer")).toHaveLength(2);
+    // The address at Twilio is nobody's business.
+    expect(JSON.stringify(messages)).not.toContain("api.twilio.com");
+  });
+
+  it("are refused when they are none that we take, or not at Twilio's; the words are there all the same", async () => {
+    const media = [
+      sent("page", { contentType: "text/html", bytes: Buffer.from("<script>") }),
+      { url: `${desk.mail.url}/outbox`, contentType: "image/png" },
+    ];
+    await deliver("MM-2", "+491700000089", "I want to talk to a real person", media);
+    const look = await seen("MM-2");
+    const notices = await eventually(async () => {
+      const found = (await look()).filter(({ content }) => content.includes("could not be fetched:"));
+      return found.length === 2 && found.map(({ content }) => content).toSorted((a, b) => a.localeCompare(b));
+    });
+    expect(notices[0]).toContain("It is not at an address of Twilio's.");
+    expect(notices[1]).toContain("Pictures, PDFs and plain text, please.");
+    const said = (await look()).filter(({ author }) => author === "customer").map(({ content }) => content);
+    expect(said).toEqual(["I want to talk to a real person", "(a file that could not be fetched)"]);
+  });
+
+  it("are left alone by what looks for uploads that nobody has used", async () => {
+    expect(await desk.server.call("attachments:forgetUploads")).toBe(0);
+  });
+});
+
 describe("webhooks", () => {
   it("that come many times at once, and in any order, are taken once each", async () => {
     const from = "+491700000077";

@@ -2,6 +2,7 @@ import { globSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { isTwilios } from "../packages/convex/mms.ts";
 import { chooseAgent, chooseBot, noMetrics } from "../packages/convex/model/agents.ts";
 import { limits, rateRules } from "../packages/convex/model/limits.ts";
 import { tokensAt } from "../packages/convex/model/rateLimit.ts";
@@ -157,6 +158,22 @@ describe("the choice of an agent", () => {
     expect(choose("hello", printers, all)).toBe("all");
     expect(choose("hello")).toBeUndefined();
   });
+});
+
+it("the account's key goes to Twilio only", () => {
+  const base = "https://api.twilio.com";
+  for (const url of ["https://api.twilio.com/2010-04-01/x", "https://mcs.us1.twilio.com/v1/x"])
+    expect(isTwilios(url, base), url).toBe(true);
+  for (const url of [
+    "http://api.twilio.com/x",
+    "https://api.twilio.com.example.com/x",
+    "https://eviltwilio.com/x",
+    "https://api.twilio.com@example.com/x",
+    "file:///etc/passwd",
+    "nonsense",
+  ])
+    expect(isTwilios(url, base), url).toBe(false);
+  expect(isTwilios("http://127.0.0.1:9/x", "http://127.0.0.1:9")).toBe(true);
 });
 
 describe("the schema", () => {

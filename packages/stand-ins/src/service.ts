@@ -12,8 +12,8 @@ export interface ServiceRequest {
 export interface ServiceAnswer {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** An object is sent as JSON; an async iterable as it comes. */
-  readonly body?: string | object | AsyncIterable<string>;
+  /** Bytes and texts are sent as they are, an async iterable as it comes; any other object as JSON. */
+  readonly body?: string | Uint8Array | object | AsyncIterable<string>;
 }
 
 /** A request is at most this long. */
@@ -78,6 +78,9 @@ async function respond(
   });
   if (typeof body === "string") {
     response.writeHead(status, { "content-type": "text/plain; charset=utf-8", ...headers });
+    response.end(body);
+  } else if (body instanceof Uint8Array) {
+    response.writeHead(status, { "content-type": "application/octet-stream", ...headers });
     response.end(body);
   } else if (isStream(body)) {
     response.writeHead(status, { "content-type": "text/event-stream", ...headers });

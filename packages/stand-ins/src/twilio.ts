@@ -6,6 +6,16 @@ export interface Sms {
   readonly from: string;
   readonly to: string;
   readonly body: string;
+  /** Addresses of its files; an SMS with some is an MMS. */
+  readonly media?: readonly { readonly url: string; readonly contentType: string }[];
+}
+
+/** A file that somebody has sent. Twilio gives it to whoever has the account's key. */
+export interface Media {
+  readonly contentType: string;
+  readonly bytes: Uint8Array;
+  /** Answers before it is there, each of them a 503. Default: none. */
+  readonly failures?: number;
 }
 
 export interface TwilioOptions {
@@ -14,20 +24,34 @@ export interface TwilioOptions {
   readonly port?: number;
 }
 
-/** Twilio's API as far as one's own SMS go. `GET /outbox` lists what was sent. */
+/**
+ * Twilio's API as far as one's own SMS go, and the files of those that came in. `GET /outbox` lists what was sent; `media`
+ * has the files by their path.
+ */
 export async function startTwilio({
   accountSid,
   authToken,
   port = 0,
-}: TwilioOptions): Promise<Service & { readonly outbox: readonly Sms[] }> {
+}: TwilioOptions): Promise<
+  Service & { readonly outbox: readonly Sms[]; readonly media: Map<string, Media> }
+> {
   const outbox: Sms[] = [];
+  const media = new Map<string, Media>();
   const expected = `Basic ${Buffer.from(`${accountSid}:${authToken}`).toString("base64")}`;
+  const refused = { status: 401, body: { code: 20003, message: "Authenticate" } };
   const service = await Service.start(({ method, path, headers, text }) => {
     if (method === "GET" && path === "/outbox") return { body: outbox };
+    const file = media.get(path);
+    if (method === "GET" && file !== undefined) {
+      if (headers.authorization !== expected) return refused;
+      const { failures = 0, contentType, bytes } = file;
+      if (failures > 0) media.set(path, { ...file, failures: failures - 1 });
+      if (failures > 0) return { status: 503, body: "Not there yet" };
+      return { headers: { "content-type": contentType }, body: bytes };
+    }
     if (method !== "POST" || path !== `/2010-04-01/Accounts/${accountSid}/Messages.json`)
       return { status: 404, body: { code: 20404, message: `There is no ${method} ${path}` } };
-    if (headers.authorization !== expected)
-      return { status: 401, body: { code: 20003, message: "Authenticate" } };
+    if (headers.authorization !== expected) return refused;
     const parameters = new URLSearchParams(text);
     const [from, to, body] = ["From", "To", "Body"].map((name) => parameters.get(name) ?? "") as [
       string,
@@ -43,7 +67,7 @@ export async function startTwilio({
     outbox.push({ sid, from, to, body });
     return { status: 201, body: { sid, status: "queued" } };
   }, port);
-  return Object.assign(service, { outbox });
+  return Object.assign(service, { outbox, media });
 }
 
 /** Delivers an SMS to a webhook, signed as Twilio signs: HMAC-SHA-1 over the URL and the sorted parameters. */
@@ -58,7 +82,12 @@ export async function deliverSms(
     From: sms.from,
     To: sms.to,
     Body: sms.body,
+    NumMedia: String(sms.media?.length ?? 0),
   };
+  for (const [at, { url: mediaUrl, contentType }] of (sms.media ?? []).entries()) {
+    parameters[`MediaUrl${at}`] = mediaUrl;
+    parameters[`MediaContentType${at}`] = contentType;
+  }
   const text = Object.keys(parameters)
     .sort()
     .reduce((sum, name) => sum + name + (parameters[name] ?? ""), signedUrl);

@@ -2,7 +2,7 @@ import { v } from "convex/values";
 import { internalMutation, mutation, query } from "./_generated/server.js";
 import { track } from "./model/analytics.ts";
 import { callerAddress, forgetOldBuckets, takeToken } from "./model/rateLimit.ts";
-import { beginSession, exchangeRefreshToken, findSession } from "./model/sessions.ts";
+import { beginSession, endSessionsOf, exchangeRefreshToken, findSession } from "./model/sessions.ts";
 import { findByEmail, sendCode, takeCode, toUserView } from "./model/users.ts";
 import { checkEmail } from "./model/validation.ts";
 import { sessionTokens, userView } from "./users.ts";
@@ -78,15 +78,18 @@ export const logout = mutation({
   handler: async (ctx, { token, everywhere }) => {
     const found = await findSession(ctx, token);
     if (found === null) return null;
-    if (everywhere !== true) {
-      await ctx.db.delete("sessions", found.session._id);
-      return null;
-    }
-    const sessions = await ctx.db
-      .query("sessions")
-      .withIndex("by_user", (q) => q.eq("userId", found.user._id))
-      .take(100);
-    for (const { _id } of sessions) await ctx.db.delete("sessions", _id);
+    if (everywhere === true) await endSessionsOf(ctx, found.user._id);
+    else await ctx.db.delete("sessions", found.session._id);
+    return null;
+  },
+});
+
+/** What `endSessionsOf` has not come to in one step. */
+export const endSessions = internalMutation({
+  args: { userId: v.id("users") },
+  returns: v.null(),
+  handler: async (ctx, { userId }) => {
+    await endSessionsOf(ctx, userId);
     return null;
   },
 });

@@ -8,4 +8,6 @@ crons.interval("revive stalled workflows", { minutes: 5 }, internal.workflows.re
 
 crons.interval("forget uploads nobody used", { hours: 1 }, internal.attachments.forgetUploads, {});
 
+crons.interval("fetch files of MMS that were not fetched yet", { minutes: 5 }, internal.mms.fetchDue, {});
+
 export default crons;

@@ -2,6 +2,7 @@ import { httpRouter } from "convex/server";
 import { internal } from "./_generated/api.js";
 import { httpAction } from "./_generated/server.js";
 import { env } from "./env.ts";
+import { limits } from "./model/limits.ts";
 import { sameText, twilioSignature } from "./model/tokens.ts";
 
 const http = httpRouter();
@@ -25,13 +26,22 @@ http.route({
     const { From: from, Body: body, MessageSid: messageSid } = parameters;
     if (from === undefined || body === undefined || messageSid === undefined)
       return new Response("From, Body and MessageSid are needed", { status: 400 });
-    await ctx.runMutation(internal.sms.receiveSms, { from, body, messageSid });
+    await ctx.runMutation(internal.sms.receiveSms, { from, body, messageSid, media: mediaOf(parameters) });
     // The answer comes as a message of its own, when there is one.
     return new Response('<?xml version="1.0" encoding="UTF-8"?><Response></Response>', {
       headers: { "content-type": "text/xml" },
     });
   }),
 });
+
+/** The files of an MMS: they stay with Twilio until somebody fetches them. */
+function mediaOf(parameters: Readonly<Record<string, string>>): { url: string; contentType: string }[] {
+  const count = Math.min(Number(parameters["NumMedia"] ?? 0) || 0, limits.filesPerSmsMax);
+  return Array.from({ length: count }, (_, at) => ({
+    url: parameters[`MediaUrl${at}`] ?? "",
+    contentType: parameters[`MediaContentType${at}`] ?? "",
+  })).filter(({ url }) => url !== "");
+}
 
 /** For load balancers and monitors. */
 http.route({

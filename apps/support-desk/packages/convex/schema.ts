@@ -86,6 +86,14 @@ export const attachment = v.object({
   size: v.number(),
 });
 
+/** A file of a message that its provider still has; it is fetched soon (`mms.ts`), and `dueAt` says when to look again. */
+export const media = v.object({
+  url: v.string(),
+  contentType: v.string(),
+  attempts: v.number(),
+  dueAt: v.number(),
+});
+
 /** What a client says of one. */
 export const sentAttachment = attachment.pick("storageId", "name");
 
@@ -166,12 +174,14 @@ export default defineSchema({
     citations: v.optional(v.array(citation)),
     metadata: v.optional(answerMetadata),
     attachment: v.optional(attachment),
+    media: v.optional(media),
     /** Of the provider that delivered it (Twilio's MessageSid): each is taken once. */
     externalId: v.optional(v.string()),
   })
     .index("by_conversation", ["conversationId"])
     .index("by_external", ["externalId"])
     .index("by_attachment", ["attachment.storageId"])
+    .index("by_media", ["media.dueAt"])
     .index("by_agent", ["agentId"])
     .index("by_user", ["userId"])
     .searchIndex("search_content", { searchField: "content", filterFields: ["conversationId", "author"] }),

@@ -5,11 +5,13 @@ import { internalAction, internalMutation, internalQuery } from "./_generated/se
 import { env } from "./env.ts";
 import { track } from "./model/analytics.ts";
 import { withUrl } from "./model/attachments.ts";
-import { addNotice, receive, requireConversation, startConversation } from "./model/conversations.ts";
+import { addNotice, requireConversation, startConversation } from "./model/conversations.ts";
 import { limits } from "./model/limits.ts";
+import { receiveWithFiles } from "./model/media.ts";
 import { takeToken } from "./model/rateLimit.ts";
 import { findOrCreateByPhone } from "./model/users.ts";
 import { checkPhone } from "./model/validation.ts";
+import { media } from "./schema.ts";
 
 /** An SMS longer than this is cut: Twilio refuses it otherwise. */
 const smsLengthMax = 1_600;
@@ -18,16 +20,21 @@ const sameMatterMs = 24 * 60 * 60_000;
 
 /** Takes in an SMS. Twilio delivers at least once: a message that is known already changes nothing. */
 export const receiveSms = internalMutation({
-  args: { from: v.string(), body: v.string(), messageSid: v.string() },
+  args: {
+    from: v.string(),
+    body: v.string(),
+    messageSid: v.string(),
+    media: v.optional(v.array(media.pick("url", "contentType"))),
+  },
   returns: v.union(v.id("messages"), v.null()),
-  handler: async (ctx, { from, body, messageSid }) => {
+  handler: async (ctx, { from, body, messageSid, media: files = [] }) => {
     const known = await ctx.db
       .query("messages")
       .withIndex("by_external", (q) => q.eq("externalId", messageSid))
       .first();
     if (known !== null) return known._id;
     const content = body.trim().slice(0, limits.messageLengthMax);
-    if (content === "") return null;
+    if (content === "" && files.length === 0) return null;
     const phone = checkPhone(from);
     await takeToken(ctx, "smsPerPhone", phone);
     const user = await findOrCreateByPhone(ctx, phone);
@@ -42,10 +49,13 @@ export const receiveSms = internalMutation({
       : await requireConversation(
           ctx,
           user,
-          await startConversation(ctx, user._id, { subject: content.slice(0, 60), channel: "sms" }),
+          await startConversation(ctx, user._id, {
+            subject: content === "" ? "A picture by MMS" : content.slice(0, 60),
+            channel: "sms",
+          }),
         );
     await track(ctx, "sms_received", { userId: user._id, conversationId: conversation._id });
-    return await receive(ctx, conversation, { content, externalId: messageSid });
+    return await receiveWithFiles(ctx, conversation, { content, externalId: messageSid }, files);
   },
 });
 

@@ -6,6 +6,17 @@ import { Composer } from "../shared/composer.tsx";
 import { failureText } from "../shared/failures.ts";
 import { MessageList, timeOf } from "../shared/messages.tsx";
 
+const standings: Readonly<Record<string, string>> = {
+  bot: "with the bot",
+  queued: "waiting for a person",
+  human: "with a colleague",
+};
+
+/** Who has it, as people say it. */
+function standingOf({ status, agentName }: { status: string; agentName?: string | undefined }): string {
+  return status === "human" && agentName !== undefined ? `with ${agentName}` : (standings[status] ?? status);
+}
+
 /** One conversation with everything there is to know about it, and what one may do with it. */
 export function Talk({
   token,
@@ -48,8 +59,7 @@ export function Talk({
         <p>
           {conversation.customer.name}
           {conversation.customer.email !== undefined && ` · ${conversation.customer.email}`}
-          {conversation.customer.verified ? " · verified" : ""} · {conversation.status}
-          {conversation.agentName !== undefined && ` · ${conversation.agentName}`}
+          {conversation.customer.verified ? " · verified" : ""} · {standingOf(conversation)}
         </p>
         <div className="choices">
           {conversation.status === "bot" && (

@@ -40,6 +40,7 @@ function MessageItem({ message, isOwn }: { message: Message; isOwn: boolean }) {
         <div className="bubble">
           {message.content !== "" && <Text text={message.content} />}
           {message.attachment !== undefined && <Attachment {...message.attachment} />}
+          {message.isFileArriving && <p className="file">A file is on its way…</p>}
           {message.citations !== undefined && message.citations.length > 0 && (
             <p className="sources">
               {message.citations.map(({ knowledgeId, title, source }) => (

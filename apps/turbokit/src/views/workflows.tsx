@@ -69,6 +69,8 @@ function Steps({ row }: { row: Row }) {
   const cancel = useMutation(api.workflows.admin.cancel);
   const restart = useMutation(api.workflows.admin.restart);
   const { run, failure, isBusy } = useAttempt();
+  // What was under way when it was cancelled goes on no more.
+  const shown = (status: string) => (status === "running" && row.state === "failed" ? "stopped" : status);
   const isUnderWay = row.state === "running" || row.state === "waiting";
   return (
     <section className="steps" aria-label={`Steps of ${row.userName}’s ${sentence(row.name).toLowerCase()}`}>
@@ -85,11 +87,11 @@ function Steps({ row }: { row: Row }) {
       ) : (
         <ol>
           {steps.map(({ name, status, error, startedAt, completedAt }, position) => (
-            <li key={position} className={status}>
+            <li key={position} className={shown(status)}>
               <p>
                 <strong>{sentence(name)}</strong>
                 <span className="muted">
-                  {completedAt === undefined ? status : duration(completedAt - startedAt)}
+                  {completedAt === undefined ? shown(status) : duration(completedAt - startedAt)}
                 </span>
               </p>
               {error !== undefined && <p className="failure">{error}</p>}

@@ -6,6 +6,7 @@ import { findWorkflow, startWorkflow } from "../model/workflows.ts";
 import { migrationNames, migrations } from "./registry.ts";
 
 const batchRows = 100;
+const errorLengthMax = 500;
 
 const migrationName = v.union(...migrationNames.map((name) => v.literal(name)));
 
@@ -26,26 +27,54 @@ export const start = internalMutation({
   },
 });
 
-/** One batch. The next one is scheduled in the same transaction, so that none is lost or run twice. */
+/**
+ * One batch, all of it or nothing. The next one is scheduled in the same transaction, so that none is lost or run twice.
+ * A row that cannot be migrated ends it, with what is known of it in `error`; `start` goes on with the same batch.
+ */
 export const step = internalMutation({
   args: { name: migrationName },
   returns: v.null(),
   handler: async (ctx, { name }) => {
     const workflow = await findWorkflow(ctx, `migration:${name}`);
     if (workflow === null || workflow.status !== "running") return null;
-    const { table, migrate } = migrations[name];
-    const page = await ctx.db.query(table).paginate({ cursor: workflow.cursor, numItems: batchRows });
-    for (const row of page.page) await migrate(ctx, row);
+    let page: { isDone: boolean; continueCursor: string; rows: number };
+    try {
+      // In a call of its own: what it has written goes back when it throws.
+      page = await ctx.runMutation(internal.migrations.runner.batch, { name, cursor: workflow.cursor });
+    } catch (error) {
+      const text = String((error as Error).message ?? error).slice(0, errorLengthMax);
+      console.error(`${name} has failed after ${workflow.done} rows: ${text}`);
+      await ctx.db.patch("workflows", workflow._id, {
+        status: "failed",
+        attempts: workflow.attempts + 1,
+        error: text,
+        updatedAt: Date.now(),
+      });
+      return null;
+    }
     await ctx.db.patch("workflows", workflow._id, {
       step: "rows",
       cursor: page.continueCursor,
-      done: workflow.done + page.page.length,
+      done: workflow.done + page.rows,
       status: page.isDone ? "completed" : "running",
       updatedAt: Date.now(),
     });
-    console.log(`${name}: ${workflow.done + page.page.length} rows${page.isDone ? ", done" : ""}`);
+    console.log(`${name}: ${workflow.done + page.rows} rows${page.isDone ? ", done" : ""}`);
     if (!page.isDone) await ctx.scheduler.runAfter(0, internal.migrations.runner.step, { name });
     return null;
+  },
+});
+
+export const batch = internalMutation({
+  args: { name: migrationName, cursor: v.union(v.string(), v.null()) },
+  returns: v.object({ isDone: v.boolean(), continueCursor: v.string(), rows: v.number() }),
+  handler: async (ctx, { name, cursor }) => {
+    const { table, migrate } = migrations[name];
+    const { page, isDone, continueCursor } = await ctx.db
+      .query(table)
+      .paginate({ cursor, numItems: batchRows });
+    for (const row of page) await migrate(ctx, row);
+    return { isDone, continueCursor, rows: page.length };
   },
 });
 

@@ -19,14 +19,25 @@ export async function checkAttachment(
   const { storageId } = given;
   const file = await ctx.db.system.get(storageId);
   if (file === null) throw refuse("This file has not been uploaded.");
-  if (file.size > limits.attachmentBytesMax)
-    throw refuse(`A file may have at most ${limits.attachmentBytesMax / 1_000_000} MB.`);
-  const contentType = (file.contentType ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
-  if (!contentTypes.includes(contentType)) throw refuse("Pictures, PDFs and plain text, please.");
+  const contentType = bareType(file.contentType ?? "");
+  const reason = whyNot({ contentType, size: file.size });
+  if (reason !== null) throw refuse(reason);
   if ((await messageOfFile(ctx, storageId)) !== null)
     throw refuse("This file is in another message already.");
   const name = checkText(given.name, "attachment", limits.fileNameLengthMax);
   return { attachment: { storageId, name, contentType, size: file.size } };
+}
+
+/** Why a file cannot be in a message; null when it can. */
+export function whyNot({ contentType, size }: { contentType: string; size: number }): string | null {
+  if (size > limits.attachmentBytesMax)
+    return `A file may have at most ${limits.attachmentBytesMax / 1_000_000} MB.`;
+  return contentTypes.includes(contentType) ? null : "Pictures, PDFs and plain text, please.";
+}
+
+/** "image/png" of "Image/PNG; charset=binary" */
+export function bareType(header: string): string {
+  return header.split(";")[0]?.trim().toLowerCase() ?? "";
 }
 
 export function messageOfFile(ctx: QueryCtx, storageId: Id<"_storage">): Promise<Doc<"messages"> | null> {
@@ -36,11 +47,12 @@ export function messageOfFile(ctx: QueryCtx, storageId: Id<"_storage">): Promise
     .first();
 }
 
-/** For whoever may see the message: where its file is. */
-export async function withUrl<M extends Doc<"messages">>(ctx: QueryCtx, message: M) {
-  const { attachment: file } = message;
-  if (file === undefined) return { ...message, attachment: undefined };
-  return { ...message, attachment: { ...file, url: await ctx.storage.getUrl(file.storageId) } };
+/** For whoever may see the message: where its file is, or that there will be one. */
+export async function withUrl(ctx: QueryCtx, message: Doc<"messages">) {
+  const { attachment: file, media, ...shown } = message;
+  if (file === undefined) return { ...shown, attachment: undefined, isFileArriving: media !== undefined };
+  const url = await ctx.storage.getUrl(file.storageId);
+  return { ...shown, attachment: { ...file, url }, isFileArriving: false };
 }
 
 /** Deletes a message with its file. */
@@ -50,7 +62,7 @@ export async function deleteMessage(ctx: MutationCtx, message: Doc<"messages">):
 }
 
 /** A message in words only, for the model, the summary and the phone. */
-export function textWithFile({ content, attachment: file }: Doc<"messages">): string {
-  if (file === undefined) return content;
-  return `${content}${content === "" ? "" : "\n"}[file: ${file.name}]`;
+export function textWithFile({ content, attachment: file, media }: Doc<"messages">): string {
+  if (file === undefined && media === undefined) return content;
+  return `${content}${content === "" ? "" : "\n"}[file: ${file?.name ?? "on its way"}]`;
 }

@@ -210,7 +210,7 @@ const answerMsMax = 90_000;
 export async function receive(
   ctx: MutationCtx,
   found: Conversation,
-  message: Pick<Doc<"messages">, "content" | "externalId" | "attachment">,
+  message: Pick<Doc<"messages">, "content" | "externalId" | "attachment" | "media">,
 ): Promise<Id<"messages">> {
   const conversation = await reopen(ctx, found);
   const messageId = await addMessage(ctx, conversation, {

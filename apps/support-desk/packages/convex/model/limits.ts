@@ -27,6 +27,8 @@ export const limits = {
   historyMessages: 12,
   fileNameLengthMax: 120,
   attachmentBytesMax: 10_000_000,
+  /** As many as Twilio sends. */
+  filesPerSmsMax: 10,
   uploadAgeMaxMs: dayMs,
   exportAgeMaxMs: hourMs,
 

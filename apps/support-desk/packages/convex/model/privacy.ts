@@ -3,6 +3,7 @@ import type { MutationCtx } from "../_generated/server.js";
 import { deleteMessage } from "./attachments.ts";
 import { isOpen, resolve } from "./conversations.ts";
 import { forgetBucketsOf } from "./rateLimit.ts";
+import { endSessionsOf } from "./sessions.ts";
 
 /** Documents that one step deletes at most. */
 const batchRows = 100;
@@ -22,11 +23,7 @@ export async function closeAccount(ctx: MutationCtx, user: Doc<"users">): Promis
     emailVerified: false,
     lastSeenAt: user.lastSeenAt,
   });
-  for (const session of await ctx.db
-    .query("sessions")
-    .withIndex("by_user", (q) => q.eq("userId", user._id))
-    .collect())
-    await ctx.db.delete("sessions", session._id);
+  await endSessionsOf(ctx, user._id);
 }
 
 /** Deletes some of what there is of a person; 0 when nothing is left but the account itself. */

@@ -1,3 +1,4 @@
+import { internal } from "../_generated/api.js";
 import type { Doc, Id } from "../_generated/dataModel.js";
 import type { MutationCtx, QueryCtx } from "../_generated/server.js";
 import { env } from "../env.ts";
@@ -80,6 +81,19 @@ export async function beginSession(
     ...(client.userAgent === null ? {} : { userAgent: client.userAgent.slice(0, 300) }),
   });
   return tokens;
+}
+
+const sessionsPerStep = 100;
+
+/** Ends all sessions of somebody; the rest of very many right afterwards, in steps. */
+export async function endSessionsOf(ctx: MutationCtx, userId: Id<"users">): Promise<void> {
+  const sessions = await ctx.db
+    .query("sessions")
+    .withIndex("by_user", (q) => q.eq("userId", userId))
+    .take(sessionsPerStep);
+  for (const { _id } of sessions) await ctx.db.delete("sessions", _id);
+  if (sessions.length === sessionsPerStep)
+    await ctx.scheduler.runAfter(0, internal.auth.endSessions, { userId });
 }
 
 /**

@@ -49,3 +49,24 @@ export async function startWorkflow(
   else await ctx.db.replace("workflows", known._id, fresh);
   return { workflow: (await ctx.db.get("workflows", known._id)) as Doc<"workflows">, wasRunning: false };
 }
+
+/** How far work has come that a cron goes on with. It is never "running": nobody needs to revive it. */
+export async function noteProgress(
+  ctx: MutationCtx,
+  key: string,
+  { cursor, done }: { readonly cursor: string; readonly done: number },
+): Promise<void> {
+  const known = await findWorkflow(ctx, key);
+  const nowMs = Date.now();
+  const now = { step: "seen", cursor, done: (known?.done ?? 0) + done, updatedAt: nowMs };
+  if (known !== null) await ctx.db.patch("workflows", known._id, now);
+  else
+    await ctx.db.insert("workflows", {
+      kind: key,
+      key,
+      status: "completed",
+      attempts: 0,
+      startedAt: nowMs,
+      ...now,
+    });
+}

@@ -1,12 +1,11 @@
 import { randomBytes } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
-import { parseArgs } from "node:util";
 import { startOpenAi } from "../packages/stand-ins/src/openAi.ts";
 import { startResend } from "../packages/stand-ins/src/resend.ts";
 import { startTwilio } from "../packages/stand-ins/src/twilio.ts";
 import { binOf } from "./pages.ts";
-import { chooseDemoPorts, host, Programs, repositoryFolder, succeeded } from "./programs.ts";
+import { chooseDemoPorts, demoFlags, host, Programs, repositoryFolder, succeeded } from "./programs.ts";
 
 // `npm run demo:support`: the support desk on a server of its own, with local stand-ins for the language model, mail
 // and SMS. A key in the environment (OPENROUTER_API_KEY, RESEND_API_KEY, TWILIO_AUTH_TOKEN) means the real service.
@@ -15,13 +14,7 @@ const appFolder = path.join(repositoryFolder, "apps/support-desk");
 const convexFolder = path.join(appFolder, "packages/convex");
 const convexBin = binOf(appFolder, "convex", "bin/main.js");
 
-const { values: flags } = parseArgs({
-  options: {
-    port: { type: "string", default: "3230" },
-    "site-port": { type: "string", default: "3231" },
-    "page-port": { type: "string", default: "4183" },
-  },
-});
+const flags = demoFlags({ port: "3230", "site-port": "3231", "page-port": "4183" });
 
 const programs = new Programs(convexFolder);
 await host(programs, start);

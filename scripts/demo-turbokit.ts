@@ -1,8 +1,7 @@
 import path from "node:path";
-import { parseArgs } from "node:util";
 import type { Clerk, Person } from "../packages/stand-ins/src/clerk.ts";
 import { binOf } from "./pages.ts";
-import { chooseDemoPorts, host, Programs, repositoryFolder, type Run } from "./programs.ts";
+import { chooseDemoPorts, demoFlags, host, Programs, repositoryFolder, type Run } from "./programs.ts";
 import { type Services, startServices } from "./turbokit-services.ts";
 
 // `npm run demo:turbokit`: TurboKit on a server of its own, with local stand-ins for everything outside. A key in the
@@ -16,13 +15,7 @@ const ada: Person = { email: "ada@example.com", name: "Ada Lovelace" };
 const ben: Person = { email: "ben@example.com", name: "Ben Okafor" };
 const ines: Person = { email: "ines@example.com", name: "Ines Moreau" };
 
-const { values: flags } = parseArgs({
-  options: {
-    port: { type: "string", default: "3240" },
-    "site-port": { type: "string", default: "3241" },
-    "page-port": { type: "string", default: "4184" },
-  },
-});
+const flags = demoFlags({ port: "3240", "site-port": "3241", "page-port": "4184" });
 
 const programs = new Programs(backendFolder);
 let services: Services | null = null;

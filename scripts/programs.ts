@@ -3,6 +3,7 @@ import fs from "node:fs";
 import { createServer } from "node:net";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { buildArgs, offline, previewArgs } from "./pages.ts";
 
 // What `npm start` and the demos share: Node programs that are started, waited for and ended together.
@@ -168,11 +169,37 @@ export async function host(
   }
 }
 
+interface DemoPorts {
+  readonly port: string;
+  readonly "site-port": string;
+  readonly "page-port": string;
+}
+
+/** The ports that a demo is asked for. Ends the process with a word of help for anything else. */
+export function demoFlags(defaults: DemoPorts): DemoPorts {
+  const usage =
+    "Flags, each with a number (0: any free port): --port (the server), --site-port (HTTP actions), --page-port (the page).\n";
+  try {
+    const option = (name: keyof DemoPorts) => ({ type: "string" as const, default: defaults[name] });
+    const options = {
+      port: option("port"),
+      "site-port": option("site-port"),
+      "page-port": option("page-port"),
+      help: { type: "boolean", default: false },
+    } as const;
+    const { help, ...ports } = parseArgs({ options }).values;
+    if (!help) return ports;
+    process.stdout.write(usage);
+    process.exit(0);
+  } catch (error) {
+    const [reason] = (error as Error).message.split(". ");
+    process.stderr.write(`${reason}.\n${usage}`);
+    process.exit(2);
+  }
+}
+
 /** The ports of a demo and the addresses that they make. */
-export async function chooseDemoPorts(
-  flags: { readonly port: string; readonly "site-port": string; readonly "page-port": string },
-  taken = new Set<number>(),
-) {
+export async function chooseDemoPorts(flags: DemoPorts, taken = new Set<number>()) {
   const port = await chooseListenPort(flags.port, taken);
   const sitePort = await chooseListenPort(flags["site-port"], taken);
   const pagePort = await chooseListenPort(flags["page-port"], taken);

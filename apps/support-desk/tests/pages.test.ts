@@ -1,5 +1,6 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { seriousFaults } from "../../../conformance/support/axe.ts";
 import {
   chromiumPath,
   launchChromium,
@@ -187,6 +188,42 @@ describe.skipIf(chromiumPath === null)("the pages", () => {
     await page.getByRole("img", { name: "swollen.png" }).waitFor();
     expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(430);
     await shoot(page, appFolder, "console-narrow");
+  });
+
+  it("look right in both themes, wide and narrow", async () => {
+    for (const colorScheme of ["light", "dark"] as const) {
+      const look = async (page: Page, name: string) => {
+        for (const [form, width] of [
+          ["wide", 1280],
+          ["narrow", 390],
+        ] as const) {
+          await page.setViewportSize({ width, height: 860 });
+          await shoot(page, appFolder, `${name}-${form}-${colorScheme}`);
+          expect.soft(await seriousFaults(page), `${name} ${form} ${colorScheme}`).toEqual([]);
+          // Nothing sticks out to the side.
+          const scrollWidth = await page.evaluate("document.documentElement.scrollWidth");
+          expect.soft(scrollWidth, `${name} ${form} ${colorScheme}`).toBeLessThanOrEqual(width);
+        }
+      };
+      const { page: shop } = await open("/", { colorScheme });
+      await shop.getByRole("button", { name: "Chat with us" }).click();
+      await shop.frameLocator('iframe[title="Support chat"]').getByLabel("Your name").waitFor();
+      await look(shop, "shop");
+      const { page } = await open("/console.html", { colorScheme });
+      await page.getByLabel("E-mail").waitFor();
+      await look(page, "gate");
+      await signIn(page, "sam@example.com");
+      for (const [tab, isThere] of [
+        ["Desk", page.getByRole("region", { name: "Queue" })],
+        ["Knowledge", page.getByText("Opening hours and address")],
+        ["Team", page.getByRole("cell", { name: "Bitsy" })],
+        ["Numbers", page.getByText("New conversations")],
+      ] as const) {
+        await page.getByRole("button", { name: tab, exact: true }).click();
+        await isThere.waitFor();
+        await look(page, tab.toLowerCase());
+      }
+    }
   });
 
   it("have had no uncaught errors", () => {

@@ -28,7 +28,7 @@ export async function runFor(server: TestServer, folder: string, command: readon
   const [program, ...args] = command as [string, ...string[]];
   const exit = await runToEnd(program, args, {
     cwd: folder,
-    timeoutMs: 90_000,
+    timeoutMs: 240_000,
     env: {
       HOME: tempFolder("home"),
       CONVEX_SELF_HOSTED_URL: server.url,

@@ -26,7 +26,7 @@ export function Knowledge({ token, isAdmin }: { token: string; isAdmin: boolean 
   const remove = useMutation(api.knowledge.deleteDocument);
   const running = useQuery(api.workflows.list, { token });
   return (
-    <main className="sheet">
+    <main className="sheet" tabIndex={0} aria-label="Knowledge">
       <Add token={token} />
       <Probe token={token} />
       {running !== undefined && running.length > 0 && (
@@ -49,7 +49,7 @@ export function Knowledge({ token, isAdmin }: { token: string; isAdmin: boolean 
           switched off
         </label>
         {status === "Exhausted" && results.length === 0 && <p className="empty">There are none.</p>}
-        <table>
+        <table className="documents">
           <thead>
             <tr>
               <th>Title</th>

@@ -13,7 +13,7 @@ const charts = [
 /** The last seven days. */
 export function Numbers({ token }: { token: string }) {
   return (
-    <main className="sheet numbers">
+    <main className="sheet numbers" tabIndex={0} aria-label="Numbers">
       {charts.map(({ event, title, unit }) => (
         <Chart key={event} token={token} event={event} title={title} unit={unit} />
       ))}

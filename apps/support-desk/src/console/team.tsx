@@ -8,12 +8,12 @@ export function Team({ token, isAdmin }: { token: string; isAdmin: boolean }) {
   const people = useQuery(api.agents.listAgents, { token, kind: "human" });
   const bots = useQuery(api.agents.listAgents, { token, kind: "ai" });
   return (
-    <main className="sheet">
+    <main className="sheet" tabIndex={0} aria-label="Team">
       {isAdmin && <Register token={token} />}
       {isAdmin && <NewBot token={token} />}
       <section>
         <h2>Agents</h2>
-        <table>
+        <table className="agents">
           <thead>
             <tr>
               <th>Name</th>

@@ -16,6 +16,9 @@ const convexBin = binOf(appFolder, "convex", "bin/main.js");
 
 const flags = demoFlags({ port: "3230", "site-port": "3231", "page-port": "4183" });
 
+const adminEmails = process.env["ADMIN_EMAILS"] ?? "admin@example.com";
+const adminEmail = adminEmails.split(",")[0]?.trim().toLowerCase() ?? "";
+
 const programs = new Programs(convexFolder);
 await host(programs, start);
 
@@ -26,11 +29,17 @@ async function start(end: (code: number) => void): Promise<void> {
   const said: string[] = [];
   const page = await programs.runPages(appFolder, server, { serverUrl, pagePort }, async () => {
     await programs.setVariables(convexBin, ".lenslet", await services(said));
-    await succeeded(programs.run("seed data", [convexBin, "run", "seed/demo:fill", "{}"], {}));
+    await succeeded(
+      programs.run(
+        "seed data",
+        [convexBin, "run", "seed/demo:fill", JSON.stringify(adminEmail === "" ? {} : { adminEmail })],
+        {},
+      ),
+    );
   });
   process.stdout.write(`
   The shop's page   http://127.0.0.1:${pagePort}               (the chat is the button in the corner)
-  The console       http://127.0.0.1:${pagePort}/console.html   (sign in as sam@example.com, or admin@example.com)
+  The console       http://127.0.0.1:${pagePort}/console.html   (sign in as sam@example.com${adminEmail === "" ? "" : `, or ${adminEmail}`})
   Server            ${serverUrl}   (data in apps/support-desk/packages/convex/.lenslet)
 
 ${said.map((line) => `${line}\n`).join("")}Ctrl-C ends everything.
@@ -47,7 +56,7 @@ async function services(said: string[]): Promise<Record<string, string>> {
   const { env } = process;
   const variables: Record<string, string> = {
     JWT_SECRET: keptSecret(),
-    ADMIN_EMAILS: env["ADMIN_EMAILS"] ?? "admin@example.com",
+    ADMIN_EMAILS: adminEmails,
   };
   const given = (...names: string[]) => {
     for (const name of names) if (env[name] !== undefined) variables[name] = env[name];

@@ -14,12 +14,17 @@ export const env = {
     chatModel: process.env.CHAT_MODEL ?? "openai/gpt-4o-mini",
     embeddingModel: process.env.EMBEDDING_MODEL ?? "openai/text-embedding-3-small",
   }),
-  twilio: () => ({
-    accountSid: required("TWILIO_ACCOUNT_SID", "SMS"),
-    authToken: required("TWILIO_AUTH_TOKEN", "SMS"),
-    from: required("TWILIO_FROM", "SMS"),
-    baseUrl: process.env.TWILIO_BASE_URL ?? "https://api.twilio.com",
-  }),
+  twilio: () => {
+    const accountSid = required("TWILIO_ACCOUNT_SID", "SMS");
+    const authToken = required("TWILIO_AUTH_TOKEN", "SMS");
+    return {
+      accountSid,
+      authToken,
+      authorization: `Basic ${btoa(`${accountSid}:${authToken}`)}`,
+      from: required("TWILIO_FROM", "SMS"),
+      baseUrl: process.env.TWILIO_BASE_URL ?? "https://api.twilio.com",
+    };
+  },
   /** Resend's API; null sends no mail and prints codes in the function log instead. */
   mail: () => {
     const apiKey = process.env.RESEND_API_KEY;

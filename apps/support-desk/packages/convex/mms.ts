@@ -51,9 +51,8 @@ export const fetchOne = internalAction({
 
 /** The file, with the account's own key; that goes to Twilio only. */
 async function fetchFile({ url, contentType }: { url: string; contentType: string }): Promise<Blob> {
-  const { accountSid, authToken, baseUrl } = env.twilio();
+  const { authorization, baseUrl } = env.twilio();
   if (!isTwilios(url, baseUrl)) throw new Refusal("It is not at an address of Twilio's.");
-  const authorization = `Basic ${btoa(`${accountSid}:${authToken}`)}`;
   const response = await fetch(url, { headers: { authorization } });
   if (!response.ok) {
     await response.body?.cancel();

@@ -66,11 +66,11 @@ export const send = internalAction({
   handler: async (ctx, { messageId }) => {
     const target = await ctx.runQuery(internal.sms.toSend, { messageId });
     if (target === null) return null;
-    const { accountSid, authToken, from, baseUrl } = env.twilio();
+    const { accountSid, authorization, from, baseUrl } = env.twilio();
     const response = await fetch(`${baseUrl}/2010-04-01/Accounts/${accountSid}/Messages.json`, {
       method: "POST",
       headers: {
-        authorization: `Basic ${btoa(`${accountSid}:${authToken}`)}`,
+        authorization,
         "content-type": "application/x-www-form-urlencoded",
       },
       body: new URLSearchParams({ To: target.phone, From: from, Body: target.content }).toString(),

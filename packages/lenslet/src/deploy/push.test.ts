@@ -8,7 +8,8 @@ import { finishPush, parseFinishPushRequest, type FinishPushDiff } from "./finis
 import { loadDeployment } from "./loadDeployment.ts";
 import { configHashes, evaluatePush, startPush, waitForSchemaState, type StartPushResponse } from "./push.ts";
 import type { Transaction } from "../transaction/transaction.ts";
-import { analyzePushed, builtInVariables, refusal } from "./testing/analyzePushed.ts";
+import { analyzePushed, refusal } from "./testing/analyzePushed.ts";
+import { builtInVariables } from "./testing/appPush.ts";
 import { parsePushRequest } from "./pushRequest.ts";
 import { cliSchemas, throughCli } from "./testing/cliShapes.ts";
 import { bundleApp, pushBody, type BundledApp } from "./testing/testBundle.ts";

@@ -1,13 +1,9 @@
 import { analyze } from "../analyze.ts";
 import { prepareAnalysis } from "../push.ts";
 import { parsePushRequest } from "../pushRequest.ts";
+import { builtInVariables } from "./appPush.ts";
 import { bundleApp, pushBody } from "./testBundle.ts";
 import { TestDeployment } from "./testDeployment.ts";
-
-export const builtInVariables = {
-  CONVEX_CLOUD_URL: "http://127.0.0.1:3210",
-  CONVEX_SITE_URL: "http://127.0.0.1:3211",
-};
 
 /** What a push evaluates of a request's body, and nothing committed of it. */
 export async function analyzePushed(deployment: TestDeployment, body: Record<string, unknown>) {

@@ -222,6 +222,34 @@ describe("actions", () => {
     await expect(client.action(api.files.storeNothing, {})).rejects.toThrow("store() expects a Blob.");
   });
 
+  it("are told what is no storage id, and of which file there is none", async () => {
+    const misused = async (storageId: unknown) =>
+      (await client.action(api.files.misused, { storageId })) as Record<string, string | null>;
+    expect(await misused(7)).toMatchObject({
+      get: "storage.get requires a string storageId but received 7",
+      getUrl: expect.stringContaining("storageId"),
+      delete: expect.stringContaining("storageId"),
+    });
+    expect(await misused("nonsense")).toEqual({
+      get: expect.stringContaining(
+        'Invalid argument `storageId` for `storage.get`: Invalid storage ID: "nonsense".',
+      ),
+      getUrl: expect.stringContaining(
+        'Invalid argument `storageId` for `storage.getUrl`: Invalid storage ID: "nonsense".',
+      ),
+      delete: expect.stringContaining(
+        'Invalid argument `storageId` for `storage.delete`: Invalid storage ID: "nonsense".',
+      ),
+    });
+    const gone = await upload("gone");
+    await client.mutation(api.files.remove, { storageId: gone });
+    expect(await misused(gone)).toEqual({
+      get: null,
+      getUrl: null,
+      delete: expect.stringContaining(`storage id ${gone} not found`),
+    });
+  });
+
   it("make upload URLs", async () => {
     const url = (await client.action(api.files.uploadUrlFromAction, {})) as string;
     expect((await fetch(url, { method: "POST", body: "x" })).status).toBe(200);

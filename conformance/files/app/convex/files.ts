@@ -82,6 +82,22 @@ export const storeNothing = actionGeneric({
   args: {},
   handler: (ctx) => ctx.storage.store("not a blob" as unknown as Blob),
 });
+/** What calls with no storage id, or no file's, are told. */
+export const misused = actionGeneric({
+  args: { storageId: v.any() },
+  handler: async (ctx, args) => {
+    const calls = {
+      get: () => ctx.storage.get(args.storageId as GenericId<"_storage">),
+      getUrl: () => ctx.storage.getUrl(args.storageId as GenericId<"_storage">),
+      delete: () => ctx.storage.delete(args.storageId as GenericId<"_storage">),
+    };
+    const told = Object.entries(calls).map(async ([name, call]) => {
+      const answer = await call().catch((error: Error) => error.message);
+      return [name, answer as string | null] as const;
+    });
+    return Object.fromEntries(await Promise.all(told));
+  },
+});
 export const storeThenFail = actionGeneric({
   args: {},
   handler: async (ctx) => {

@@ -89,8 +89,8 @@ export class LocalFileStore implements FileStore {
     const shard = path.dirname(target);
     const isNew = (await fs.mkdir(shard, { recursive: true })) !== undefined;
     await fs.rename(unfinished, target);
-    await syncFolder(shard);
-    if (isNew) await syncFolder(this.#objects);
+    await syncPath(shard);
+    if (isNew) await syncPath(this.#objects);
   }
 }
 
@@ -129,8 +129,9 @@ async function openIfExists(file: string): Promise<fs.FileHandle | null> {
   }
 }
 
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await fs.open(folder, "r");
+/** Makes what has been written to a file, or has been put into a folder, durable. */
+export async function syncPath(fileOrFolder: string): Promise<void> {
+  const handle = await fs.open(fileOrFolder, "r");
   try {
     await handle.sync();
   } finally {

@@ -10,6 +10,7 @@ import { LensletError } from "../base/errors.ts";
 import type { EngineApi } from "../engine/api.ts";
 import type { ExportPlan, ExportTable, FoundExport } from "../engine/exportOperations.ts";
 import type { FileService } from "../files/fileService.ts";
+import { syncPath } from "../files/localFileStore.ts";
 import { watchSystemQuery } from "../files/systemWatch.ts";
 import { decodeValue, formatExportJson } from "../values/json.ts";
 import { isValueObject, type ValueObject } from "../values/value.ts";
@@ -150,7 +151,7 @@ export class Exporter {
       written.catch(() => undefined);
       // When the disk is full nobody takes what is still to be read: filling would wait for ever.
       await Promise.race([Promise.all([this.#fill(filling, plan, includeStorage), written]), failed]);
-      await syncFile(unfinished);
+      await syncPath(unfinished);
       await fs.rename(unfinished, path.join(folder, key));
       const isWanted = await engine.system("export.complete", JSON.stringify({ id, key }));
       if (isWanted !== "true") await fs.rm(path.join(folder, key), { force: true });
@@ -257,15 +258,6 @@ export class Exporter {
       }
       isDone = page.isDone;
     }
-  }
-}
-
-async function syncFile(file: string): Promise<void> {
-  const handle = await fs.open(file, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import type { Exit } from "../support/childRun.ts";
 import { TestProject } from "../support/project.ts";
 import { TestServer } from "../support/server.ts";
-import { eventually } from "../support/until.ts";
+import { stagedStatus } from "../support/stagedStatus.ts";
 import { noTypecheck } from "./sample.ts";
 
 // `.staged()` of convex/schema, as `convex dev` and `convex deploy` report it. The tests follow one table's life.
@@ -27,19 +27,6 @@ function writeSchema(definition: string): void {
 const push = (): Promise<Exit> => project.convex(["dev", "--once", ...noTypecheck]);
 const deploy = (...args: string[]): Promise<Exit> =>
   project.convex(["deploy", ...noTypecheck, ...args], { env: { NO_COLOR: "1" } });
-
-/** What a dry run says once the check in the background is through. */
-async function outcome(): Promise<string> {
-  return await eventually(
-    async () => {
-      const { code, stderr } = await deploy("--dry-run");
-      expect(code, stderr + server.logs).toBe(0);
-      expect(stderr).toContain("Staged schema validation status:\n");
-      return stderr.includes("items: validating in the background") ? null : stderr;
-    },
-    { timeoutMs: 120_000 },
-  );
-}
 
 beforeAll(async () => {
   server = await TestServer.start();
@@ -73,17 +60,19 @@ it("is staged without being enforced, and is validated behind the push", async (
   writeSchema(staging);
   const first = await push();
   expect(first.code, first.output).toBe(0);
-  expect(await outcome()).toContain(
-    "Staged schema validation status:\n  items: validated. Safe to apply the staged schema changes and deploy.\n",
+  expect(await stagedStatus(project)).toContain(
+    "  items: validated. Safe to apply the staged schema changes and deploy.\n",
   );
   // The same is said by `dev`, of whose schema it is a part.
-  expect((await push()).stderr).toContain("  items: validated. Safe to apply the staged schema changes");
+  expect((await push()).stderr).toContain(
+    "Staged schema validation status:\n  items: validated. Safe to apply the staged schema changes",
+  );
 });
 
 it("names the document that a mutation writes against it", async () => {
   wrong = (await server.call("items:add", { n: "four" })) as string;
   const failed = `  items: failed: ${mismatch(wrong)} (fix the offending documents and redeploy to revalidate)\n`;
-  expect(await outcome()).toContain(failed);
+  expect(await stagedStatus(project)).toContain(failed);
   // A push tries it again, and finds the document that is still there.
   const again = await deploy();
   expect(again.code, again.output).toBe(0);
@@ -104,7 +93,7 @@ it("is validated again by the push after the repair", async () => {
   for (const id of [wrong, alsoWrong]) await server.call("items:set", { id, n: 4 });
   const { code, output } = await deploy();
   expect(code, output).toBe(0);
-  expect(await outcome()).toContain("  items: validated. Safe to apply");
+  expect(await stagedStatus(project)).toContain("  items: validated. Safe to apply");
 });
 
 it("is not thrown away unasked", async () => {
@@ -128,7 +117,7 @@ it("is promoted without a look at the documents once it is valid, and enforced f
   writeSchema(staging);
   const staged = await deploy();
   expect(staged.code, staged.output).toBe(0);
-  expect(await outcome()).toContain("  items: validated. Safe to apply");
+  expect(await stagedStatus(project)).toContain("  items: validated. Safe to apply");
   writeSchema(`(${strict})`);
   const promoted = await deploy();
   expect(promoted.code, promoted.output).toBe(0);

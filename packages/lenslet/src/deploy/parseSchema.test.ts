@@ -114,6 +114,37 @@ describe("schema rules (reference database.md §8)", () => {
       'Table "t" cannot have more than 64 indexes.',
     ],
     [
+      { vectorIndexes: [{ indexDescriptor: "v", vectorField: "a", dimensions: 4097, filterFields: [] }] },
+      "InvalidVectorDimensionError",
+      'In table "t": Dimensions 4097 must be between 2 and 4096.',
+    ],
+    [
+      {
+        searchIndexes: [{ indexDescriptor: "s", searchField: "a", filterFields: ["b", "c"] }],
+        stagedSearchIndexes: [{ indexDescriptor: "r", searchField: "a", filterFields: ["c", "b"] }],
+      },
+      "SearchIndexFieldNotUnique",
+      'In table "t" search index "s" and search index "r" have the same `searchField`. Search index fields must be unique within a table.',
+    ],
+    [
+      {
+        vectorIndexes: [
+          { indexDescriptor: "v", vectorField: "a", dimensions: 2, filterFields: [] },
+          { indexDescriptor: "w", vectorField: "a", dimensions: 2, filterFields: ["b"] },
+        ],
+      },
+      "VectorIndexFieldNotUnique",
+      'In table "t" vector index "v" and vector index "w" have the same `vectorField`. Vector index fields must be unique within a table.',
+    ],
+    [
+      {
+        indexes: [index("a")],
+        stagedVectorIndexes: [{ indexDescriptor: "by_x", vectorField: "a", dimensions: 2, filterFields: [] }],
+      },
+      "IndexNamesNotUnique",
+      'Table "t" has two or more definitions of index "by_x".',
+    ],
+    [
       { documentType: object({ a: text }), indexes: [index("b")] },
       "SchemaDefinitionError",
       'In table "t" the index "by_x" is invalid because it references the field "b" that does not exist.',
@@ -133,6 +164,33 @@ describe("schema rules (reference database.md §8)", () => {
     ],
   ])("refuses %j with %s", (overrides, code, message) => {
     expect(refusal(table(overrides))).toEqual({ code, message });
+  });
+
+  it("accepts what is just within the limits", () => {
+    const vector = (vectorField: string, dimensions: number) => ({
+      indexDescriptor: vectorField,
+      vectorField,
+      dimensions,
+      filterFields: letters(16),
+    });
+    const schema = table({
+      indexes: [
+        index(...letters(15)),
+        ...Array.from({ length: 60 }, (_, i) => ({ indexDescriptor: `i${i}`, fields: [`f${i}`] })),
+      ],
+      searchIndexes: [{ indexDescriptor: "s", searchField: "a", filterFields: letters(16) }],
+      vectorIndexes: [vector("least", 2), vector("most", 4096)],
+    });
+    expect(parseSchemaJson(schema).tables).toHaveLength(1);
+  });
+
+  it("takes 10,000 tables and no more", () => {
+    const tables = Array.from({ length: 10_001 }, (_, i) => ({ tableName: `t${i}` }));
+    expect(parseSchemaJson({ tables: tables.slice(1) }).tables).toHaveLength(10_000);
+    expect(refusal({ tables })).toEqual({
+      code: "TooManyTables",
+      message: "Number of tables cannot exceed 10000.",
+    });
   });
 
   it("finds indexed fields through unions, records and optional objects", () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { LensletError } from "../base/errors.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { evaluateSchema } from "./evaluateSchema.ts";
+import { importRow, importRowTo } from "./importTables.ts";
 import { indexRows, rowsOf, schemaRows } from "./systemRows.ts";
 import { deleteTables } from "./tableDeletion.ts";
 import { completeIndex } from "./backfill.ts";
@@ -153,6 +154,21 @@ describe("pushing a schema (reference database.md §8.4)", () => {
     });
     push(deployment, schema);
     expect(deployment.catalog.activeSchema("")).not.toBeNull();
+  });
+
+  it("fails when an import adds rows that break the pushed schema", () => {
+    const deployment = new TestDeployment({ sliceDocumentsMax: 1 });
+    insertMessages(deployment, ["a", "b"]);
+    const started = start(deployment, messages(object({ body: text })));
+    deployment.backfill();
+    // Behind the cursor: the walk will not pass it.
+    deployment.commit((tx) => {
+      const table = tx.table("", "messages");
+      const number = table?.number ?? 0;
+      const row = importRow(tx, "", "messages", { body: 1 }, new Map([["messages", number]]), 1);
+      importRowTo(tx, "table", "", "messages", row);
+    });
+    expect(status(deployment, started)).toMatchObject({ type: "failed", tableName: "messages" });
   });
 
   it("does not look at documents again when the new validator takes everything the old one took", () => {

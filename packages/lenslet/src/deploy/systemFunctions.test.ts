@@ -7,6 +7,7 @@ import type { AnalyzedModule } from "./analysisTypes.ts";
 import { updateEnvironmentVariables } from "./configuration.ts";
 import { insertRow, moduleRows, rootNamespace, setDeploymentValue } from "./systemRows.ts";
 import { systemFunctions } from "./systemFunctions.ts";
+import { finish, start } from "./testing/pushSteps.ts";
 import { TestDeployment } from "./testing/testDeployment.ts";
 
 function call(
@@ -42,6 +43,7 @@ function run(
       setJournal: (text) => {
         outgoing = text;
       },
+      progress: deployment.backfiller,
     },
     args,
   );
@@ -265,5 +267,76 @@ describe("system functions of the dashboard (reference dashboard.md)", () => {
     expect(() => frontend("getById.js:default", { id, componentId: "other" })).toThrow(
       "There is no component other.",
     );
+  });
+});
+
+describe("_system/frontend/indexes:default (reference dashboard.md §3)", () => {
+  const indexesOf = (deployment: TestDeployment, tableName: string | null) =>
+    call(deployment, "_system/frontend/indexes.js:default", { tableName, tableNamespace: null }).result;
+  /** Their order says nothing. */
+  const byName = (indexes: Value) =>
+    (indexes as unknown as readonly { readonly name: string }[]).toSorted((a, b) =>
+      a.name < b.name ? -1 : 1,
+    );
+
+  it("tells how far the backfill of each index is", () => {
+    const deployment = new TestDeployment({ sliceDocumentsMax: 2 });
+    insert(deployment, "notes", "a", "b", "c", "d", "e");
+    const index = (indexDescriptor: string, ...fields: string[]) => ({ indexDescriptor, fields });
+    const started = start(deployment, {
+      tables: [
+        {
+          tableName: "notes",
+          indexes: [index("by_body", "body"), index("by_tag", "tag.name")],
+          stagedDbIndexes: [index("by_rank", "rank", "body")],
+          searchIndexes: [{ indexDescriptor: "search", searchField: "body", filterFields: ["tag"] }],
+          vectorIndexes: [
+            { indexDescriptor: "near", vectorField: "vector", dimensions: 4, filterFields: [] },
+          ],
+          documentType: { type: "any" },
+        },
+      ],
+      schemaValidation: true,
+    });
+    const of = (name: string, staged: boolean, fields: Value, backfill: Value): Value => ({
+      name,
+      staged,
+      fields,
+      backfill,
+    });
+    const inOrder = (states: readonly Value[]) =>
+      [
+        ["by_body", false, ["body"]],
+        ["by_tag", false, ["tag.name"]],
+        ["by_rank", true, ["rank", "body"]],
+        ["search", false, { searchField: "body", filterFields: ["tag"] }],
+        ["near", false, { vectorField: "vector", dimensions: 4, filterFields: [] }],
+      ].map(([name, staged, fields], i) =>
+        of(name as string, staged as boolean, fields as Value, states[i] ?? null),
+      );
+    const all = (states: readonly Value[]) => byName(inOrder(states));
+    const at = (numDocsIndexed: number, totalDocs: number): Value => ({
+      state: "backfilling",
+      stats: { numDocsIndexed, totalDocs },
+    });
+    expect(byName(indexesOf(deployment, "notes"))).toEqual(all(Array.from({ length: 5 }, () => at(0, 5))));
+    deployment.commit((tx) => deployment.backfiller.step(tx));
+    deployment.commit((tx) => deployment.backfiller.step(tx));
+    insert(deployment, "notes", "f");
+    expect(byName(indexesOf(deployment, "notes"))).toEqual(
+      all([at(4, 6), at(0, 6), at(0, 6), at(0, 6), at(0, 6)]),
+    );
+    deployment.backfill();
+    const backfilled = { state: "backfilled" };
+    expect(byName(indexesOf(deployment, "notes"))).toEqual(all(Array.from({ length: 5 }, () => backfilled)));
+    finish(deployment, started);
+    const done = { state: "done" };
+    expect(byName(indexesOf(deployment, "notes"))).toEqual(all([done, done, backfilled, done, done]));
+  });
+
+  it("has nothing to tell of a table that is not there", () => {
+    const deployment = new TestDeployment();
+    expect(indexesOf(deployment, "absent")).toBeNull();
+    expect(indexesOf(deployment, null)).toBeNull();
   });
 });

@@ -374,7 +374,7 @@ describe("the state of a staged validator", () => {
         deployment.backfill();
         expect(status(deployment, started).type).toBe(matches ? "complete" : "failed");
       }),
-      { numRuns: 100 },
+      { numRuns: 60 },
     );
   });
 

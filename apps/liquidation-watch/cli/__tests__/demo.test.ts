@@ -67,7 +67,7 @@ describe("npm run watch-demo", () => {
     // Stdout is the app's alone.
     for (const line of program.lines) expect(() => void JSON.parse(line)).not.toThrow();
     if (process.platform === "linux") expect(processesOf("json")).toEqual([]);
-  }, 180_000);
+  }, 300_000);
 
   it.skipIf(!hasTmux)(
     "fills the terminal, and gives it back with everything ended",
@@ -76,14 +76,14 @@ describe("npm run watch-demo", () => {
       const command = [process.execPath, "--disable-warning=ExperimentalWarning", script, ...flags("tmux")];
       terminal.type(`${command.join(" ")} --rate 1000; echo code=$?`);
       terminal.press("Enter");
-      await terminal.until(/● live .* ev\/s[^]*Liquidations[^]*\$/, 120_000);
+      await terminal.until(/● live .* ev\/s[^]*Liquidations[^]*\$/);
       await terminal.until(/^ BTC +[\d,.]+ [▲▼]/m);
       terminal.press("C-c");
       await terminal.until(/^code=0$/m);
       expect(terminal.isAlternateScreen()).toBe(false);
       if (process.platform === "linux") expect(processesOf("tmux")).toEqual([]);
     },
-    180_000,
+    300_000,
   );
 
   it.each([

@@ -2,6 +2,8 @@ import { spawnSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 
 let count = 0;
+/** Far beyond what any machine needs. */
+export const untilMs = 90_000;
 
 /** A terminal with a shell in it: tmux, with a server of its own that nobody else sees. */
 export class Terminal {
@@ -59,7 +61,7 @@ export class Terminal {
   }
 
   /** Waits until the screen shows something; fails with the screen when it does not come. */
-  async until(what: RegExp | ((screen: string) => boolean), timeoutMs = 30_000): Promise<string> {
+  async until(what: RegExp | ((screen: string) => boolean), timeoutMs = untilMs): Promise<string> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       const screen = this.screen();

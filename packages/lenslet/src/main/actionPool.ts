@@ -12,15 +12,23 @@ export interface ActionPoolOptions {
   readonly report: (level: "info" | "warn" | "error", message: string) => void;
 }
 
+/** Functions that have run away; the oldest is forgiven when there are more. */
+const runawaysMax = 1_000;
+
 /**
  * The action host processes. Default-runtime actions share one kind, Node actions of one code version another. A
- * process that an action has blocked gets no new work: the next action goes to another one, started if need be.
+ * process that an action has blocked gets no new work: the next action goes to another one, started if need be. What
+ * runs there already waits until the loop is broken off; so a function that has once run away never again gets
+ * neighbours but its like: it runs in processes apart, as long as its code stays the same.
  */
 export class ActionPool {
   readonly #options: ActionPoolOptions;
   readonly #processes = new Set<ActionProcess>();
   /** What each Node process was started for. */
   readonly #components = new WeakMap<ActionProcess, string>();
+  /** Those for functions that have run away. */
+  readonly #apart = new WeakSet<ActionProcess>();
+  readonly #runaways = new Set<string>();
   #reaper: NodeJS.Timeout | null = null;
   #isClosed = false;
 
@@ -28,18 +36,36 @@ export class ActionPool {
     this.#options = options;
   }
 
-  /** The process that an action of this code should run in. */
-  take(kind: HostKind, componentPath: string, code: HostCode): ActionProcess {
+  /** The process that an action of this code should run in. `functionPath` null: one of the HTTP actions. */
+  take(
+    kind: HostKind,
+    componentPath: string,
+    code: HostCode,
+    functionPath: string | null = null,
+  ): ActionProcess {
     if (kind === "node") this.#drainOldCode(componentPath, code.id);
+    const isApart = functionPath !== null && this.#runaways.has(runawayKey(code, functionPath));
     const { processesMax, actionsPerProcess } = this.#options.limits;
     const candidates = [...this.#processes]
       .filter((process) => process.isUsable && process.kind === kind)
+      .filter((process) => this.#apart.has(process) === isApart)
       .filter((process) => kind === "isolate" || process.boundCodeId === code.id)
       .toSorted((a, b) => Number(a.isBlocked) - Number(b.isBlocked) || a.inFlightCount - b.inFlightCount);
     const [best] = candidates;
-    if (best === undefined) return this.#start(kind, componentPath, code);
-    const isFull = best.isBlocked || best.inFlightCount >= actionsPerProcess;
-    return isFull && candidates.length < processesMax ? this.#start(kind, componentPath, code) : best;
+    if (best === undefined) return this.#start(kind, componentPath, code, isApart);
+    const isFull = best.isBlocked || best.inFlightCount >= (isApart ? 1 : actionsPerProcess);
+    return isFull && candidates.length < processesMax
+      ? this.#start(kind, componentPath, code, isApart)
+      : best;
+  }
+
+  /** A function had to be broken off. */
+  ranAway(code: HostCode, functionPath: string): void {
+    const key = runawayKey(code, functionPath);
+    this.#runaways.delete(key);
+    this.#runaways.add(key);
+    const [oldest] = this.#runaways;
+    if (this.#runaways.size > runawaysMax && oldest !== undefined) this.#runaways.delete(oldest);
   }
 
   async close(): Promise<void> {
@@ -48,7 +74,7 @@ export class ActionPool {
     await Promise.all([...this.#processes].map((process) => process.stop()));
   }
 
-  #start(kind: HostKind, componentPath: string, code: HostCode): ActionProcess {
+  #start(kind: HostKind, componentPath: string, code: HostCode, isApart: boolean): ActionProcess {
     const process = new ActionProcess({
       ...this.#options,
       kind,
@@ -58,6 +84,7 @@ export class ActionPool {
       process.boundCodeId = code.id;
       this.#components.set(process, componentPath);
     }
+    if (isApart) this.#apart.add(process);
     this.#processes.add(process);
     this.#reaper ??= setInterval(() => this.#reap(), this.#options.limits.idleMs / 4).unref();
     return process;
@@ -83,8 +110,12 @@ export class ActionPool {
     for (const process of this.#processes) {
       const idleMs = process.idleMs();
       const key = process.kind === "isolate" ? "isolate" : String(this.#components.get(process));
-      if (idleMs === null || !kept.has(key)) kept.add(key);
-      else if (idleMs > this.#options.limits.idleMs) void process.stop();
+      if (!this.#apart.has(process) && (idleMs === null || !kept.has(key))) kept.add(key);
+      else if (idleMs !== null && idleMs > this.#options.limits.idleMs) void process.stop();
     }
   }
+}
+
+function runawayKey(code: HostCode, functionPath: string): string {
+  return `${code.id}:${functionPath}`;
 }

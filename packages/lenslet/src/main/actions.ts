@@ -14,6 +14,7 @@ import { callInto } from "../engine/componentBorders.ts";
 import { parseFunctionPath, strippedPath } from "../engine/functionPath.ts";
 import type { ReturnCheck } from "../engine/systemOperations.ts";
 import type { EgressMap } from "../runner/actionHost/egress.ts";
+import { unresponsiveText } from "../runner/actionHost/limits.ts";
 import type { ActionOutcome, HostCode } from "../runner/actionHost/messages.ts";
 import { externalPackagesOf } from "../runner/externalPackages.ts";
 import { formatFailure, hostFailure } from "../runner/failure.ts";
@@ -225,8 +226,8 @@ class Actions implements ActionRunner {
     const { module, name } = parseFunctionPath(functionPath);
     const scope = this.#scope({ call, componentPath, functionPath, environment, executionId });
     const operations = new TaskQueue(environment === "node" ? Infinity : operationsPerAction);
-    const process = this.#pool.take(environment, componentPath, code);
-    return process.run(
+    const process = this.#pool.take(environment, componentPath, code, functionPath);
+    const outcome = await process.run(
       {
         id: this.#nextId++,
         codeId: code.id,
@@ -242,6 +243,8 @@ class Actions implements ActionRunner {
         lines: (lines) => log.progress(lines, this.#options.clock.nowMs()),
       },
     );
+    if (!outcome.ok && outcome.failure.message === unresponsiveText) this.#pool.ranAway(code, functionPath);
+    return outcome;
   }
 
   #scope(target: OperationTarget): OperationScope {

@@ -22,6 +22,9 @@ const work = path.join(folder, ".work");
 /** How long one package's tests may take, on a machine that does other things as well. */
 const suiteTimeMaxMs = 10 * 60_000;
 
+/** One test, likewise: vitest's own five seconds are too few there. */
+const testTimeMaxMs = 120_000;
+
 type Harness = "mock" | "ours";
 
 interface TestOutcome {
@@ -61,6 +64,8 @@ export async function runSuite(suite: SuitePackage, harness: Harness, alias: str
       runner: path.join(folder, "cpuRunner.mjs"),
       environment: suite.environment ?? "edge-runtime",
       include: ["src/**/*.test.{ts,tsx}"],
+      testTimeout: testTimeMaxMs,
+      hookTimeout: testTimeMaxMs,
       alias: { "convex-test": alias },
       server: { deps: { inline: ["convex-test"] } },
     },

@@ -112,5 +112,7 @@ describe("killed and started again", () => {
     await app().call("counting:add", { name: "visits", by: 1 });
     expect(await app().call("counting:count", { name: "visits" })).toBe(5);
     expect(await app().call("ai:find", { query: "zebra" })).toEqual(["zebras gallop"]);
+    const kettles = { userId: "ann", text: "whistling kettles", by: "vector" };
+    expect(await app().call("recall:find", kettles)).toEqual(["The kettle whistles at dawn"]);
   });
 });

@@ -6,7 +6,9 @@ import { Deployment, pushTimeoutMs } from "./world.ts";
 
 /*
  * `@convex-dev/auth` in an app of its own: it and Better Auth both issue tokens in the name of the site, for the same
- * audience, so that one deployment can only believe one of them. Its packages are those of the large app.
+ * audience, and neither lets an app change that. A deployment takes the first provider of an issuer and audience, and
+ * one key set for both does not help: this one's tokens do not name their key, as custom JWTs have to. Its packages are
+ * those of the large app.
  */
 
 interface SignedIn {

@@ -2,6 +2,7 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { startAutumn, type AutumnService } from "../../packages/stand-ins/src/autumn.ts";
+import { startOpenAi } from "../../packages/stand-ins/src/openAi.ts";
 import { startResend } from "../../packages/stand-ins/src/resend.ts";
 import { startS3, type S3 } from "../../packages/stand-ins/src/s3.ts";
 import type { Exit } from "../support/childRun.ts";
@@ -68,9 +69,15 @@ export class World {
   readonly mail: Awaited<ReturnType<typeof startResend>>;
   readonly autumn: AutumnService;
   readonly objects: S3;
+  readonly #ai: Awaited<ReturnType<typeof startOpenAi>>;
 
-  private constructor(deployment: Deployment, services: Pick<World, "mail" | "autumn" | "objects">) {
+  private constructor(
+    deployment: Deployment,
+    services: Pick<World, "mail" | "autumn" | "objects">,
+    ai: Awaited<ReturnType<typeof startOpenAi>>,
+  ) {
     this.deployment = deployment;
+    this.#ai = ai;
     this.mail = services.mail;
     this.autumn = services.autumn;
     this.objects = services.objects;
@@ -79,6 +86,7 @@ export class World {
   static async start(): Promise<World> {
     const mail = await startResend();
     const objects = await startS3({ bucket: "photos" });
+    const ai = await startOpenAi();
     const autumn = await startAutumn({
       secretKey: "am_sk_test",
       features: [
@@ -94,16 +102,17 @@ export class World {
     await deployment.server.updateEnvironment({
       AUTUMN_SECRET_KEY: "am_sk_test",
       AUTUMN_URL: autumn.url,
+      OPENAI_URL: ai.url,
       R2_BUCKET: objects.bucket,
       R2_ENDPOINT: objects.url,
       R2_ACCESS_KEY_ID: objects.accessKeyId,
       R2_SECRET_ACCESS_KEY: objects.secretAccessKey,
     });
-    return new World(deployment, { mail, autumn, objects });
+    return new World(deployment, { mail, autumn, objects }, ai);
   }
 
   async dispose(): Promise<void> {
     await this.deployment.server.dispose();
-    await Promise.all([this.mail.close(), this.autumn.close(), this.objects.close()]);
+    await Promise.all([this.mail, this.autumn, this.objects, this.#ai].map((service) => service.close()));
   }
 }

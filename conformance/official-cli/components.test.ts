@@ -73,8 +73,7 @@ let project: TestProject;
 
 beforeAll(async () => {
   server = await TestServer.start();
-  project = TestProject.create().connect(server);
-  for (const [file, content] of Object.entries(files)) project.write(file, content);
+  project = TestProject.create().connect(server).writeAll(files);
   expect(await push()).toMatchObject({ code: 0 });
   await server.call("app:callThere", { name: "notes.list" }).catch(() => {});
   await project.convex(["run", "--component", "notes", "lib:add", '{"body":"kept"}']);

@@ -83,7 +83,7 @@ export class TestProject {
   async withFiles<T>(edits: Readonly<Record<string, string>>, body: () => Promise<T>): Promise<T> {
     const before = Object.keys(edits).map((file) => [file, this.has(file) ? this.read(file) : null] as const);
     try {
-      for (const [file, content] of Object.entries(edits)) this.write(file, content);
+      this.writeAll(edits);
       return await body();
     } finally {
       for (const [file, content] of before) {
@@ -137,6 +137,11 @@ export class TestProject {
     const target = path.join(this.folder, file);
     fs.mkdirSync(path.dirname(target), { recursive: true });
     fs.writeFileSync(target, content);
+  }
+
+  writeAll(files: Readonly<Record<string, string>>): this {
+    for (const [file, content] of Object.entries(files)) this.write(file, content);
+    return this;
   }
 
   remove(file: string): void {

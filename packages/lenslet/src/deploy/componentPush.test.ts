@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { deleteComponent } from "./componentMount.ts";
 import { namespaceOfPath, visibleComponents } from "./componentRows.ts";
+import { componentDepthMax, componentInstancesMax } from "./componentTree.ts";
 import { updateEnvironmentVariables } from "./configuration.ts";
 import { loadDeployment } from "./loadDeployment.ts";
 import { prepareAnalysis } from "./push.ts";
@@ -404,6 +405,35 @@ describe("definitions that do not fit together", () => {
     ],
   ] as const)("are refused: %#", async (uses, options, component, message) => {
     expect(await refusal(uses, options as ConfigOptions, component as DefinitionFiles)).toContain(message);
+  });
+
+  it("are refused beyond the limits of instances and nesting, and accepted up to them", async () => {
+    const mounts = (count: number) =>
+      Array.from({ length: count }, (_, index): Use => ({ name: `a${index}`, path: notes }));
+    // Nothing is allocated for a rehearsal, which would take most of the time.
+    const pushed = (count: number) => refusal(mounts(count), {}, undefined, { dryRun: true });
+    expect(await pushed(componentInstancesMax)).toBe("accepted");
+    expect(await pushed(componentInstancesMax + 1)).toBe(
+      `Component a${componentInstancesMax} is one too many: an app may have ${componentInstancesMax}.`,
+    );
+    const chain = async (depth: number): Promise<unknown> => {
+      const next = (level: number): Use[] =>
+        level < depth ? [{ name: `c${level}`, path: `../level${level}` }] : [];
+      const paths = (level: number) => next(level).map(({ path }) => path);
+      const components = Array.from({ length: depth }, (_, level): [string, DefinitionFiles] => [
+        `../level${level}`,
+        { config: componentConfig(`c${level}`, next(level + 1)), uses: paths(level + 1) },
+      ]);
+      const body = componentPushBody(
+        { config: appConfig(next(0)), uses: paths(0) },
+        Object.fromEntries(components),
+      );
+      return await startApp(new TestDeployment(), body).then(() => "accepted");
+    };
+    expect(await chain(componentDepthMax)).toBe("accepted");
+    await expect(chain(componentDepthMax + 1)).rejects.toThrow(
+      `is nested too deeply (maximum ${componentDepthMax}).`,
+    );
   });
 
   it("but code can be generated for one component without its variables", async () => {

@@ -32,6 +32,11 @@ const notesFiles = {
     export const callBack = mutation({ args: { handle: v.string() }, handler: (ctx, { handle }) => ctx.runMutation(handle, {}) });
     export const file = mutation((ctx) => ctx.storage.generateUploadUrl());
     export const later = mutation(async (ctx) => { const id = await ctx.scheduler.runAfter(1e6, "lib/items:add", { body: "later" }); return (await ctx.db.system.get(id)).name; });
+    export const keep = mutation((ctx) => ctx.storage.store(new Blob(["kept"])));
+    export const drop = mutation({ args: { id: v.string() }, handler: (ctx, { id }) => ctx.storage.delete(id) });
+    export const laterId = mutation((ctx) => ctx.scheduler.runAfter(1e6, "lib/items:add", { body: "later" }));
+    export const cancel = mutation({ args: { id: v.string() }, handler: (ctx, { id }) => ctx.scheduler.cancel(id) });
+    export const counts = query(async (ctx) => [(await ctx.db.system.query("_storage").collect()).length, (await ctx.db.system.query("_scheduled_functions").collect()).map(({ state }) => state.kind)]);
     export default query(() => "default");
   `,
 };
@@ -186,15 +191,38 @@ describe("handles and unmounted components", () => {
   });
 
   it("reads an unmounted component and refuses to write to it", async () => {
+    const tellA = (name: string, args = {}) =>
+      engine.mutation("", args, { ...inNotes(`lib/items:${name}`), ...admin });
+    const [file, job] = [valueOf(await tellA("keep")), valueOf(await tellA("laterId"))];
+    const counts = async () =>
+      valueOf(await engine.query("", {}, { ...inNotes("lib/items:counts"), ...admin }));
+    const before = await counts();
     await engine.pushBody(await body(["b"]));
+    const refusal =
+      "Cannot perform write operations in an unmounted component. Make sure your component is installed in your `convex.config.ts` file.";
+    for (const [name, args] of [
+      ["keep", {}],
+      ["drop", { id: file }],
+      ["laterId", {}],
+      ["cancel", { id: job }],
+    ] as const)
+      expect(failureOf(await tellA(name, args))).toContain(refusal);
+    const uploaded = { fileId: "x", key: "y", sha256: "", size: 0, contentType: null };
+    const namespace = (
+      valueOf(await engine.query("_system/frontend/components:list", {}, admin)) as { id: string }[]
+    )[1];
+    await expect(
+      engine.system("files.store", { ...uploaded, component: namespace?.id }),
+    ).rejects.toMatchObject({
+      code: "UnmountedComponent",
+    });
+    expect(await counts()).toEqual(before);
     const missing = valueOf(await engine.query("m:call", { name: "list" }));
     expect(missing).toEqual({ message: 'Child component "a" not found' });
     const list = await engine.query("", {}, { ...inNotes("lib/items:list"), ...admin });
     expect(valueOf(list)).toContain("one");
     const add = await engine.mutation("", { body: "x" }, { ...inNotes("lib/items:add"), ...admin });
-    expect(failureOf(add)).toContain(
-      "Cannot perform write operations in an unmounted component. Make sure your component is installed in your `convex.config.ts` file.",
-    );
+    expect(failureOf(add)).toContain(refusal);
     const listed = await engine.query("_system/frontend/components:list", {}, admin);
     const [, a] = valueOf(listed) as { id: string; path: string; state: string }[];
     expect(a).toMatchObject({ path: "a", state: "unmounted" });

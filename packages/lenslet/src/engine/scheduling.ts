@@ -46,6 +46,7 @@ export interface SchedulingScope {
  */
 export function schedule(args: JsonObject, scope: SchedulingScope): string {
   const { tx, component, job, nowMs } = scope;
+  tx.checkMounted(component.namespace);
   const dueMs = dueTimeOf(args, nowMs);
   const json = jsonArgument(args, "args", "scheduler");
   const value = parsingArgument("scheduler", "args", () => parseValue(json));
@@ -89,6 +90,7 @@ export function cancel(
       "Invalid scheduled function ID. The ID must be an ID on the '_scheduled_functions' table.",
     );
   }
+  tx.checkMounted(component.namespace);
   if (job?.completesHere === true && text === job.idText) return false;
   cancelJob(tx, component.namespace, id, nowMs);
   return true;

@@ -37,6 +37,7 @@ export const storageOperations: Readonly<Record<string, Operation>> = {
   /** Makes uploaded contents a file. Answers its storage id. */
   "files.store": (args, { tx }) => {
     const { component, fileId, key, sha256, size, contentType } = storedFile.parse(args);
+    tx.checkMounted(component as Namespace);
     return insertFile(tx, component as Namespace, { sha256, size, contentType }, { fileId, key });
   },
   "files.find": (args, { tx }): FoundFile | null => {

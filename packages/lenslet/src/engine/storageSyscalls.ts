@@ -62,6 +62,7 @@ const storageSyscalls: Readonly<Record<string, Handler>> = {
   "1.0/storageStore": (args, scope) => {
     const { tx, namespace, randomBytes } = scope;
     checkWritable(tx);
+    tx.checkMounted(namespace);
     const bytes = Buffer.from(stringArgument(args, "blob", "storage.store"), "base64");
     if (bytes.length > mutationFileBytesMax) {
       throw badRequest(
@@ -107,6 +108,7 @@ const storageSyscalls: Readonly<Record<string, Handler>> = {
   },
   "1.0/storageDelete": (args, { tx, namespace }) => {
     checkWritable(tx);
+    tx.checkMounted(namespace);
     deleteFileById(tx, namespace, storageIdOf(args, "storage.delete"), "storage.delete");
     return "null";
   },

@@ -336,7 +336,7 @@ export class Transaction {
   /** Returns the deleted document. Throws NonexistentDocument and write limits. */
   delete(table: Table, id: InternalId): StoredDocument {
     const before = this.#existing(table, id, "Delete");
-    this.#checkMounted(table);
+    if (!table.system) this.checkMounted(table.namespace);
     if (table.system) this.usage.countSystemWrite(0);
     else this.usage.countWrite(0);
     this.#pending.set(table, id, encodeId(table.number, id), before, null);
@@ -502,8 +502,8 @@ export class Transaction {
       this.usage.countSystemWrite(document.size);
       return;
     }
-    this.#checkMounted(table);
     const { namespace, name } = table;
+    this.checkMounted(namespace);
     const ids =
       newTable === null ? this.idContext(namespace) : withTable(this.idContext(namespace), newTable);
     const violation = schemaViolation(this.#tables.activeSchema(namespace), name, document.value, ids);
@@ -528,9 +528,12 @@ export class Transaction {
     }
   }
 
-  /** The server's own tables are written all the same: a job of an unmounted component fails, and is marked so. */
-  #checkMounted({ namespace, system }: Table): void {
-    if (system || !this.#frozen.has(namespace)) return;
+  /**
+   * For what functions write by way of the server's own tables: files and scheduled functions. The server itself writes
+   * these all the same: a job of an unmounted component fails, and is marked so. Throws UnmountedComponent.
+   */
+  checkMounted(namespace: Namespace): void {
+    if (!this.#frozen.has(namespace)) return;
     throw badRequest(
       "UnmountedComponent",
       "Cannot perform write operations in an unmounted component. Make sure your component is installed in your `convex.config.ts` file.",

@@ -6,6 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { answerWithTools } from "./assistant.ts";
 import { startAutumn } from "./autumn.ts";
 import { Clerk } from "./clerk.ts";
+import { HeldAnswer } from "./heldAnswer.ts";
+import { startOpenAi } from "./openAi.ts";
 import { startPostHog } from "./postHog.ts";
 import { startResend } from "./resend.ts";
 import { startS3 } from "./s3.ts";
@@ -341,5 +343,38 @@ describe("the assistant", () => {
       "You are on the free plan, and you have **97 credits** left.",
     );
     expect(told("Made it.")).toEqual({ text: "Made it." });
+  });
+});
+
+describe("a model whose answer is held", () => {
+  it("says what it is let say, to each who asks from the beginning, until it ends", async () => {
+    const held = new HeldAnswer();
+    const model = await startOpenAi({ reply: () => ({ pieces: held.pieces() }) });
+    try {
+      const ask = async (stream: boolean) =>
+        await fetch(`${model.url}/v1/chat/completions`, {
+          method: "POST",
+          body: JSON.stringify({ model: "held", stream, messages: [{ role: "user", content: "?" }] }),
+        });
+      held.say("one ");
+      const stream = ((await ask(true)).body ?? new ReadableStream()).pipeThrough(new TextDecoderStream());
+      let text = "";
+      for await (const piece of stream) {
+        text += piece;
+        // It goes on only when it is told to: what comes after has not been said yet.
+        if (text.includes("one ") && !text.includes("two")) {
+          held.say("two");
+          held.end();
+        }
+      }
+      expect(text.indexOf('"content":"one "')).toBeLessThan(text.indexOf('"content":"two"'));
+      expect(text.trimEnd()).toMatch(/"completion_tokens":2[^]*\[DONE\]$/);
+      expect(await (await ask(false)).json()).toMatchObject({
+        choices: [{ message: { content: "one two" }, finish_reason: "stop" }],
+        usage: { completion_tokens: 2 },
+      });
+    } finally {
+      await model.close();
+    }
   });
 });

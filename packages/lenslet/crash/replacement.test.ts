@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TestServer } from "../../../conformance/support/server.ts";
 import { until } from "../../../conformance/support/until.ts";
@@ -121,6 +122,27 @@ describe("functions that run away while fifty clients mutate and watch", () => {
     expect([...watchers, other].map(({ connectionCount }) => connectionCount)).toEqual([1, 1, 1]);
     for (const client of [...watchers, other]) client.close();
   });
+
+  it("ends nobody for the time in which the machine ran something else", async () => {
+    const before = replacements();
+    const work = async () => {
+      for (let nonce = 0; nonce < 16; nonce++)
+        expect(await callHttp(server.url, "query", "guilty:work", { nonce })).toMatchObject({
+          status: "success",
+        });
+    };
+    const state = { isWorking: true };
+    const stops = async () => {
+      while (state.isWorking) {
+        await sleep(1000);
+        process.kill(server.pid, "SIGSTOP");
+        await sleep(1500);
+        process.kill(server.pid, "SIGCONT");
+      }
+    };
+    await Promise.all([work().finally(() => (state.isWorking = false)), stops()]);
+    expect(replacements()).toBe(before);
+  }, 120_000);
 
   it("has kept live queries equal to fresh reads, said what it did, and left sound files", async () => {
     const fresh = [

@@ -4,6 +4,8 @@ export interface Clock {
   nowMs(): number;
   /** Milliseconds of a clock that never jumps; only differences mean anything. */
   monotonicMs(): number;
+  /** Milliseconds that this thread has computed; only differences mean anything. Absent: it always computes. */
+  cpuMs?(): number;
 }
 
 /** Timers, injected like the clock. The returned function cancels; calling it twice is harmless. */

@@ -115,8 +115,7 @@ export class Calls {
     this.memory = new MemoryWatch(options.heap ?? null, options.clock);
     this.live = new LiveQueries(
       (spec, journal, liveId, asker) => {
-        // Tells the watchdog whom to blame: a live query by its negated id, else the call that asks.
-        if (liveId !== null) options.heartbeat.setCall(-Number(liveId));
+        if (liveId !== null) this.#blame(-Number(liveId));
         return this.#runLive(spec, journal, asker);
       },
       () => options.clock.monotonicMs(),
@@ -130,7 +129,7 @@ export class Calls {
   }
 
   beginCall(seq: number): void {
-    this.#options.heartbeat.setCall(seq);
+    this.#blame(seq);
     this.#measures.begin();
   }
 
@@ -192,7 +191,7 @@ export class Calls {
   open(call: FunctionCall & { journal: string | null }, forcedId: LiveQueryId | null): OpenedQuery {
     const spec = this.#specOf(call, call.journal);
     if (spec === null) throw badRequest("InvalidTarget", "Live queries are named by their path");
-    if (forcedId !== null) this.#options.heartbeat.setCall(-Number(forcedId));
+    if (forcedId !== null) this.#blame(-Number(forcedId));
     const { id, state, cached } = this.live.open(spec, forcedId, call);
     if (cached) this.#recordCached(call, state.result);
     return { id, state };
@@ -326,6 +325,12 @@ export class Calls {
     const { result, journal: newJournal, reads, context } = this.#watchQuery(call, journal, null);
     const { identity, clock } = context?.observed ?? { identity: false, clock: false };
     return { result, journal: newJournal, reads, usedIdentity: identity, usedClock: clock };
+  }
+
+  /** Tells the watchdog whom to blame: a live query by its negated id, else the call that asks. */
+  #blame(callSeq: number): void {
+    const { clock, heartbeat } = this.#options;
+    heartbeat.setCall(callSeq, clock.cpuMs?.() ?? clock.monotonicMs());
   }
 
   #watchQuery(call: QueryCall, journal: string | null, undo: TransactionUndo): Outcome {

@@ -1,9 +1,12 @@
+import { isTimeUp } from "../runner/limits.ts";
+
 /**
  * What the net thread can see of the engine thread while that runs user code and cannot answer: which call is
  * running and for how long. Written by the engine, read by the watchdog (engineThread.ts), through shared memory.
  *
  * The clock of a function counts its own JavaScript only: time in syscalls and in nested functions is taken out by
- * moving `startedMs` forward. Layout: Float64 [startedMs, limitMs, callSeq]; startedMs 0 = no user code is running.
+ * moving `startedMs` forward. Layout: Float64 [startedMs, limitMs, callSeq, cpuMs when the call began]; startedMs 0 =
+ * no user code is running.
  */
 export class Heartbeat {
   readonly buffer: SharedArrayBuffer;
@@ -14,8 +17,9 @@ export class Heartbeat {
     this.#cells = new Float64Array(buffer);
   }
 
-  setCall(callSeq: number): void {
+  setCall(callSeq: number, cpuMs: number): void {
     this.#cells[2] = callSeq;
+    this.#cells[3] = cpuMs;
   }
   startClock(startedMs: number, limitMs: number): void {
     this.#cells[1] = limitMs;
@@ -25,11 +29,11 @@ export class Heartbeat {
     this.#cells[0] = 0;
   }
 
-  /** The call that has used up its time at `nowMs`, or null. */
-  overdue(nowMs: number): number | null {
-    const startedMs = this.#cells[0] as number;
-    if (startedMs === 0 || nowMs - startedMs <= (this.#cells[1] as number)) return null;
-    return this.#cells[2] as number;
+  /** The call that has used up its time at `nowMs`, when the thread had computed for `cpuMs`; or null. */
+  overdue(nowMs: number, cpuMs: number): number | null {
+    const [startedMs = 0, limitMs = 0, callSeq = 0, startedCpuMs = 0] = this.#cells;
+    if (startedMs === 0 || !isTimeUp(nowMs - startedMs, limitMs, () => cpuMs - startedCpuMs)) return null;
+    return callSeq;
   }
 
   runningCall(): number | null {

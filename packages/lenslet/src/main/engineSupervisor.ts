@@ -7,7 +7,7 @@ import type { LocalLogThread } from "../log/local/logThread.ts";
 import { openLocalLog } from "../log/local/localLog.ts";
 import { outOfMemoryText, timedOutText, userTimeMsMax } from "../runner/limits.ts";
 import { failpointOf } from "./failpoints.ts";
-import { realClock } from "./realOs.ts";
+import { cpuMsOf, realClock } from "./realOs.ts";
 import type { EngineWorkerInit, EngineWorkerMessage } from "./engineWorker.ts";
 
 /** How often the watchdog looks at the heartbeat. */
@@ -98,12 +98,23 @@ export class EngineSupervisor {
 
   #watch(): void {
     if (this.#replacing || this.#worker === null) return;
-    const guilty = this.#heartbeat.overdue(sharedMonotonicMs());
-    if (guilty === null) {
-      this.#watchMemory(this.#worker);
-      return;
-    }
-    this.#end(this.#worker, guilty, "a function ran too long", timeoutMessage);
+    if (this.#heartbeat.overdue(sharedMonotonicMs(), Infinity) === null) this.#watchMemory(this.#worker);
+    else this.#watchTime(this.#worker);
+  }
+
+  /** A call is running for longer than it may: ends it if the thread has computed all that time. */
+  #watchTime(worker: Worker): void {
+    // Answered through an interrupt, also while JavaScript is running.
+    worker.cpuUsage().then(
+      (usage) => {
+        const guilty = this.#heartbeat.overdue(sharedMonotonicMs(), cpuMsOf(usage));
+        if (guilty === null || this.#replacing || worker !== this.#worker) return;
+        this.#end(worker, guilty, "a function ran too long", timeoutMessage);
+      },
+      () => {
+        // The thread has ended meanwhile; its exit is dealt with elsewhere.
+      },
+    );
   }
 
   /** Looks at the heap while one and the same call keeps running from one look of the watchdog to the next. */

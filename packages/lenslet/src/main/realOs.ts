@@ -13,7 +13,12 @@ export const realClock: Clock = {
     return Math.abs(fine - wall) < 2 ? fine : wall;
   },
   monotonicMs: sharedMonotonicMs,
+  cpuMs: () => cpuMsOf(process.threadCpuUsage()),
 };
+
+export function cpuMsOf({ user, system }: { readonly user: number; readonly system: number }): number {
+  return (user + system) / 1000;
+}
 
 export const realTimers: Timers = {
   setTimeout: (callback, delayMs) => {

@@ -9,6 +9,8 @@ export const systemTimeMsMax = 15_000;
  * the function's own time. Large packages take some hundred milliseconds, on a busy machine a multiple of that.
  */
 export const importTimeMsMax = 15_000;
+/** A function that is given so little of a busy machine is ended all the same when so many times its limit has passed. */
+const patience = 10;
 export const analysisTimeMsMax = 4_000;
 /** Above this share of the time limit a run logs a warning. */
 export const slowRunShare = 0.8;
@@ -22,6 +24,14 @@ export const framesMax = 10;
 export const syscallBatchMax = 16;
 /** Idle contexts kept for one code version; nested calls use one each. */
 export const idleRealmsMax = 16;
+
+/**
+ * Whether the time of a function is up. A limit is one of computing: while a busy machine runs something else, time
+ * passes that the function has not had. `computedMs` may count more than the function, and is asked when it matters.
+ */
+export function isTimeUp(passedMs: number, limitMs: number, computedMs: () => number): boolean {
+  return passedMs > limitMs && (passedMs > limitMs * patience || computedMs() > limitMs);
+}
 
 export function timedOutText(maximumMs: number): string {
   return `Function execution timed out (maximum duration: ${maximumMs / 1000}s)`;

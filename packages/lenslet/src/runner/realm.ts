@@ -12,6 +12,7 @@ import {
   notAFunctionText,
   slowRunShare,
   slowRunText,
+  isTimeUp,
   syscallBatchMax,
   timedOutText,
   userTimeMsMax,
@@ -87,6 +88,7 @@ export class Realm {
   #seedStream = 0;
   #request: RunRequest | null = null;
   #startedMs = 0;
+  #startedCpuMs = 0;
   /** Time spent in user code of this run, syscalls excluded. */
   #userMs = 0;
   #pending: QueuedSyscall[] = [];
@@ -196,6 +198,7 @@ export class Realm {
     this.#random = null;
     request.host.begun?.();
     this.#startedMs = this.#clock.monotonicMs();
+    this.#startedCpuMs = this.#cpuMs();
     const namespace = this.namespace(modulePath)!;
     const started = this.#controls.start(namespace, exportName, request.kind, request.argsJson);
     if (started === "missing") return hostFailure(exportNotFoundText(exportName, modulePath));
@@ -211,7 +214,7 @@ export class Realm {
       const failure = this.#settleMicrotasks();
       this.#userMs += this.#clock.monotonicMs() - since;
       if (failure) return failure;
-      if (this.#userMs > userTimeMsMax)
+      if (isTimeUp(this.#userMs, userTimeMsMax, () => this.#cpuMs() - this.#startedCpuMs))
         return { ...hostFailure(timedOutText(userTimeMsMax)), endsCallers: true };
       if (state.outcome === "rejected") return this.describe(state.error);
       const batch = this.#nextBatch();
@@ -221,6 +224,10 @@ export class Realm {
       since = this.#clock.monotonicMs();
       this.#controls.settle(answers);
     }
+  }
+
+  #cpuMs(): number {
+    return this.#clock.cpuMs?.() ?? this.#clock.monotonicMs();
   }
 
   #warnSlow(): void {

@@ -281,6 +281,25 @@ describe("time", () => {
     });
     expect(failure(run(600, 0).outcome)).toBe("Function execution timed out (maximum duration: 1s)\n");
   });
+
+  it("does not count, up to a point, what passes while the machine runs something else", () => {
+    let [now, computed] = [0, 0];
+    const starved = new Runner({
+      clock: { nowMs: () => now, monotonicMs: () => now, cpuMs: () => computed },
+    });
+    const run = (passedMs: number, computedMs: number): RunOutcome => {
+      const host = recordingHost(() => null);
+      host.syscall = () => {
+        now += passedMs;
+        computed += computedMs;
+        return '{"id":null}';
+      };
+      return starved.run(request(code, "messages:steps", { host }));
+    };
+    expect(run(4900, 450)).toMatchObject({ ok: true });
+    expect(failure(run(4900, 600))).toBe("Function execution timed out (maximum duration: 1s)\n");
+    expect(failure(run(5100, 0))).toBe("Function execution timed out (maximum duration: 1s)\n");
+  });
 });
 
 describe("console", () => {

@@ -27,6 +27,16 @@ export const spinQuery = query({
   },
 });
 
+/** Honest work: some hundred milliseconds of it. */
+export const work = query({
+  args: { nonce: v.number() },
+  handler: (_ctx, { nonce }) => {
+    let sum = nonce;
+    for (let i = 0; i < 20_000_000; i++) sum = (sum * 31 + i) | 0;
+    return sum;
+  },
+});
+
 /** Well-behaved until its switch is on. */
 export const spinWhenOn = query({
   args: { name: v.string() },

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventually } from "../../../../conformance/support/until.ts";
 import { codeOf } from "../../../../conformance/support/failures.ts";
+import { Service } from "../../../../packages/stand-ins/src/service.ts";
 import { api } from "../../packages/backend/convex/_generated/api.js";
 import { type Person, TurboServer } from "../support/turboServer.ts";
 
@@ -156,6 +157,73 @@ describe("kill -9", () => {
       journal.filter(({ kind }) => kind === "function").every(({ status }) => status === "success"),
     ).toBe(true);
   }, 600_000);
+
+  it("in the middle of a step that is an action: it is taken again, and the user gets everything", async () => {
+    await turbo.server.updateEnvironment({ ONBOARDING_PAUSE_MS: null });
+    // A service that takes the call and does not answer.
+    let isAsked = false;
+    const silent = await Service.start(() => {
+      isAsked = true;
+      return new Promise(() => {});
+    });
+    try {
+      await turbo.server.updateEnvironment({ AUTUMN_URL: silent.url });
+      const gil = await turbo.signIn("Gil");
+      await eventually(() => isAsked);
+      await turbo.server.kill9();
+      await turbo.server.start();
+      await turbo.server.updateEnvironment({ AUTUMN_URL: turbo.autumn.url });
+      expect(await stepsOf(gil)).toEqual(["grantCredits"]);
+      // What the work pool does by itself after five minutes, with those that it has down as running.
+      const jobs = await eventually(async () => {
+        const running = await runningJobs();
+        return running.length > 0 && running;
+      });
+      await inPool("recovery:recover", { jobs });
+      await reaches(gil, "waiting");
+      await gil.client.mutation(api.users.completeOnboarding, {});
+      await reaches(gil, "completed");
+      await expectOnboarded(gil);
+    } finally {
+      await turbo.server.updateEnvironment({ AUTUMN_URL: turbo.autumn.url });
+      await silent.close();
+    }
+  }, 600_000);
+
+  interface PoolJob {
+    readonly workId: string;
+    readonly scheduledId: string;
+    readonly started: number;
+  }
+
+  const pool = "workflow/workpool";
+
+  /** Calls a function of the workflows' pool as admin. */
+  async function inPool(name: string, args: object): Promise<void> {
+    const response = await fetch(`${turbo.server.url}/api/function`, {
+      method: "POST",
+      headers: { authorization: `Convex ${turbo.server.adminKey}`, "content-type": "application/json" },
+      body: JSON.stringify({ componentPath: pool, path: name, args, format: "json" }),
+    });
+    expect(await response.json()).toMatchObject({ status: "success" });
+  }
+
+  /** The jobs of that pool that have begun and not ended, as far as it knows. */
+  async function runningJobs(): Promise<(PoolJob & { readonly attempt: number })[]> {
+    const rows = async (table: string) => {
+      const text = await turbo.convex("data", table, "--component", pool, "--format", "jsonArray");
+      // The CLI writes large integers as 12n, which is no JSON; texts are in quotes and stay.
+      return JSON.parse(text.replaceAll(/([:[,]\s*-?\d+)n(?=\s*[,}\]])/g, "$1")) as unknown[];
+    };
+    const [state] = (await rows("internalState")) as { running: PoolJob[] }[];
+    const work = (await rows("work")) as { _id: string; attempts: number }[];
+    return (state?.running ?? []).map(({ workId, scheduledId, started }) => ({
+      workId,
+      scheduledId,
+      started,
+      attempt: work.find(({ _id }) => _id === workId)?.attempts ?? 0,
+    }));
+  }
 
   async function restart(): Promise<void> {
     await turbo.server.kill9();

@@ -116,11 +116,9 @@ async function pack(): Promise<{ readonly file: string; readonly list: readonly 
 }
 
 async function npm(args: readonly string[], cwd: string): Promise<Exit> {
-  // With the machine's own settings: where its registry is, and what it has fetched before.
+  // With the machine's own settings: its registry, how that is reached, and what has been fetched before.
   const env = Object.fromEntries(
-    Object.entries(process.env).flatMap(([name, value]) =>
-      value !== undefined && (name === "HOME" || /^npm_config_/i.test(name)) ? [[name, value]] : [],
-    ),
+    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
   const exit = await runToEnd("npm", args, { cwd, env, timeoutMs: npmTimeoutMs });
   if (exit.code !== 0) throw new Error(`npm ${args[0]} failed:\n${exit.output}`);

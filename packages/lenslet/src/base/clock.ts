@@ -8,6 +8,10 @@ export interface Clock {
   cpuMs?(): number;
 }
 
+export function computedMs(clock: Clock): number {
+  return clock.cpuMs?.() ?? clock.monotonicMs();
+}
+
 /** Timers, injected like the clock. The returned function cancels; calling it twice is harmless. */
 export interface Timers {
   setTimeout(callback: () => void, delayMs: number): () => void;

@@ -1,5 +1,5 @@
 import { badRequest, LensletError } from "../base/errors.ts";
-import type { Clock } from "../base/clock.ts";
+import { type Clock, computedMs } from "../base/clock.ts";
 import { Backfiller } from "../deploy/backfill.ts";
 import { PendingPushes } from "../deploy/pendingPushes.ts";
 import { noteMismatches } from "../deploy/schemaState.ts";
@@ -330,7 +330,7 @@ export class Calls {
   /** Tells the watchdog whom to blame: a live query by its negated id, else the call that asks. */
   #blame(callSeq: number): void {
     const { clock, heartbeat } = this.#options;
-    heartbeat.setCall(callSeq, clock.cpuMs?.() ?? clock.monotonicMs());
+    heartbeat.setCall(callSeq, computedMs(clock));
   }
 
   #watchQuery(call: QueryCall, journal: string | null, undo: TransactionUndo): Outcome {

@@ -89,8 +89,9 @@ export class MemoryWatch {
     if (gauge === null) return;
     const isFirst = this.lookAtMs === -Infinity;
     this.lookAtMs = nowMs + lookIntervalMs;
+    if (isFirst) return;
     const rest = least(this.#previousRest, this.#rest);
-    if (isFirst || rest === null || !exceeds(gauge.read(), rest)) return;
+    if (rest === null || !exceeds(gauge.read(), rest)) return;
     gauge.collect("young");
     const youngEndMs = this.#clock.monotonicMs();
     this.lookAtMs = Math.max(this.lookAtMs, youngEndMs + (youngEndMs - nowMs) / collectingShare);

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import vm from "node:vm";
-import type { Clock } from "../base/clock.ts";
+import { type Clock, computedMs } from "../base/clock.ts";
 import { isDeveloperError } from "../base/errors.ts";
 import type { LensletError } from "../base/errors.ts";
 import { ModuleLoadError } from "./codeModules.ts";
@@ -198,7 +198,7 @@ export class Realm {
     this.#random = null;
     request.host.begun?.();
     this.#startedMs = this.#clock.monotonicMs();
-    this.#startedCpuMs = this.#cpuMs();
+    this.#startedCpuMs = computedMs(this.#clock);
     const namespace = this.namespace(modulePath)!;
     const started = this.#controls.start(namespace, exportName, request.kind, request.argsJson);
     if (started === "missing") return hostFailure(exportNotFoundText(exportName, modulePath));
@@ -214,7 +214,7 @@ export class Realm {
       const failure = this.#settleMicrotasks();
       this.#userMs += this.#clock.monotonicMs() - since;
       if (failure) return failure;
-      if (isTimeUp(this.#userMs, userTimeMsMax, () => this.#cpuMs() - this.#startedCpuMs))
+      if (isTimeUp(this.#userMs, userTimeMsMax, () => computedMs(this.#clock) - this.#startedCpuMs))
         return { ...hostFailure(timedOutText(userTimeMsMax)), endsCallers: true };
       if (state.outcome === "rejected") return this.describe(state.error);
       const batch = this.#nextBatch();
@@ -224,10 +224,6 @@ export class Realm {
       since = this.#clock.monotonicMs();
       this.#controls.settle(answers);
     }
-  }
-
-  #cpuMs(): number {
-    return this.#clock.cpuMs?.() ?? this.#clock.monotonicMs();
   }
 
   #warnSlow(): void {

@@ -14,7 +14,13 @@ const appFolder = path.join(repositoryFolder, "apps/support-desk");
 const convexFolder = path.join(appFolder, "packages/convex");
 const convexBin = binOf(appFolder, "convex", "bin/main.js");
 
-const flags = demoFlags({ port: "3230", "site-port": "3231", "page-port": "4183" });
+const flags = demoFlags(
+  {
+    command: "npm run demo:support",
+    about: "The support desk: chat widget, bot with a knowledge base, agents' console.",
+  },
+  { port: "3230", "site-port": "3231", "page-port": "4183" },
+);
 
 const adminEmails = process.env["ADMIN_EMAILS"] ?? "admin@example.com";
 const adminEmail = adminEmails.split(",")[0]?.trim().toLowerCase() ?? "";

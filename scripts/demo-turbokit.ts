@@ -15,7 +15,10 @@ const ada: Person = { email: "ada@example.com", name: "Ada Lovelace" };
 const ben: Person = { email: "ben@example.com", name: "Ben Okafor" };
 const ines: Person = { email: "ines@example.com", name: "Ines Moreau" };
 
-const flags = demoFlags({ port: "3240", "site-port": "3241", "page-port": "4184" });
+const flags = demoFlags(
+  { command: "npm run demo:turbokit", about: "TurboKit: projects, files, assistant, billing, workflows." },
+  { port: "3240", "site-port": "3241", "page-port": "4184" },
+);
 
 const programs = new Programs(backendFolder);
 let services: Services | null = null;

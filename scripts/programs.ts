@@ -175,25 +175,42 @@ interface DemoPorts {
   readonly "page-port": string;
 }
 
+const portMeanings: Record<string, string> = {
+  port: "of the server",
+  "site-port": "of the server's HTTP actions",
+  "page-port": "of the page",
+  "mail-port": "of the page that shows the mails",
+};
+
 /** The ports that a demo is asked for. Ends the process with a word of help for anything else. */
-export function demoFlags(defaults: DemoPorts): DemoPorts {
-  const usage =
-    "Flags, each with a number (0: any free port): --port (the server), --site-port (HTTP actions), --page-port (the page).\n";
+export function demoFlags<const Ports extends DemoPorts>(
+  { command, about }: { command: string; about: string },
+  defaults: Ports,
+): { [Flag in keyof Ports]: string } {
+  const lines = Object.entries(defaults).map(
+    ([flag, port]) => `  ${`--${flag} N`.padEnd(15)}${portMeanings[flag]} (default ${port})\n`,
+  );
+  const usage = `${about}
+
+Usage: ${command} -- [options]
+
+${lines.join("")}  --help         this text
+
+A port that is taken is replaced by a free one; 0 takes any free one.
+`;
   try {
-    const option = (name: keyof DemoPorts) => ({ type: "string" as const, default: defaults[name] });
-    const options = {
-      port: option("port"),
-      "site-port": option("site-port"),
-      "page-port": option("page-port"),
-      help: { type: "boolean", default: false },
-    } as const;
-    const { help, ...ports } = parseArgs({ options }).values;
-    if (!help) return ports;
+    const ports = Object.fromEntries(
+      Object.entries(defaults).map(([flag, port]) => [flag, { type: "string" as const, default: port }]),
+    );
+    const { help, ...values } = parseArgs({
+      options: { ...ports, help: { type: "boolean", default: false } },
+    }).values;
+    if (!help) return values as { [Flag in keyof Ports]: string };
     process.stdout.write(usage);
     process.exit(0);
   } catch (error) {
     const [reason] = (error as Error).message.split(". ");
-    process.stderr.write(`${reason}.\n${usage}`);
+    process.stderr.write(`${reason}.\n\n${usage}`);
     process.exit(2);
   }
 }

@@ -1,9 +1,9 @@
 import path from "node:path";
-import { parseArgs } from "node:util";
 import { startResend } from "../packages/stand-ins/src/resend.ts";
 import {
   chooseDemoPorts,
   chooseListenPort,
+  demoFlags,
   host,
   Programs,
   repositoryFolder,
@@ -15,14 +15,10 @@ import {
 
 const appFolder = path.join(repositoryFolder, "apps/starter-chat");
 
-const { values: flags } = parseArgs({
-  options: {
-    port: { type: "string", default: "3210" },
-    "site-port": { type: "string", default: "3211" },
-    "page-port": { type: "string", default: "4173" },
-    "mail-port": { type: "string", default: "4174" },
-  },
-});
+const flags = demoFlags(
+  { command: "npm start", about: "The starter chat on a server of its own, with its page and its mails." },
+  { port: "3210", "site-port": "3211", "page-port": "4173", "mail-port": "4174" },
+);
 
 const programs = new Programs(appFolder);
 await host(programs, start);

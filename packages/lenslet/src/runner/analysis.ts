@@ -1,7 +1,8 @@
 import type { Clock } from "../base/clock.ts";
 import { CodeModules, ModuleLoadError, SourceCache } from "./codeModules.ts";
 import type { ModuleGraph } from "./codeModules.ts";
-import { loadFailure, Realm } from "./realm.ts";
+import { loadFailure } from "./failure.ts";
+import { Realm } from "./realm.ts";
 import { originalPosition } from "./stackFrames.ts";
 import type { CodeVersion, LogLine, RunFailure } from "./types.ts";
 

@@ -1,3 +1,4 @@
+import type { ModuleLoadError } from "./codeModules.ts";
 import { types } from "node:util";
 import { encodeValue, parseValue } from "../values/json.ts";
 import type { JsonValue } from "../values/json.ts";
@@ -81,4 +82,9 @@ function thrownText(value: unknown): string {
   } catch {
     return "#<Object>";
   }
+}
+
+export function loadFailure(error: ModuleLoadError): RunFailure {
+  if (error.errorName === null) return hostFailure(error.message);
+  return hostFailure(uncaughtText(error.errorName, error.message));
 }

@@ -1,11 +1,10 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import vm from "node:vm";
 import { type Clock, computedMs } from "../base/clock.ts";
 import { isDeveloperError } from "../base/errors.ts";
 import type { LensletError } from "../base/errors.ts";
 import { ModuleLoadError } from "./codeModules.ts";
 import type { CodeModules, ModuleGraph } from "./codeModules.ts";
-import { describeThrown, hostFailure, uncaughtText } from "./failure.ts";
+import { hostFailure, loadFailure } from "./failure.ts";
 import {
   exportNotFoundText,
   neverResolvesText,
@@ -18,6 +17,7 @@ import {
   userTimeMsMax,
 } from "./limits.ts";
 import { makeLogLine } from "./logLines.ts";
+import { ModuleRecords, randomStreamOf } from "./moduleRecords.ts";
 import { installFastPath } from "./fastPath/installFastPath.ts";
 import { installBody } from "./realm/body.ts";
 import { installConsole } from "./realm/consoleApi.ts";
@@ -26,11 +26,10 @@ import { installCrypto } from "./realm/cryptoApi.ts";
 import { installDeterminism } from "./realm/determinism.ts";
 import { installEncoding } from "./realm/encoding.ts";
 import { installEvents } from "./realm/events.ts";
+import { hostBasics } from "./realm/hostBasics.ts";
 import type {
   CrossingFailure,
   Install,
-  ModuleFactory,
-  ModuleRecord,
   QueuedSyscall,
   RealmControls,
   RealmHost,
@@ -40,6 +39,7 @@ import { takeUnhandledRejections } from "./rejections.ts";
 import { SeededRandom } from "./seededRandom.ts";
 import { formatFrames } from "./stackFrames.ts";
 import { runSubtle } from "./subtleCrypto.ts";
+import { ThrownErrors } from "./thrownErrors.ts";
 import type { LogLine, RunFailure, RunHost, RunOutcome, RunRequest } from "./types.ts";
 
 const installers: readonly Install[] = [
@@ -77,11 +77,9 @@ export class Realm {
   readonly #clock: Clock;
   readonly #fastPath: boolean;
   readonly #controls = {} as RealmControls;
-  readonly #records = new Map<string, ModuleRecord>();
-  /** Instances of modules that keep state, for the current run only. */
-  #freshRecords = new Map<string, ModuleRecord>();
+  readonly #records: ModuleRecords;
   readonly #baselines = new Map<string, unknown>();
-  readonly #frames = new WeakMap<object, string[]>();
+  readonly #thrown = new ThrownErrors();
   readonly #state: RealmState;
   #random: SeededRandom | null = null;
   #seed: Uint8Array;
@@ -114,6 +112,11 @@ export class Realm {
       fatal: null,
     };
     this.#context = vm.createContext(vm.constants.DONT_CONTEXTIFY, { microtaskMode: "afterEvaluate" });
+    this.#records = new ModuleRecords(this.#context, this.#controls, (path) => {
+      this.#seed = modules.code.importSeed;
+      this.#seedStream = randomStreamOf(path);
+      this.#random = null;
+    });
     const boot = bootScript.runInContext(this.#context) as (host: RealmHost, realm: RealmControls) => void;
     boot(this.#makeHost(), this.#controls);
   }
@@ -143,14 +146,13 @@ export class Realm {
   /** Imports an entry module and everything it needs; afterwards `namespace(path)` is there. */
   import(graph: ModuleGraph): RunFailure | null {
     const state = this.#state;
-    const isLoaded = graph.fresh.size === 0 && this.#records.has(graph.entry);
-    if (isLoaded) return null;
+    if (this.#records.isLoaded(graph)) return null;
     const watched = graph.watchedGlobals;
     const before = watched.length === 0 ? null : this.#controls.snapshotGlobals(watched);
     state.phase = "import";
     state.nowMs = state.timeOriginMs;
     try {
-      this.#load(graph);
+      this.#records.load(graph);
     } catch (error) {
       if (error instanceof ModuleLoadError) return loadFailure(error);
       this.#drain();
@@ -166,7 +168,7 @@ export class Realm {
   }
 
   namespace(path: string): Record<string, unknown> | null {
-    return this.#record(path)?.namespace ?? null;
+    return this.#records.get(path)?.namespace ?? null;
   }
 
   /** For evaluation outside a run: restrictions of import time, `log` gets the console. */
@@ -177,14 +179,7 @@ export class Realm {
 
   /** What user code of this realm threw. */
   describe(thrown: unknown): RunFailure {
-    if (typeof thrown !== "object" || thrown === null) return describeThrown(thrown, []);
-    try {
-      // The stack is formatted, and its frames noted, when it is first read.
-      void (thrown as { stack?: unknown }).stack;
-    } catch {
-      // A getter of user code.
-    }
-    return describeThrown(thrown, this.#frames.get(thrown) ?? []);
+    return this.#thrown.describe(thrown);
   }
 
   #start(request: RunRequest): RunFailure | null {
@@ -291,7 +286,7 @@ export class Realm {
     this.#pendingAt = 0;
     if (this.#controls.queue.length > 0) this.#controls.queue = [];
     this.#controls.endFastRun();
-    if (this.#freshRecords.size > 0) this.#freshRecords = new Map();
+    this.#records.endRun();
     this.#controls.resetConsole();
   }
 
@@ -299,49 +294,6 @@ export class Realm {
     if (graph.watchedGlobals.length === 0) return;
     const baseline = this.#baselines.get(graph.entry);
     if (baseline === undefined || !this.#controls.globalsUnchanged(baseline)) this.intact = false;
-  }
-
-  #record(path: string): ModuleRecord | undefined {
-    return this.#freshRecords.get(path) ?? this.#records.get(path);
-  }
-
-  /** Throws ModuleLoadError or what a module's body throws. */
-  #load(graph: ModuleGraph): void {
-    const controls = this.#controls;
-    const missing = graph.order.filter(({ path }) => !this.#record(path));
-    for (const { path } of missing) {
-      const home = graph.fresh.has(path) ? this.#freshRecords : this.#records;
-      home.set(path, controls.newRecord());
-    }
-    const waiting = new Set(missing.map(({ path }) => path));
-    try {
-      for (const { path, script, imports } of missing) {
-        const factory = script.runInContext(this.#context) as ModuleFactory;
-        const dependencies = imports.map((imported) => this.#record(imported)!);
-        controls.instantiate(this.#record(path)!, factory, dependencies, path);
-      }
-      for (const { path, exports } of missing) {
-        const targets = [...exports].map(([name, target]) => ({
-          name,
-          record: this.#record(target.path)!,
-          local: target.local,
-        }));
-        controls.defineExports(this.#record(path)!, targets);
-      }
-      for (const { path } of missing) {
-        // Every module draws from its own stream, so that the order of evaluation does not matter.
-        this.#seed = this.modules.code.importSeed;
-        this.#seedStream = pathHash(path);
-        this.#random = null;
-        controls.evaluate(this.#record(path)!);
-        waiting.delete(path);
-      }
-    } finally {
-      for (const path of waiting) {
-        this.#records.delete(path);
-        this.#freshRecords.delete(path);
-      }
-    }
   }
 
   #draw(): SeededRandom {
@@ -352,6 +304,7 @@ export class Realm {
   #makeHost(): RealmHost {
     const state = this.#state;
     return {
+      ...hostBasics,
       state,
       env: this.modules.code.env,
       syscall: (op, args) => this.#syscall((host) => host.syscall(op, args)),
@@ -363,15 +316,7 @@ export class Realm {
       elapsedMs: () => this.#clock.monotonicMs() - this.#startedMs,
       monotonicMs: () => this.#clock.monotonicMs(),
       log: (level, parts) => this.#log(makeLogLine(level, parts, Math.floor(this.#clock.nowMs()))),
-      formatStack: (error, sites) => this.#formatStack(error, sites),
-      url: (text, base) => URL.parse(text, base),
-      searchParams: (text) => new URLSearchParams(text),
-      encodeUtf8: (text) => Buffer.from(text, "utf8"),
-      textDecoder: makeDecoder,
-      atob: (text) => attempt(() => atob(text)),
-      btoa: (text) => attempt(() => btoa(text)),
-      asyncStorage: () => new AsyncLocalStorage(),
-      snapshot: () => AsyncLocalStorage.snapshot(),
+      formatStack: (error, sites) => this.#thrown.formatStack(error, () => formatFrames(sites, this.modules)),
       subtle: runSubtle,
     };
   }
@@ -399,8 +344,8 @@ export class Realm {
     }
     const seed = { random: this.#random, seed: this.#seed, stream: this.#seedStream };
     try {
-      this.#load(this.modules.graph(path));
-      return { namespace: this.#record(path)!.namespace };
+      this.#records.load(this.modules.graph(path));
+      return { namespace: this.#records.get(path)!.namespace };
     } catch (error) {
       return error instanceof ModuleLoadError ? { message: error.message } : { thrown: error };
     } finally {
@@ -409,19 +354,6 @@ export class Realm {
       this.#seedStream = seed.stream;
     }
   }
-
-  #formatStack(error: unknown, sites: readonly NodeJS.CallSite[]): string {
-    let frames: string[] = [];
-    let header = "Error";
-    try {
-      frames = formatFrames(sites, this.modules);
-      if (typeof error === "object" && error !== null) this.#frames.set(error, frames);
-      header = String(error);
-    } catch {
-      // A toString of user code; the frames stand.
-    }
-    return [header, ...frames].join("\n");
-  }
 }
 
 function importText(op: string): string {
@@ -429,11 +361,6 @@ function importText(op: string): string {
   if (callOps.test(op)) return "Cannot call another function at import time";
   if (op === "1.0/componentArgument") return "Can't use `componentArg` at import time";
   return `Syscall ${op} unsupported at import time`;
-}
-
-export function loadFailure(error: ModuleLoadError): RunFailure {
-  if (error.errorName === null) return hostFailure(error.message);
-  return hostFailure(uncaughtText(error.errorName, error.message));
 }
 
 function crossing(error: LensletError): CrossingFailure {
@@ -449,34 +376,4 @@ function sharesBatch(first: string, next: string): boolean {
 function batchKind(op: string): number {
   if (op === "1.0/get" || op === "1.0/queryStreamNext") return 1;
   return op === "1.0/storageGetUrl" ? 2 : 0;
-}
-
-/** FNV-1a */
-function pathHash(path: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < path.length; i++) hash = Math.imul(hash ^ path.charCodeAt(i), 0x01000193);
-  return hash >>> 0;
-}
-
-function attempt(compute: () => string): string | null {
-  try {
-    return compute();
-  } catch {
-    return null;
-  }
-}
-
-function makeDecoder(
-  label: string,
-  options: { fatal: boolean; ignoreBOM: boolean },
-): { decode(bytes: Uint8Array | null, stream: boolean): string | null; encoding: string } | null {
-  try {
-    const decoder = new TextDecoder(label, options);
-    return {
-      encoding: decoder.encoding,
-      decode: (bytes, stream) => attempt(() => decoder.decode(bytes ?? undefined, { stream })),
-    };
-  } catch {
-    return null;
-  }
 }

@@ -2,7 +2,8 @@ import type { Clock } from "../base/clock.ts";
 import { CodeModules, ModuleLoadError, SourceCache } from "./codeModules.ts";
 import type { ModuleGraph } from "./codeModules.ts";
 import { idleRealmsMax } from "./limits.ts";
-import { loadFailure, Realm } from "./realm.ts";
+import { loadFailure } from "./failure.ts";
+import { Realm } from "./realm.ts";
 import type { CodeVersion, RunOutcome, RunRequest } from "./types.ts";
 
 interface Pool {

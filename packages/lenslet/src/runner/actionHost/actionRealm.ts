@@ -1,23 +1,18 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import vm from "node:vm";
-import { type CodeModules, ModuleLoadError, type ModuleGraph } from "../codeModules.ts";
-import { describeThrown, hostFailure, uncaughtText } from "../failure.ts";
+import { type CodeModules, ModuleLoadError } from "../codeModules.ts";
+import { hostFailure, loadFailure } from "../failure.ts";
 import { exportNotFoundText } from "../limits.ts";
 import { makeLogLine } from "../logLines.ts";
+import { ModuleRecords, randomStreamOf } from "../moduleRecords.ts";
 import { installConsole } from "../realm/consoleApi.ts";
 import { installCore } from "../realm/core.ts";
 import { installDeterminism } from "../realm/determinism.ts";
 import { installEncoding } from "../realm/encoding.ts";
-import type {
-  CrossingFailure,
-  ModuleFactory,
-  ModuleRecord,
-  QueuedSyscall,
-  RealmControls,
-  RealmState,
-} from "../realm/realmTypes.ts";
+import { hostBasics } from "../realm/hostBasics.ts";
+import type { CrossingFailure, QueuedSyscall, RealmControls, RealmState } from "../realm/realmTypes.ts";
 import { SeededRandom } from "../seededRandom.ts";
 import { formatFrames } from "../stackFrames.ts";
+import { ThrownErrors } from "../thrownErrors.ts";
 import type { LogLine, RunFailure } from "../types.ts";
 import { type ActionRealmHost, installActionGlobals, type RealmIntrinsics } from "./actionGlobals.ts";
 import { beat } from "./heartbeat.ts";
@@ -49,10 +44,8 @@ export class ActionRealm implements Owner, RealmOwner, RunRealm {
   readonly #entry: string;
   readonly #context: vm.Context;
   readonly #controls = {} as RealmControls;
-  readonly #records = new Map<string, ModuleRecord>();
-  /** Instances of modules that keep state, for the current run only. */
-  #freshRecords = new Map<string, ModuleRecord>();
-  readonly #frames = new WeakMap<object, string[]>();
+  readonly #records: ModuleRecords;
+  readonly #thrown = new ThrownErrors();
   readonly #state: RealmState;
   #random: SeededRandom;
   #importLines: LogLine[] = [];
@@ -83,6 +76,9 @@ export class ActionRealm implements Owner, RealmOwner, RunRealm {
     };
     this.#state = state;
     this.#context = vm.createContext(vm.constants.DONT_CONTEXTIFY);
+    this.#records = new ModuleRecords(this.#context, this.#controls, (path) => {
+      this.#random = new SeededRandom(modules.code.importSeed, randomStreamOf(path));
+    });
     const boot = bootScript.runInContext(this.#context) as Boot;
     this.intrinsics = boot(this.#makeHost(), this.#controls);
   }
@@ -114,7 +110,7 @@ export class ActionRealm implements Owner, RealmOwner, RunRealm {
       return;
     }
     const { exportName, modulePath } = action.run;
-    const namespace = this.#record(this.#entry)!.namespace;
+    const namespace = this.#records.get(this.#entry)!.namespace;
     if (action.run.http !== undefined) {
       this.#state.phase = "running";
       this.#drive(run, () => respond(action, namespace["default"]));
@@ -134,35 +130,18 @@ export class ActionRealm implements Owner, RealmOwner, RunRealm {
     if (this.#baseline !== null && !this.#controls.globalsUnchanged(this.#baseline)) return false;
     this.#run = null;
     this.#state.phase = "idle";
-    this.#freshRecords = new Map();
+    this.#records.endRun();
     this.#controls.resetConsole();
     return true;
   }
 
   /** What user code of this realm threw. */
   describe(thrown: unknown): RunFailure {
-    if (typeof thrown !== "object" || thrown === null) return describeThrown(thrown, []);
-    try {
-      // The stack is formatted, and its frames noted, when it is first read.
-      void (thrown as { stack?: unknown }).stack;
-    } catch {
-      // A getter of user code.
-    }
-    return describeThrown(thrown, this.#frames.get(thrown) ?? []);
+    return this.#thrown.describe(thrown);
   }
 
-  /** Also called for errors that the platform creates: their stacks are the host's to format. */
   formatStack(error: unknown, sites: readonly NodeJS.CallSite[]): string {
-    let frames: string[] = [];
-    let header = "Error";
-    try {
-      frames = formatFrames(sites, this.#modules);
-      if (typeof error === "object" && error !== null) this.#frames.set(error, frames);
-      header = String(error);
-    } catch {
-      // A toString of user code; the frames stand.
-    }
-    return [header, ...frames].join("\n");
+    return this.#thrown.formatStack(error, () => formatFrames(sites, this.#modules));
   }
 
   #invoke(run: RealmRun, exported: unknown): void {
@@ -208,9 +187,9 @@ export class ActionRealm implements Owner, RealmOwner, RunRealm {
     this.#state.phase = "import";
     try {
       const graph = this.#modules.graph(this.#entry);
-      if (graph.fresh.size === 0 && this.#records.has(this.#entry)) return null;
+      if (this.#records.isLoaded(graph)) return null;
       beat();
-      owners.run(this, () => this.#load(graph));
+      owners.run(this, () => this.#records.load(graph));
       if (graph.watchedGlobals.length > 0) {
         this.#baseline = this.#controls.snapshotGlobals(graph.watchedGlobals);
       }
@@ -220,50 +199,10 @@ export class ActionRealm implements Owner, RealmOwner, RunRealm {
     }
   }
 
-  #record(path: string): ModuleRecord | undefined {
-    return this.#freshRecords.get(path) ?? this.#records.get(path);
-  }
-
-  /** Throws ModuleLoadError or what a module's body throws. */
-  #load(graph: ModuleGraph): void {
-    const controls = this.#controls;
-    const missing = graph.order.filter(({ path }) => !this.#record(path));
-    for (const { path } of missing) {
-      const home = graph.fresh.has(path) ? this.#freshRecords : this.#records;
-      home.set(path, controls.newRecord());
-    }
-    const waiting = new Set(missing.map(({ path }) => path));
-    try {
-      for (const { path, script, imports } of missing) {
-        const factory = script.runInContext(this.#context) as ModuleFactory;
-        const dependencies = imports.map((imported) => this.#record(imported)!);
-        controls.instantiate(this.#record(path)!, factory, dependencies, path);
-      }
-      for (const { path, exports } of missing) {
-        const targets = [...exports].map(([name, target]) => ({
-          name,
-          record: this.#record(target.path)!,
-          local: target.local,
-        }));
-        controls.defineExports(this.#record(path)!, targets);
-      }
-      for (const { path } of missing) {
-        // Every evaluation draws the same numbers.
-        this.#random = new SeededRandom(this.#modules.code.importSeed, streamOf(path));
-        controls.evaluate(this.#record(path)!);
-        waiting.delete(path);
-      }
-    } finally {
-      for (const path of waiting) {
-        this.#records.delete(path);
-        this.#freshRecords.delete(path);
-      }
-    }
-  }
-
   #makeHost(): ActionRealmHost {
     const state = this.#state;
     return {
+      ...hostBasics,
       state,
       env: this.#modules.code.env,
       platform,
@@ -289,14 +228,6 @@ export class ActionRealm implements Owner, RealmOwner, RunRealm {
       performanceNow: () => performance.timeOrigin + performance.now() - state.timeOriginMs,
       log: (level, parts) => this.#log(makeLogLine(level, parts, Date.now())),
       formatStack: (error, sites) => this.formatStack(error, sites),
-      url: (text, base) => URL.parse(text, base),
-      searchParams: (text) => new URLSearchParams(text),
-      encodeUtf8: (text) => Buffer.from(text, "utf8"),
-      textDecoder: makeDecoder,
-      atob: (text) => attempt(() => atob(text)),
-      btoa: (text) => attempt(() => btoa(text)),
-      asyncStorage: () => new AsyncLocalStorage(),
-      snapshot: () => AsyncLocalStorage.snapshot(),
       subtle: () => ({ failure: { message: "unused: actions have the platform's crypto" } }),
       fetch: async (input, init) => {
         const run = this.#callingRun();
@@ -337,8 +268,8 @@ export class ActionRealm implements Owner, RealmOwner, RunRealm {
     this.#run?.leaveTraces();
     const path = this.#modules.resolve(referrer, specifier);
     try {
-      this.#load(this.#modules.graph(path));
-      return { namespace: this.#record(path)!.namespace };
+      this.#records.load(this.#modules.graph(path));
+      return { namespace: this.#records.get(path)!.namespace };
     } catch (error) {
       return error instanceof ModuleLoadError ? { message: error.message } : { thrown: error };
     }
@@ -348,18 +279,6 @@ export class ActionRealm implements Owner, RealmOwner, RunRealm {
 function importText(op: string): string {
   if (op.startsWith("1.0/actions/")) return "Cannot call another function at import time";
   return `Syscall ${op} unsupported at import time`;
-}
-
-/** FNV-1a: every module draws from a stream of its own, so that the order of evaluation does not matter. */
-function streamOf(path: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < path.length; i++) hash = Math.imul(hash ^ path.charCodeAt(i), 0x01000193);
-  return hash >>> 0;
-}
-
-function loadFailure(error: ModuleLoadError): RunFailure {
-  if (error.errorName === null) return hostFailure(error.message);
-  return hostFailure(uncaughtText(error.errorName, error.message));
 }
 
 function crossing(outcome: { readonly message: string; readonly dataJson?: string }): CrossingFailure {
@@ -380,25 +299,4 @@ const operationNames: Readonly<Record<string, string>> = {
 
 function operationName(op: string): string {
   return operationNames[op] ?? op.replace(/^1\.0\/(actions\/)?/, "");
-}
-
-function attempt(compute: () => string): string | null {
-  try {
-    return compute();
-  } catch {
-    return null;
-  }
-}
-
-function makeDecoder(label: string, options: { fatal: boolean; ignoreBOM: boolean }) {
-  try {
-    const decoder = new TextDecoder(label, options);
-    return {
-      encoding: decoder.encoding,
-      decode: (bytes: Uint8Array | null, stream: boolean) =>
-        attempt(() => decoder.decode(bytes ?? undefined, { stream })),
-    };
-  } catch {
-    return null;
-  }
 }

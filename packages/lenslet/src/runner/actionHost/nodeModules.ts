@@ -3,10 +3,11 @@ import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { scriptScheme } from "../codeModules.ts";
 import { linkExternalPackages } from "../externalPackages.ts";
-import { describeThrown, hostFailure, uncaughtText } from "../failure.ts";
+import { hostFailure, uncaughtText } from "../failure.ts";
 import { installConsole } from "../realm/consoleApi.ts";
 import type { RealmControls, RealmHost } from "../realm/realmTypes.ts";
 import { formatFrames, type FrameModules } from "../stackFrames.ts";
+import { ThrownErrors } from "../thrownErrors.ts";
 import type { CodeVersion, RunFailure } from "../types.ts";
 import { makeLogLine } from "../logLines.ts";
 import { syncSyscallText } from "./actionRealm.ts";
@@ -32,7 +33,7 @@ export class NodeModules {
   readonly #folder: string;
   readonly #externalPackagesFolder: string | null;
   readonly #frameModules: FrameModules;
-  readonly #frames = new WeakMap<object, string[]>();
+  readonly #thrown = new ThrownErrors();
   readonly #written: Promise<void>;
 
   constructor(code: CodeVersion, folder: string, externalPackagesFolder: string | null) {
@@ -78,29 +79,12 @@ export class NodeModules {
 
   /** What user code threw. */
   describe(thrown: unknown): RunFailure {
-    if (typeof thrown !== "object" || thrown === null) return describeThrown(thrown, []);
-    try {
-      void (thrown as { stack?: unknown }).stack;
-    } catch {
-      // A getter of user code.
-    }
-    return describeThrown(thrown, this.#frames.get(thrown) ?? []);
+    return this.#thrown.describe(thrown);
   }
 
   formatStack(error: unknown, sites: readonly NodeJS.CallSite[]): string {
-    let frames: string[] = [];
-    let header = "Error";
-    try {
-      frames = formatFrames(
-        sites.map((site) => this.#inModules(site)),
-        this.#frameModules,
-      );
-      if (typeof error === "object" && error !== null) this.#frames.set(error, frames);
-      header = String(error);
-    } catch {
-      // A toString of user code; the frames stand.
-    }
-    return [header, ...frames].join("\n");
+    const inModules = () => sites.map((site) => this.#inModules(site));
+    return this.#thrown.formatStack(error, () => formatFrames(inModules(), this.#frameModules));
   }
 
   async #write(): Promise<void> {

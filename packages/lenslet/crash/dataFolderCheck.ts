@@ -17,7 +17,8 @@ interface OpenedFolder {
 
 /**
  * Opens a copy of a data folder as the server does and compares it with a store that is built anew from the whole log:
- * every table and every index of both must hold the same, and each index what a rescan of its table gives.
+ * every table and every index of both must hold the same, and each index what a rescan of its table gives. A log that
+ * has been trimmed rebuilds nothing: then the indexes are all there is to check.
  */
 export async function checkDataFolder(dataFolder: string): Promise<string[]> {
   const copy = tempFolder("copy");
@@ -33,6 +34,8 @@ export async function checkDataFolder(dataFolder: string): Promise<string[]> {
       return { store, catalog: committer.catalog };
     };
     const keptState = await openFolder(kept);
+    // What the log has forgotten is in the store alone.
+    if (log.trimmedTs() > 0n) return checkIndexes("the store", keptState);
     const rebuiltState = await openFolder(rebuilt);
     return [
       ...checkIndexes("the store", keptState),

@@ -270,6 +270,7 @@ export class Calls {
       snapshots: this.#snapshots,
       streamSnapshots: this.#streamSnapshots,
       progress: this.#backfiller,
+      storeFile: this.#options.committer,
     });
     const resultJson = JSON.stringify(result ?? null);
     this.#commit(tx, null, () => this.#recordedCall(seq, resultJson, "[]"));

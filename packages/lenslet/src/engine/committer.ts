@@ -80,8 +80,17 @@ export class Committer {
     }
     const { answeredTs = null } = options;
     const appliedTs = store.appliedTs();
-    // Calls may be unanswered whose commits the engine before had made persistent already.
-    const fromTs = answeredTs !== null && answeredTs < appliedTs ? answeredTs : appliedTs;
+    if (appliedTs < log.trimmedTs()) {
+      throw new LensletError(
+        "Internal",
+        "DataFolderInconsistent",
+        `The store is missing or too old: it ends at ${appliedTs}, but the log begins after ${log.trimmedTs()}. Put back the store file, or restore the folder from a backup (lenslet restore).`,
+      );
+    }
+    // Calls may be unanswered whose commits the engine before had made persistent already. One that has waited for its
+    // answer since before the log begins waits no longer.
+    const unansweredTs = greatest(answeredTs ?? appliedTs, log.trimmedTs());
+    const fromTs = unansweredTs < appliedTs ? unansweredTs : appliedTs;
     for await (const records of log.readAfter(fromTs)) {
       for (const record of records.map(decodeCommitRecord)) {
         if (record.ts > appliedTs) committer.#replay(record);
@@ -167,11 +176,26 @@ export class Committer {
 
   /** Everything to the log and to the store, before a clean end. */
   drain(): void {
+    this.#persistBy((store) => store.persist());
+  }
+
+  /** The same, and waits for the disk: `Store.checkpoint`. */
+  checkpoint(): CommitTs {
+    return this.#persistBy((store) => store.checkpoint());
+  }
+
+  /** `Store.holdFile`, with everything in it. */
+  holdFile(): CommitTs {
+    return this.#persistBy((store) => store.holdFile());
+  }
+
+  #persistBy<T>(persist: (store: Store) => T): T {
     this.flush();
     const { store, log } = this.#options;
     log.waitDurableSync(this.#lastTs, durableWaitMaxMs);
-    store.persist();
+    const result = persist(store);
     this.#unpersistedWrites = 0;
+    return result;
   }
 
   #apply(ts: CommitTs, writes: readonly DocumentWrite[], request: SessionRequest | null): void {
@@ -245,6 +269,10 @@ export class Committer {
       completeIndex(this.#options.store, table, index);
     }
   }
+}
+
+function greatest(a: CommitTs, b: CommitTs): CommitTs {
+  return a > b ? a : b;
 }
 
 /** The indexes that were being built and are not any more. */

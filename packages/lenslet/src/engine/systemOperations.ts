@@ -25,6 +25,7 @@ import { setDeploymentValue } from "../deploy/systemRows.ts";
 import { tableShapes } from "../deploy/shapes.ts";
 import { deleteTables } from "../deploy/tableDeletion.ts";
 import { syncCrons } from "../jobs/crons.ts";
+import type { CommitTs } from "../log/log.ts";
 import type { ModuleSource } from "../runner/types.ts";
 import type { Namespace } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
@@ -59,6 +60,12 @@ export interface SystemOperationScope {
   /** Of streaming exports. */
   readonly streamSnapshots: Snapshots;
   readonly progress: BackfillProgress;
+  readonly storeFile: StoreFile;
+}
+
+/** What an operation may ask of the file that the store is. */
+interface StoreFile {
+  checkpoint(): CommitTs;
 }
 
 type Operation = (args: JsonValue, scope: SystemOperationScope) => unknown;
@@ -94,6 +101,7 @@ interface AnalyzedPush {
 
 const operations: Readonly<Record<string, Operation>> = {
   ...schedulerOperations,
+  "store.checkpoint": (_args, { storeFile }) => String(storeFile.checkpoint()),
   // An update of environment variables in two steps: between them the net thread has auth.config.js evaluated.
   "env.prepare": (args, { tx, deployment }) => {
     const { changes } = environmentChanges.parse(args);

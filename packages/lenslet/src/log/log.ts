@@ -32,10 +32,13 @@ export interface Log {
   /**
    * All records with ts > after, in order, including ones appended but not yet durable (they are flushed first).
    * Rejects with OutOfRetention LogTrimmed when after < trimmedTs(), with Internal LogCorrupt on a damaged record.
+   * A trim meanwhile waits for it or ends it with LogTrimmed: what was read has never a gap.
    */
   readAfter(after: CommitTs): AsyncIterable<readonly LogRecord[]>;
   /** Greatest ts ever appended. */
   lastTs(): CommitTs;
+  /** ts of the oldest record that is kept; 0n for an empty log. */
+  firstTs(): CommitTs;
   /** Forgets records with ts <= upToTs, as many as it can cheaply; never one above, and never the last. */
   trim(upToTs: CommitTs): Promise<void>;
   /** Records with ts <= this have been trimmed; 0n if none. */

@@ -63,6 +63,7 @@ export function logContract(name: string, createHarness: () => Promise<LogHarnes
     it("is empty at first", async () => {
       const log = await createLog();
       expect([log.durableTs(), log.lastTs(), log.trimmedTs(), log.backlogSize()]).toEqual([0n, 0n, 0n, 0]);
+      expect(log.firstTs()).toBe(0n);
       expect(await readAll(log)).toEqual([]);
     });
 
@@ -195,16 +196,84 @@ export function logContract(name: string, createHarness: () => Promise<LogHarnes
       expect(trimmedTs).toBeLessThanOrEqual(205n);
       const kept = records.filter(({ ts }) => ts > trimmedTs);
       expect(await readAll(harness.log, trimmedTs)).toEqual(kept);
+      expect(harness.log.firstTs()).toBe(kept[0]?.ts);
       if (trimmedTs > 0n) expect(await codeOf(readAll(harness.log, trimmedTs - 1n))).toBe("LogTrimmed");
 
       const { log } = track(await harness.reopen());
-      expect(log.trimmedTs()).toBe(trimmedTs);
+      expect([log.firstTs(), log.trimmedTs()]).toEqual([kept[0]?.ts, trimmedTs]);
       expect(await readAll(log, trimmedTs)).toEqual(kept);
       await log.trim(10_000n);
       expect(log.lastTs()).toBe(400n);
       expect((await readAll(log, log.trimmedTs())).at(-1)).toEqual(records.at(-1));
       log.append([record(401)]);
       expect(await readAll(log, 400n)).toEqual([record(401)]);
+    });
+
+    it("has no gap for who reads it while it is trimmed", async () => {
+      const { log } = await create();
+      const records = Array.from({ length: 150 }, (_, i) => record(i + 1, "x".repeat(10_000)));
+      for (const each of records) {
+        log.append([each]);
+        await untilDurable(log, each.ts);
+      }
+      const read: LogRecord[] = [];
+      let refusal = "none";
+      try {
+        for await (const batch of log.readAfter(0n)) {
+          read.push(...batch);
+          await log.trim(140n);
+        }
+      } catch (error) {
+        refusal = error instanceof LensletError ? error.code : String(error);
+      }
+      expect(read).toEqual(records.slice(0, read.length));
+      if (refusal === "none") expect(read).toEqual(records);
+      else expect(refusal).toBe("LogTrimmed");
+    });
+
+    it("refuses what it has trimmed and keeps the rest, under any sequence of appends, trims and reopens", async () => {
+      const step = fc.oneof(
+        { weight: 4, arbitrary: fc.record({ kind: fc.constant("append"), sizes: batchSizes }) },
+        { weight: 3, arbitrary: fc.record({ kind: fc.constant("trim"), at: fc.nat() }) },
+        { weight: 1, arbitrary: fc.record({ kind: fc.constant("reopen") }) },
+      );
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 25, size: "max" }), async (steps) => {
+          let harness = await createHarness();
+          try {
+            const model: LogRecord[] = [];
+            let trimmedTs = 0n;
+            for (const step of steps) {
+              const endTs = BigInt(model.length) * 10n;
+              if (step.kind === "append" && "sizes" in step) {
+                const batch = step.sizes.map((size, i) =>
+                  record(endTs + BigInt(i + 1) * 10n, "p".repeat(size)),
+                );
+                harness.log.append(batch);
+                model.push(...batch);
+              } else if (step.kind === "trim" && "at" in step) {
+                const upToTs = BigInt(step.at) % (endTs + 15n);
+                await harness.log.trim(upToTs);
+                const newlyTrimmedTs = harness.log.trimmedTs();
+                if (newlyTrimmedTs !== trimmedTs) expect(newlyTrimmedTs).toBeLessThanOrEqual(upToTs);
+                expect(newlyTrimmedTs).toBeGreaterThanOrEqual(trimmedTs);
+                trimmedTs = newlyTrimmedTs;
+              } else harness = await harness.reopen();
+              const kept = model.filter(({ ts }) => ts > trimmedTs);
+              expect(harness.log.trimmedTs()).toBe(trimmedTs);
+              expect(harness.log.lastTs()).toBe(model.at(-1)?.ts ?? 0n);
+              expect(kept.length > 0 || model.length === 0).toBe(true);
+              expect(await readAll(harness.log, trimmedTs)).toEqual(kept);
+              expect(harness.log.firstTs()).toBe(kept[0]?.ts ?? 0n);
+              if (trimmedTs > 0n)
+                expect(await codeOf(readAll(harness.log, trimmedTs - 1n))).toBe("LogTrimmed");
+            }
+          } finally {
+            await harness.dispose();
+          }
+        }),
+        { numRuns: 8 },
+      );
     });
 
     it("equals a plain list under any sequence of appends, reads and reopens", async () => {

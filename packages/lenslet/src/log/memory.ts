@@ -53,6 +53,10 @@ export class MemoryLog implements Log {
     return this.records.at(-1)?.ts ?? this.trimmed;
   }
 
+  firstTs(): CommitTs {
+    return this.records[0]?.ts ?? 0n;
+  }
+
   trimmedTs(): CommitTs {
     return this.trimmed;
   }

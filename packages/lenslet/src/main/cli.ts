@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { adminKeyOf } from "../auth/adminKey.ts";
 import { LensletError } from "../base/errors.ts";
+import { logRetentionMsDefault } from "../engine/logRetention.ts";
 import type { EgressMap } from "../runner/actionHost/egress.ts";
 import type { S3Credentials, S3Location } from "../files/s3FileStore.ts";
 import { dataFolderExists, openDataFolder } from "./dataFolder.ts";
@@ -22,6 +23,7 @@ interface ServerFlags {
   redact?: boolean;
   filesS3?: S3Location;
   heap: number;
+  logRetention: number;
   egress: EgressMap;
 }
 
@@ -143,6 +145,17 @@ function addServerOptions(command: Command): Command {
       parseHeap,
       envOption("LENSLET_HEAP", 4096, parseHeap),
     )
+    .addOption(
+      new Option(
+        "--log-retention <duration>",
+        "how long every change stays in the log, for streaming export and recovery to a point in time, e.g. 36h (LENSLET_LOG_RETENTION)",
+      )
+        .argParser(parseDuration)
+        .default(
+          envOption("LENSLET_LOG_RETENTION", logRetentionMsDefault, parseDuration),
+          process.env["LENSLET_LOG_RETENTION"] || "14d",
+        ),
+    )
     .option(
       "--egress <origin=address>",
       "send what functions request from an origin elsewhere, e.g. https://api.example.com=http://127.0.0.1:4010; may be repeated (LENSLET_EGRESS, separated by commas)",
@@ -162,6 +175,7 @@ function configOf(flags: ServerFlags): ServerConfig {
     redactErrors: flags.redact === true,
     files: flags.filesS3 === undefined ? null : { location: flags.filesS3, credentials: s3Credentials() },
     heapMaxMib: flags.heap,
+    logRetentionMs: flags.logRetention,
     egress: flags.egress,
     report: (level, message) =>
       process.stderr.write(`lenslet: ${level === "info" ? "" : `${level}: `}${message}\n`),
@@ -213,6 +227,18 @@ function parseHeap(text: string): number {
   if (!Number.isInteger(number) || number < heapMibMin)
     throw new InvalidArgumentError(`a whole number of at least ${heapMibMin} is needed.`);
   return number;
+}
+
+const unitMs = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const durationDaysMax = 36_500;
+
+/** Milliseconds. */
+function parseDuration(text: string): number {
+  const [, count, unit] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
+  const durationMs = Number(count) * (unitMs[unit as keyof typeof unitMs] ?? Number.NaN);
+  if (!(durationMs > 0 && durationMs <= durationDaysMax * unitMs.d))
+    throw new InvalidArgumentError("a number with s, m, h or d is needed, e.g. 14d or 36h.");
+  return durationMs;
 }
 
 /** The CLI and the clients append paths to it; behind a path of its own the API is not served. */

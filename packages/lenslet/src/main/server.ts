@@ -14,6 +14,7 @@ import { type S3Credentials, S3FileStore, type S3Location } from "../files/s3Fil
 import { LocalFileStore } from "../files/localFileStore.ts";
 import { FileSweeper } from "../files/sweeper.ts";
 import { jwksJson } from "../engine/jwtSigning.ts";
+import { LogRetention } from "../engine/logRetention.ts";
 import { LogStream } from "../http/functionLogs.ts";
 import { createHttpHandlers, httpServerOptions } from "../http/handler.ts";
 import { openLocalLog } from "../log/local/localLog.ts";
@@ -50,6 +51,7 @@ export interface ServerConfig {
   /** Where files are kept; null: in the data folder. */
   readonly files: { readonly location: S3Location; readonly credentials: S3Credentials } | null;
   readonly heapMaxMib: number;
+  readonly logRetentionMs: number;
   readonly devIssuer?: boolean;
   /** Requests of functions to these origins go elsewhere; see runner/actionHost/egress.ts. */
   readonly egress?: EgressMap;
@@ -211,6 +213,16 @@ async function open(
   closers.push(() => importer.close());
   const log = openLocalLog(logThread.connect(), { clock: realClock });
   closers.push(() => log.close());
+  const retention = new LogRetention({
+    engine,
+    log,
+    clock: realClock,
+    timers: realTimers,
+    retentionMs: config.logRetentionMs,
+    report: config.report,
+  });
+  retention.start();
+  closers.push(() => retention.close());
   const streamingExport = new StreamingExport({ engine, log });
   const dataSync = new DataSync({ engine, log, random });
   const syncServer = createSyncServer({

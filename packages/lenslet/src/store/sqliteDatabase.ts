@@ -138,6 +138,11 @@ export class SqliteDatabase {
     this.#connection.exec("BEGIN IMMEDIATE");
   }
 
+  /** Whether a commit copies the WAL into the database when that has grown: the file changes in no other way. */
+  checkpointsAlone(allowed: boolean): void {
+    this.#connection.exec(`PRAGMA wal_autocheckpoint = ${allowed ? walPagesBeforeCheckpoint : 0}`);
+  }
+
   getMeta(key: string): string | null {
     const row = this.#connection.prepare("SELECT value FROM meta WHERE key = ?").get(key);
     const value = row?.["value"];

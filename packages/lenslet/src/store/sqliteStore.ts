@@ -49,11 +49,6 @@ export interface SqliteStore extends Store {
   getMeta(key: string): string | null;
   /** Becomes durable with the next `persist`. */
   setMeta(key: string, value: string): void;
-  /**
-   * Persists, and waits until the disk has it. Returns `appliedTs`: up to it the log may be trimmed, and not up to what
-   * `persist` alone has written, for power loss may take that back to the last checkpoint.
-   */
-  checkpoint(): CommitTs;
 }
 
 /**
@@ -95,6 +90,9 @@ class OpenSqliteStore implements SqliteStore {
   #appliedTs: CommitTs;
   #greatestPhysicalId: number;
   #unpersisted = false;
+  #fileHolds = 0;
+  /** Of the last `checkpoint`. */
+  #checkpointTs: CommitTs = 0n;
   /** Set when SQLite failed (disk full, I/O error): it may have rolled back, so nothing here can be trusted any more. */
   #failure: unknown = null;
 
@@ -379,9 +377,23 @@ class OpenSqliteStore implements SqliteStore {
 
   checkpoint(): CommitTs {
     this.persist();
+    if (this.#fileHolds > 0) return this.#checkpointTs;
     this.#change(() => this.#database.checkpoint());
-    this.#unpersisted = false;
-    return this.#appliedTs;
+    this.#checkpointTs = this.#appliedTs;
+    return this.#checkpointTs;
+  }
+
+  holdFile(): CommitTs {
+    const ts = this.checkpoint();
+    this.#fileHolds += 1;
+    this.#database.checkpointsAlone(false);
+    return ts;
+  }
+
+  releaseFile(): void {
+    assert(this.#fileHolds > 0, "who releases the file has held it");
+    this.#fileHolds -= 1;
+    if (this.#fileHolds === 0) this.#database.checkpointsAlone(true);
   }
 
   close(): void {

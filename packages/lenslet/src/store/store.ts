@@ -142,5 +142,17 @@ export interface Store {
 
   /** Makes everything applied so far survive a crash of the process. See the rule above. */
   persist(): void;
+  /**
+   * Persists, and waits until the disk has it. Returns the ts up to which the log may be trimmed; not up to what
+   * `persist` alone has written, for power loss may take that back to the last checkpoint. That is `appliedTs`, or while
+   * the file is held what it was when that began.
+   */
+  checkpoint(): CommitTs;
+  /**
+   * Checkpoints, and leaves the file alone until `releaseFile`: it can be copied meanwhile, and is the store as it was
+   * at the returned ts. Changes collect beside it. Who holds it while others do gets the file that they hold.
+   */
+  holdFile(): CommitTs;
+  releaseFile(): void;
   close(): void;
 }

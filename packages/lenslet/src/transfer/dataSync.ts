@@ -76,6 +76,8 @@ export class DataSync {
   }
 
   async #goOn(cursor: Cursor, selection: StreamSelection): Promise<Answer> {
+    // Also while it lists: the changes since then, which come after the listing, are gone.
+    if (BigInt(cursor.ts) < this.#log.trimmedTs()) throw expired();
     if (cursor.listing !== null) return await this.#list(cursor, cursor.listing, selection, []);
     const page = await readLogPage(
       this.#stream,

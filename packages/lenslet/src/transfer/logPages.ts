@@ -1,6 +1,6 @@
-import { badRequest } from "../base/errors.ts";
+import { badRequest, LensletError } from "../base/errors.ts";
 import { type CommitRecord, decodeCommitRecord, type RecordedWrite } from "../engine/commitRecord.ts";
-import type { Log } from "../log/log.ts";
+import type { Log, LogRecord } from "../log/log.ts";
 import type { StreamSelection } from "../protocol/streamSelection.ts";
 import type { TabletId } from "../store/store.ts";
 import { firstUserPhysicalId } from "../store/systemTables.ts";
@@ -55,7 +55,7 @@ export async function readLogPage(
     hasMore: log.durableTs() > cursor,
     broken,
   });
-  for await (const records of log.readAfter(after)) {
+  for await (const records of readKept(log, after)) {
     for (const logged of records) {
       const record = decodeCommitRecord(logged);
       if (record.writes.some(({ tablet }) => isUnknown(tablet))) {
@@ -82,6 +82,20 @@ export async function readLogPage(
     }
   }
   return page();
+}
+
+/** The log after a cursor. Its own words about what has been trimmed are not for clients. */
+async function* readKept(log: Log, after: bigint): AsyncGenerator<readonly LogRecord[], void, undefined> {
+  try {
+    yield* log.readAfter(after);
+  } catch (error) {
+    if (!(error instanceof LensletError) || error.category !== "OutOfRetention") throw error;
+    throw new LensletError(
+      "OutOfRetention",
+      "OutOfRetention",
+      `The cursor ${after} is older than the changes that are kept. Start again with list_snapshot.`,
+    );
+  }
 }
 
 function brokenTables(

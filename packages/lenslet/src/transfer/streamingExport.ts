@@ -87,6 +87,8 @@ export class StreamingExport {
     if (cursor !== null) {
       const position = decodeCursor(snapshotPositionShape, cursor);
       if (position === null || (snapshot !== null && snapshot !== position.ts)) throw badCursor();
+      // What is listed from here on would lack the changes since then, which nobody could tell any more.
+      if (position.ts < this.#log.trimmedTs()) throw badCursor();
       return position;
     }
     if (snapshot === null) {

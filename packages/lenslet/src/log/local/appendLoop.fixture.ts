@@ -16,9 +16,13 @@ export interface AppendLoopSettings {
 
 const clock = { nowMs: () => 0, monotonicMs: () => performance.now() };
 
-async function appendForEver(connection: LogConnection, acknowledge: (ts: bigint) => void): Promise<void> {
+async function appendForEver(
+  connection: LogConnection,
+  acknowledge: (ts: bigint) => void,
+  keptRecords = 0n,
+): Promise<void> {
   const log = openLocalLog(connection, { clock });
-  for await (const _ of log.readAfter(0n));
+  for await (const _ of log.readAfter(log.trimmedTs()));
   for (let ts = log.lastTs() + 1n; ;) {
     const batch = Array.from({ length: 1 + Number(ts % 5n) }, () => {
       const payload = `${ts}:${"x".repeat(Number(ts % 300n))}`;
@@ -29,6 +33,10 @@ async function appendForEver(connection: LogConnection, acknowledge: (ts: bigint
     if (ts % 3n !== 0n) continue;
     log.waitDurableSync(ts - 1n, 10_000);
     acknowledge(ts - 1n);
+    if (keptRecords === 0n) continue;
+    // Not waited for: the next appends meet the trim. The turn lets its answers in.
+    void log.trim(ts - keptRecords);
+    await new Promise((resolve) => setImmediate(resolve));
   }
 }
 
@@ -42,5 +50,6 @@ if (parentPort !== null) {
 } else if (folder !== undefined) {
   const { writeSync } = await import("node:fs");
   const thread = await LocalLogThread.start({ folder, segmentBytesMax: 20_000 });
-  await appendForEver(thread.connect(), (ts) => writeSync(1, `${ts}\n`));
+  const keptRecords = BigInt(process.argv[3] ?? 0);
+  await appendForEver(thread.connect(), (ts) => writeSync(1, `${ts}\n`), keptRecords);
 }

@@ -5,7 +5,7 @@
  */
 export type SharedCells = BigInt64Array<SharedArrayBuffer>;
 
-export const sharedCell = { sequence: 0, durableTs: 1, trimmedTs: 2, state: 3 } as const;
+export const sharedCell = { sequence: 0, durableTs: 1, trimmedTs: 2, state: 3, firstTs: 4 } as const;
 export const logState = { running: 0n, failed: 1n, closed: 2n } as const;
 
 /** One client's own cells: how much of what it appended is dealt with, and whether a "durable" message is under way. */

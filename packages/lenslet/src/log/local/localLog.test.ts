@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { MessageChannel, type Worker } from "node:worker_threads";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { codeOf, logContract, readAll, record, untilDurable, type LogHarness } from "../logContract.ts";
 import { temporaryFolder, testClock } from "../testSupport.ts";
 import { newOwnCells, newSharedCells } from "./cells.ts";
@@ -59,6 +59,55 @@ logContract("LocalLog", () => threadHarness({ folder: path.join(newFolder(), "de
 logContract("LocalLog with tiny segments and groups", () =>
   threadHarness({ folder: newFolder(), segmentBytesMax: 1000, groupSizeMax: 300 }),
 );
+
+describe("a log that is trimmed while it is read", () => {
+  it("keeps what the reader has still to read, until the reader has it or stops", async () => {
+    const thread = await startThread({ folder: newFolder(), segmentBytesMax: 1000 });
+    const writer = openClient(thread);
+    const reader = openClient(thread);
+    const records = Array.from({ length: 40 }, (_, i) => record(i + 1, "x".repeat(300)));
+    for (const each of records) {
+      writer.append([each]);
+      await untilDurable(writer, each.ts);
+    }
+    const read: unknown[] = [];
+    for await (const batch of reader.readAfter(0n)) {
+      read.push(...batch);
+      await writer.trim(35n);
+      expect(writer.trimmedTs()).toBeLessThanOrEqual(BigInt(read.length));
+    }
+    expect(read).toEqual(records);
+    await writer.trim(20n);
+    expect(writer.trimmedTs()).toBeGreaterThan(10n);
+
+    for await (const _ of reader.readAfter(writer.trimmedTs())) break;
+    await writer.trim(35n);
+    expect(writer.trimmedTs()).toBeGreaterThan(25n);
+  });
+
+  it("does not wait for readers whose thread is gone", async () => {
+    const thread = await startThread({ folder: newFolder(), segmentBytesMax: 1000 });
+    const writer = openClient(thread);
+    for (let ts = 1; ts <= 40; ts++) {
+      writer.append([record(ts, "x".repeat(300))]);
+      await untilDurable(writer, BigInt(ts));
+    }
+    const reader = openClient(thread);
+    const reading = reader.readAfter(0n)[Symbol.asyncIterator]();
+    await reading.next();
+    await writer.trim(35n);
+    const trimmedTs = writer.trimmedTs();
+    expect(trimmedTs).toBeLessThan(20n);
+    await reader.close();
+    await vi.waitFor(
+      async () => {
+        await writer.trim(35n);
+        expect(writer.trimmedTs()).toBeGreaterThan(25n);
+      },
+      { timeout: 30_000 },
+    );
+  });
+});
 
 describe("several clients of one log thread", () => {
   it("gives a client that replaces another one all that the other had posted", async () => {

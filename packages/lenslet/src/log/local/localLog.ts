@@ -36,6 +36,7 @@ export class LocalLog implements Log {
   private readonly failureListeners: ((error: Error) => void)[] = [];
   private readonly requests = new Map<number, PendingRequest>();
   private nextRequestId = 1;
+  private nextReader = 1;
   /** The end of the log as far as this client has read or written it. */
   private knownTs: bigint;
   private announcedTs: bigint;
@@ -87,6 +88,10 @@ export class LocalLog implements Log {
     return durableTs > this.knownTs ? durableTs : this.knownTs;
   }
 
+  firstTs(): CommitTs {
+    return Atomics.load(this.shared, sharedCell.firstTs);
+  }
+
   trimmedTs(): CommitTs {
     return Atomics.load(this.shared, sharedCell.trimmedTs);
   }
@@ -109,23 +114,35 @@ export class LocalLog implements Log {
   }
 
   async *readAfter(after: CommitTs): AsyncGenerator<readonly LogRecord[], void, undefined> {
+    const reader = this.nextReader;
+    this.nextReader += 1;
     let position: { cursor: NonNullable<ReadReply["next"]>; endTs: bigint } | null = null;
-    for (;;) {
-      const reply: ReadReply | null = await this.request({ type: "read", after, position });
-      assert(reply !== null, "a read is answered with a chunk");
-      const records = decodeRecords(reply.bytes, reply.endTs);
-      if (records.length > 0) yield records;
-      const reachedEnd = records.at(-1)?.ts === reply.endTs;
-      if (reply.next === null || reachedEnd) {
-        if (reply.endTs > this.knownTs) this.knownTs = reply.endTs;
-        return;
+    try {
+      for (;;) {
+        const reply: ReadReply | null = await this.request({ type: "read", reader, after, position });
+        assert(reply !== null, "a read is answered with a chunk");
+        const records = decodeRecords(reply.bytes, reply.endTs);
+        position = reply.next === null ? null : { cursor: reply.next, endTs: reply.endTs };
+        if (records.length > 0) yield records;
+        const reachedEnd = records.at(-1)?.ts === reply.endTs;
+        if (position === null || reachedEnd) {
+          if (reply.endTs > this.knownTs) this.knownTs = reply.endTs;
+          return;
+        }
       }
-      position = { cursor: reply.next, endTs: reply.endTs };
+    } finally {
+      // Until it hears of this the log thread keeps what was still to be read.
+      if (position !== null && !this.isClosed()) this.port.postMessage({ type: "endRead", reader });
     }
   }
 
+  /** One segment at a time, so that commits need not wait for many files to be removed. */
   async trim(upToTs: CommitTs): Promise<void> {
-    await this.request({ type: "trim", upToTs });
+    for (;;) {
+      const before = this.trimmedTs();
+      await this.request({ type: "trim", upToTs });
+      if (this.trimmedTs() === before) return;
+    }
   }
 
   close(): Promise<void> {

@@ -13,6 +13,8 @@ export const groupSizeMax = 16 * 1024 * 1024;
 interface Client {
   readonly port: MessagePort;
   readonly own: SharedCells;
+  /** Passes over the log that have not come to its end, and the segment where each goes on. */
+  readonly readers: Map<number, bigint>;
   fenced: boolean;
 }
 
@@ -49,7 +51,7 @@ export class LogServer {
   }
 
   attach(port: MessagePort, own: SharedArrayBuffer): void {
-    const client: Client = { port, own: cellsOf(own), fenced: false };
+    const client: Client = { port, own: cellsOf(own), readers: new Map(), fenced: false };
     this.clients.add(client);
     port.on("message", (message: ClientMessage) => {
       this.take(client, message);
@@ -92,6 +94,10 @@ export class LogServer {
   }
 
   private take(client: Client, message: ClientMessage): void {
+    if (message.type === "endRead") {
+      client.readers.delete(message.reader);
+      return;
+    }
     if (message.type !== "append") {
       this.requests.push({ client, message });
       return;
@@ -136,6 +142,7 @@ export class LogServer {
   private publish(): void {
     Atomics.store(this.shared, sharedCell.durableTs, this.log.lastTs());
     Atomics.store(this.shared, sharedCell.trimmedTs, this.log.trimmedTs());
+    Atomics.store(this.shared, sharedCell.firstTs, this.log.firstTs());
     signal(this.shared);
     for (const client of this.clients) this.announce(client);
   }
@@ -154,7 +161,7 @@ export class LogServer {
 
   private answer(client: Client, message: RequestMessage): void {
     try {
-      const read = this.execute(message);
+      const read = this.execute(client, message);
       const reply: ThreadMessage = { type: "reply", id: message.id, read };
       client.port.postMessage(reply, read === null ? [] : [read.bytes.buffer]);
     } catch (error) {
@@ -162,7 +169,7 @@ export class LogServer {
     }
   }
 
-  private execute(message: RequestMessage): ReadReply | null {
+  private execute(client: Client, message: RequestMessage): ReadReply | null {
     if (this.failure !== null) throw this.failure;
     if (this.closed) throw logClosed();
     switch (message.type) {
@@ -170,11 +177,14 @@ export class LogServer {
         const endTs = message.position?.endTs ?? this.log.lastTs();
         const cursor = message.position?.cursor ?? this.log.seek(message.after);
         if (cursor === null) return { bytes: new Uint8Array(), next: null, endTs };
-        return { ...this.log.readChunk(cursor, message.after), endTs };
+        const chunk = this.log.readChunk(cursor, message.after);
+        if (chunk.next === null) client.readers.delete(message.reader);
+        else client.readers.set(message.reader, chunk.next.segmentFirstTs);
+        return { ...chunk, endTs };
       }
       case "trim":
         try {
-          this.log.trim(message.upToTs);
+          this.log.trim(this.unreadUpTo(message.upToTs), 1);
         } finally {
           this.publish();
         }
@@ -184,6 +194,15 @@ export class LogServer {
       default:
         return unreachable(message);
     }
+  }
+
+  /** `upToTs`, or less: no segment goes that somebody has still to read. */
+  private unreadUpTo(upToTs: bigint): bigint {
+    let least = upToTs;
+    for (const { readers } of this.clients) {
+      for (const segmentFirstTs of readers.values()) if (segmentFirstTs <= least) least = segmentFirstTs - 1n;
+    }
+    return least;
   }
 }
 

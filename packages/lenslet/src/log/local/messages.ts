@@ -12,15 +12,20 @@ export type ClientMessage =
       readonly ts: BigInt64Array<ArrayBuffer>;
       readonly payloads: readonly string[];
     }
+  /** A reader that stops before the end of the log. */
+  | { readonly type: "endRead"; readonly reader: number }
   | RequestMessage;
 
 export type RequestMessage = { readonly id: number } & (
   | {
       readonly type: "read";
+      /** Names one pass over the log, among all of this client. */
+      readonly reader: number;
       readonly after: bigint;
       /** Null for the first chunk. */
       readonly position: { readonly cursor: ReadCursor; readonly endTs: bigint } | null;
     }
+  /** Removes one segment at most. */
   | { readonly type: "trim"; readonly upToTs: bigint }
   | { readonly type: "flush" }
 );

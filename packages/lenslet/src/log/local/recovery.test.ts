@@ -302,7 +302,9 @@ interface Life {
   readonly groups: readonly (readonly number[])[];
   readonly operationsUntilPowerLoss: number;
   readonly closes: boolean;
-  readonly trims: boolean;
+  /** After each group, of what has been acknowledged; 0: not at all. */
+  readonly trimmedPercent: number;
+  readonly trimmedSegmentsMax: number;
   readonly seed: number;
 }
 
@@ -337,10 +339,10 @@ function runLives(lives: readonly Life[], syncLies: boolean): void {
         written.push(...group);
         log.appendGroup(group);
         acknowledgedTs = log.lastTs();
-      }
-      if (life.trims) {
-        trimmedTs = acknowledgedTs / 2n;
-        log.trim(trimmedTs);
+        const upToTs = (acknowledgedTs * BigInt(life.trimmedPercent)) / 100n;
+        if (upToTs > trimmedTs) trimmedTs = upToTs;
+        log.trim(upToTs, life.trimmedSegmentsMax);
+        expect(log.trimmedTs()).toBeLessThanOrEqual(trimmedTs);
       }
       if (life.closes) log.close();
     } catch (error) {
@@ -355,7 +357,8 @@ const anyLife: fc.Arbitrary<Life> = fc.record({
   groups: fc.array(fc.array(fc.nat(900), { minLength: 1, maxLength: 4 }), { maxLength: 5 }),
   operationsUntilPowerLoss: fc.oneof(fc.nat(60), fc.constant(Number.POSITIVE_INFINITY)),
   closes: fc.boolean(),
-  trims: fc.boolean(),
+  trimmedPercent: fc.constantFrom(0, 50, 90, 100),
+  trimmedSegmentsMax: fc.constantFrom(1, Number.POSITIVE_INFINITY),
   seed: fc.nat(),
 });
 

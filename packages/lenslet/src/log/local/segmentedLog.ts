@@ -95,6 +95,11 @@ export class SegmentedLog {
     return this.last;
   }
 
+  /** ts of the oldest record; 0n for an empty log. */
+  firstTs(): bigint {
+    return this.segments[0]?.firstTs ?? 0n;
+  }
+
   trimmedTs(): bigint {
     return this.segments[0]?.afterTs ?? this.last;
   }
@@ -155,9 +160,9 @@ export class SegmentedLog {
     }
   }
 
-  /** Deletes the segments all of whose records have ts <= upToTs, except the last. */
-  trim(upToTs: bigint): void {
-    for (;;) {
+  /** Deletes the oldest segments all of whose records have ts <= upToTs, at most so many and never the last. */
+  trim(upToTs: bigint, segmentsMax = Number.POSITIVE_INFINITY): void {
+    for (let removed = 0; removed < segmentsMax; removed++) {
       const [first, second] = this.segments;
       if (first === undefined || second === undefined || second.afterTs > upToTs) return;
       this.fs.remove(first.file);

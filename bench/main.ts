@@ -7,6 +7,7 @@ import { runFanout } from "./workloads/fanout.ts";
 import { runObserve } from "./workloads/observe.ts";
 import type { Section, WorkloadReport } from "./workloads/report.ts";
 import { runInsert, runQuery } from "./workloads/requests.ts";
+import { runSelective } from "./workloads/selective.ts";
 import { runTransfer } from "./workloads/transfer.ts";
 import { runVectors } from "./workloads/vectors.ts";
 
@@ -16,6 +17,7 @@ const workloads: Readonly<Record<WorkloadName, (bench: Bench) => Promise<Workloa
   W3: runInsert,
   W4: runObserve,
   W5: runFanout,
+  W6: runSelective,
   W9: runVectors,
 };
 
@@ -25,6 +27,7 @@ const titles: Readonly<Record<WorkloadName, string>> = {
   W3: "insert",
   W4: "observe",
   W5: "fan-out",
+  W6: "selective invalidation",
   W9: "vector search",
 };
 

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 
-export const workloadNames = ["W1", "W2", "W3", "W4", "W5", "W9"] as const;
+export const workloadNames = ["W1", "W2", "W3", "W4", "W5", "W6", "W9"] as const;
 export type WorkloadName = (typeof workloadNames)[number];
 
 /** What one run of the bench does, as given on the command line. */
@@ -24,20 +24,21 @@ export interface Options {
   readonly rows: readonly number[];
   readonly rates: readonly number[];
   readonly subscribers: readonly number[];
+  readonly bystanders: readonly number[];
   readonly vectors: number;
   readonly queries: number;
 }
 
 export class UsageError extends Error {}
 
-export const usage = `npm run bench -- [W1 W2 W3 W4 W5 W9] [options]
+export const usage = `npm run bench -- [W1 W2 W3 W4 W5 W6 W9] [options]
 
   W1  transfer       two accounts, read through an index and patched, in one transaction
   W2  indexed query  ten rows of one of 50 channels, from a number on, by an index
   W3  insert         one row into a table with two indexes
   W4  observe        insert a row, time until a subscriber sees it
   W5  fan-out        insert a row, time until all subscribers have seen it
-
+  W6  selective      insert a row that concerns one of many live queries
   W9  vector search  the ten nearest of many vectors, with and without a filter
 
   --rounds N         interleaved rounds, the table shows medians (3)
@@ -54,6 +55,7 @@ export const usage = `npm run bench -- [W1 W2 W3 W4 W5 W9] [options]
   --rows A,B         W2: rows of the table (500,100000)
   --rates A,B        W5: writes per second (1,10,100)
   --subscribers A,B  W5: subscribers of the one query (10,100,1000,10000)
+  --bystanders A,B   W6: live queries of other channels (1000,10000,100000)
   --vectors N        W9: vectors in the table (100000)
   --queries N        W9: different queries, whose exact answers are computed first (50)`;
 
@@ -81,6 +83,7 @@ export function parseOptions(argv: readonly string[]): Options {
     rows: words(values.rows).map((word) => wholeNumber("--rows", word)),
     rates: words(values.rates).map((word) => positive("--rates", word)),
     subscribers: words(values.subscribers).map((word) => wholeNumber("--subscribers", word)),
+    bystanders: words(values.bystanders).map((word) => wholeNumber("--bystanders", word)),
     vectors: wholeNumber("--vectors", values.vectors),
     queries: wholeNumber("--queries", values.queries),
   };
@@ -106,6 +109,7 @@ function parse(argv: readonly string[]) {
         rows: { type: "string", default: "500,100000" },
         rates: { type: "string", default: "1,10,100" },
         subscribers: { type: "string", default: "10,100,1000,10000" },
+        bystanders: { type: "string", default: "1000,10000,100000" },
         vectors: { type: "string", default: "100000" },
         queries: { type: "string", default: "50" },
       },

@@ -11,6 +11,8 @@ export interface MessagesTarget {
   readonly protocol: "sync" | "plain";
   readonly port: number;
   readonly subscribers: number;
+  /** Live queries of other channels, each of its own, that no write concerns. */
+  readonly bystanders: number;
 }
 
 export interface MessagesLoad {
@@ -25,6 +27,7 @@ const channel = "bench";
 /** About the length of a chat message. */
 const body = "The quick brown fox jumps over the lazy dog, and the dog does not mind at all.";
 const openAtOnceMax = 100;
+const bystandersPerSocket = 100;
 const drainMsMax = 20_000;
 const failuresKept = 10;
 /** Every n-th subscriber's results are read in full: their rows must be consecutive, newest first. */
@@ -35,10 +38,12 @@ const lateMsMax = 5;
 const seqKey = Buffer.from('"seq":');
 const failureMark = Buffer.from('"success":false');
 const fatalMark = Buffer.from('"FatalError"');
+const pingMark = Buffer.from('"Ping"');
 
 interface Session {
   readonly target: MessagesTarget;
   readonly subscribers: WebSocketClient[];
+  readonly bystanders: WebSocketClient[];
   readonly writer: WebSocketClient;
   nextSeq: number;
   frames: number;
@@ -59,6 +64,7 @@ async function connect(target: MessagesTarget): Promise<void> {
   const opened: Session = {
     target,
     subscribers: [],
+    bystanders: [],
     writer,
     nextSeq: lastSeq + 1,
     frames: 0,
@@ -67,6 +73,11 @@ async function connect(target: MessagesTarget): Promise<void> {
     seen: () => {},
   };
   session = opened;
+  for (let first = 0; first < target.bystanders; first += bystandersPerSocket) {
+    const count = Math.min(bystandersPerSocket, target.bystanders - first);
+    const channels = Array.from({ length: count }, (_, offset) => `other ${first + offset}`);
+    opened.bystanders.push(await standBy(opened, channels));
+  }
   while (opened.subscribers.length < target.subscribers) {
     const first = opened.subscribers.length;
     const count = Math.min(openAtOnceMax, target.subscribers - first);
@@ -117,9 +128,43 @@ async function subscribe(of: Session, number: number): Promise<WebSocketClient> 
   });
   if (sync) {
     socket.send(connectMessage());
-    socket.send(querySetMessage("messages:latest", { channel }));
+    socket.send(querySetMessage("messages:latest", [{ channel }]));
   } else socket.send(JSON.stringify({ type: "subscribe", channel }));
   await first;
+  return socket;
+}
+
+/** A socket that watches channels nobody writes to. Whatever it is sent after its first answers is a failure. */
+async function standBy(of: Session, channels: readonly string[]): Promise<WebSocketClient> {
+  const sync = of.target.protocol === "sync";
+  const answers = sync ? 1 : channels.length;
+  let answered = 0;
+  let ready = () => {};
+  const all = new Promise<void>((resolve) => {
+    ready = resolve;
+  });
+  const onMessage = (payload: Buffer) => {
+    if (payload.includes(pingMark)) return;
+    if (payload.includes(fatalMark)) fail(of.failures, payload.toString());
+    if (answered === answers) fail(of.failures, `a bystander was sent ${payload.toString("utf8", 0, 200)}`);
+    else if (++answered === answers) ready();
+  };
+  const socket = await openWebSocket(of.target.port, sync ? syncPath : "/", onMessage, (reason) => {
+    fail(of.failures, `a bystander's socket closed: ${reason}`);
+    ready();
+  });
+  if (sync) {
+    socket.send(connectMessage());
+    socket.send(
+      querySetMessage(
+        "messages:latest",
+        channels.map((each) => ({ channel: each })),
+      ),
+    );
+  } else {
+    for (const each of channels) socket.send(JSON.stringify({ type: "subscribe", channel: each }));
+  }
+  await all;
   return socket;
 }
 
@@ -135,7 +180,7 @@ async function openWriter(target: MessagesTarget, failures: string[]): Promise<W
   );
   if (sync) {
     writer.send(connectMessage());
-    writer.send(querySetMessage(null, {}));
+    writer.send(querySetMessage(null, []));
   }
   return writer;
 }
@@ -281,7 +326,7 @@ function disconnect(): void {
   session = null;
   lastSeq = closing.nextSeq - 1;
   closing.writer.destroy();
-  for (const socket of closing.subscribers) socket.destroy();
+  for (const socket of [...closing.subscribers, ...closing.bystanders]) socket.destroy();
 }
 
 serveCalls({ connect, run, disconnect });

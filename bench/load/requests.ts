@@ -182,7 +182,7 @@ async function openSync(port: number): Promise<RequestClient> {
     ready = resolve;
   });
   socket.send(connectMessage());
-  socket.send(querySetMessage(null, {}));
+  socket.send(querySetMessage(null, []));
   await first;
   return {
     query(channel, from) {

@@ -13,9 +13,9 @@ export function connectMessage(): string {
   });
 }
 
-/** The first query set of a socket: one query, or none. */
-export function querySetMessage(udfPath: string | null, args: object): string {
-  const modifications = udfPath === null ? [] : [{ type: "Add", queryId: 0, udfPath, args: [args] }];
+/** The first query set of a socket: one query with each of these arguments, or none. */
+export function querySetMessage(udfPath: string | null, args: readonly object[]): string {
+  const modifications = args.map((each, queryId) => ({ type: "Add", queryId, udfPath, args: [each] }));
   return JSON.stringify({ type: "ModifyQuerySet", baseVersion: 0, newVersion: 1, modifications });
 }
 

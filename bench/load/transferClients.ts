@@ -101,7 +101,7 @@ async function openSyncClient(port: number): Promise<TransferClient> {
     ready = resolve;
   });
   socket.send(connectMessage());
-  socket.send(querySetMessage(null, {}));
+  socket.send(querySetMessage(null, []));
   await first;
   return {
     transfer(from, to, done) {

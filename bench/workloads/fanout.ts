@@ -25,7 +25,7 @@ export async function runFanout(bench: Bench): Promise<WorkloadReport> {
       parameters: { subscribers, rate },
       load: { rate, inFlight: 0 },
     }));
-    sections.push(...(await run.measure(subscribers, cases)));
+    sections.push(...(await run.measure({ subscribers }, cases)));
   }
   return { workload: "W5", sections, failures: run.failures };
 }

@@ -68,7 +68,10 @@ export class MessagesRun {
    * Measures all cases with this many subscribers. Each system is connected once per round; its cases follow each
    * other, then comes the next system.
    */
-  async measure(subscribers: number, cases: readonly MessagesCase[]): Promise<Section[]> {
+  async measure(
+    { subscribers, bystanders = 0 }: { subscribers: number; bystanders?: number },
+    cases: readonly MessagesCase[],
+  ): Promise<Section[]> {
     const { options, say } = this.#bench;
     const results = new Map<string, Measurement[]>();
     const keyOf = (system: string, of: MessagesCase) => `${system}\n${of.title}`;
@@ -79,6 +82,7 @@ export class MessagesRun {
           protocol: started.system.protocol,
           port: started.server.port,
           subscribers,
+          bystanders,
         };
         await this.#load.call("connect", target);
         let last: MessagesResult | null = null;

@@ -9,7 +9,7 @@ const inFlight = 40;
 
 export async function runObserve(bench: Bench): Promise<WorkloadReport> {
   const run = await MessagesRun.start(bench, "W4", observeSystems);
-  const sections = await run.measure(1, [
+  const sections = await run.measure({ subscribers: 1 }, [
     { title: "5 inserts/s", parameters: { rate: 5 }, load: { rate: 5, inFlight: 0 } },
     {
       title: `highest rate, ${inFlight} inserts not yet seen at any time`,

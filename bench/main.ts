@@ -8,6 +8,7 @@ import { runObserve } from "./workloads/observe.ts";
 import type { Section, WorkloadReport } from "./workloads/report.ts";
 import { runInsert, runQuery } from "./workloads/requests.ts";
 import { runSelective } from "./workloads/selective.ts";
+import { runStart } from "./workloads/start.ts";
 import { runTransfer } from "./workloads/transfer.ts";
 import { runVectors } from "./workloads/vectors.ts";
 
@@ -19,6 +20,7 @@ const workloads: Readonly<Record<WorkloadName, (bench: Bench) => Promise<Workloa
   W5: runFanout,
   W6: runSelective,
   W9: runVectors,
+  W10: runStart,
 };
 
 const titles: Readonly<Record<WorkloadName, string>> = {
@@ -29,6 +31,7 @@ const titles: Readonly<Record<WorkloadName, string>> = {
   W5: "fan-out",
   W6: "selective invalidation",
   W9: "vector search",
+  W10: "start",
 };
 
 process.exitCode = await main(process.argv.slice(2));

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 
-export const workloadNames = ["W1", "W2", "W3", "W4", "W5", "W6", "W9"] as const;
+export const workloadNames = ["W1", "W2", "W3", "W4", "W5", "W6", "W9", "W10"] as const;
 export type WorkloadName = (typeof workloadNames)[number];
 
 /** What one run of the bench does, as given on the command line. */
@@ -27,19 +27,20 @@ export interface Options {
   readonly bystanders: readonly number[];
   readonly vectors: number;
   readonly queries: number;
+  readonly startRows: readonly number[];
 }
 
 export class UsageError extends Error {}
 
-export const usage = `npm run bench -- [W1 W2 W3 W4 W5 W6 W9] [options]
+export const usage = `npm run bench -- [W1 W2 W3 W4 W5 W6 W9 W10] [options]
 
   W1  transfer       two accounts, read through an index and patched, in one transaction
   W2  indexed query  ten rows of one of 50 channels, from a number on, by an index
   W3  insert         one row into a table with two indexes
   W4  observe        insert a row, time until a subscriber sees it
   W5  fan-out        insert a row, time until all subscribers have seen it
-  W6  selective      insert a row that concerns one of many live queries
-  W9  vector search  the ten nearest of many vectors, with and without a filter
+  W6  selective      insert a row that concerns one of many live queries  W9  vector search  the ten nearest of many vectors, with and without a filter
+  W10 start          from the start of the process to its first answer
 
   --rounds N         interleaved rounds, the table shows medians (3)
   --seconds N        length of one measurement (5)
@@ -57,7 +58,8 @@ export const usage = `npm run bench -- [W1 W2 W3 W4 W5 W6 W9] [options]
   --subscribers A,B  W5: subscribers of the one query (10,100,1000,10000)
   --bystanders A,B   W6: live queries of other channels (1000,10000,100000)
   --vectors N        W9: vectors in the table (100000)
-  --queries N        W9: different queries, whose exact answers are computed first (50)`;
+  --queries N        W9: different queries, whose exact answers are computed first (50)
+  --start-rows A,B   W10: documents in the store (0,1000000)`;
 
 /** @throws UsageError with a text for the user */
 export function parseOptions(argv: readonly string[]): Options {
@@ -86,6 +88,7 @@ export function parseOptions(argv: readonly string[]): Options {
     bystanders: words(values.bystanders).map((word) => wholeNumber("--bystanders", word)),
     vectors: wholeNumber("--vectors", values.vectors),
     queries: wholeNumber("--queries", values.queries),
+    startRows: words(values["start-rows"]).map((word) => numberAtLeast("--start-rows", word, 0)),
   };
 }
 
@@ -112,6 +115,7 @@ function parse(argv: readonly string[]) {
         bystanders: { type: "string", default: "1000,10000,100000" },
         vectors: { type: "string", default: "100000" },
         queries: { type: "string", default: "50" },
+        "start-rows": { type: "string", default: "0,1000000" },
       },
     });
   } catch (error) {

@@ -8,6 +8,7 @@ import type { Bench } from "./context.ts";
 
 const appFolder = fileURLToPath(new URL("../app", import.meta.url));
 const require = createRequire(import.meta.url);
+const bin = path.join(path.dirname(require.resolve("lenslet/package.json")), "bin/lenslet.js");
 const startMsMax = 30_000;
 const pollMsMax = 1000;
 
@@ -21,17 +22,17 @@ interface CallResult {
 export class Lenslet {
   readonly port: number;
   readonly server: Child;
+  readonly dataFolder: string;
 
-  private constructor(port: number, server: Child) {
+  private constructor(port: number, server: Child, dataFolder: string) {
     this.port = port;
     this.server = server;
+    this.dataFolder = dataFolder;
   }
 
-  static async start(bench: Bench): Promise<Lenslet> {
-    bench.say("starting lenslet and pushing bench/app");
+  /** Starts the program; it does not answer yet. */
+  static async spawn(bench: Bench, data: string): Promise<Lenslet> {
     const [port, sitePort] = [await freePort(), await freePort()];
-    const bin = path.join(path.dirname(require.resolve("lenslet/package.json")), "bin/lenslet.js");
-    const data = path.join(bench.folder("lenslet"), "data");
     const { profileFolder } = bench.options;
     const server = bench.children.spawn({
       name: "lenslet",
@@ -40,7 +41,14 @@ export class Lenslet {
       core: bench.cores.server,
       ...(profileFolder === null ? {} : { env: profiledEnvironment(profileFolder) }),
     });
-    const lenslet = new Lenslet(port, server);
+    return new Lenslet(port, server, data);
+  }
+
+  static async start(bench: Bench): Promise<Lenslet> {
+    bench.say("starting lenslet and pushing bench/app");
+    const data = path.join(bench.folder("lenslet"), "data");
+    const lenslet = await Lenslet.spawn(bench, data);
+    const { port, server } = lenslet;
     await lenslet.#answers();
     const key = bench.children.spawn({
       name: "lenslet admin-key",

@@ -430,4 +430,20 @@ describe("lenslet --help", () => {
     expect(dev).toContain("--once push once and leave: exit code 1 if that fails");
     expect(await help("admin-key")).toContain("print the admin key of a data folder");
   });
+
+  it("keeps compiled code for the next start in the user's cache folder, and does without one", async () => {
+    const cwd = tempFolder("cwd");
+    const versionWith = async (cacheFolder: string) => {
+      const { code, stdout, stderr } = await runLenslet(["--version"], {
+        cwd,
+        env: { XDG_CACHE_HOME: cacheFolder },
+      });
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      return stdout;
+    };
+    const version = await versionWith(path.join(cwd, "cache"));
+    expect(fs.readdirSync(path.join(cwd, "cache/lenslet/node"))).toHaveLength(1);
+    fs.writeFileSync(path.join(cwd, "file"), "");
+    expect(await versionWith(path.join(cwd, "file"))).toBe(version);
+  });
 });

@@ -7,10 +7,9 @@ import { logRetentionMsDefault } from "../engine/logRetention.ts";
 import type { EgressMap } from "../runner/actionHost/egress.ts";
 import type { S3Credentials, S3Location } from "../files/s3FileStore.ts";
 import { dataFolderExists, openDataFolder } from "./dataFolder.ts";
-import { runDev } from "./dev.ts";
 import { parseEgress } from "./egress.ts";
 import { followSupervisor, superviseProgram } from "./processSupervisor.ts";
-import { type ServerConfig, startServer } from "./server.ts";
+import type { ServerConfig } from "./server.ts";
 import { endOnSignals, failWith } from "./signals.ts";
 
 interface ServerFlags {
@@ -49,6 +48,7 @@ function createProgram(argv: readonly string[]): Command {
       .option("--no-push", "start the server only; run `npx convex dev` yourself")
       .argument("[convexArgs...]", "arguments for `convex dev`, after --"),
   ).action(async (convexArgs: string[], flags: ServerFlags & { once?: true; push: boolean }) => {
+    const { runDev } = await import("./dev.ts");
     await runDev(configOf(flags), {
       once: flags.once === true,
       push: flags.push,
@@ -73,6 +73,8 @@ function createProgram(argv: readonly string[]): Command {
       });
       return;
     }
+    // Loaded here: a process that only watches over the server has no use for it.
+    const { startServer } = await import("./server.ts");
     const server = await startServer(config);
     // Before the message: whoever waits for it may send a signal at once.
     endOnSignals(() => server.close());

@@ -142,8 +142,10 @@ describe("a streaming import", () => {
       "InvalidTableName",
     ]);
     expect(await codeOf(isReady(["events"]))).toEqual([400, "PrimaryKeyIndexNotFound"]);
-    expect(await codeOf(to("apply_fivetran_operations", []))).toEqual([404, "FeatureNotAvailable"]);
+    for (const name of ["apply_fivetran_operations", "fivetran_create_table", "fivetran_truncate_table"])
+      expect(await codeOf(to(name, [])), name).toEqual([400, "FeatureNotAvailable"]);
     for (const [method, name] of [
+      ["POST", "apply_fivetran_operations"],
       ["POST", "import_airbyte_records"],
       ["PUT", "clear_tables"],
       ["GET", "get_schema"],

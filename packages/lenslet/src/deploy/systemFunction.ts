@@ -20,7 +20,8 @@ export interface SystemContext {
   readonly setJournal?: (journal: string) => void;
   /** Who calls, for the audit log. */
   readonly client: Actor | null;
-  readonly progress?: BackfillProgress;
+  /** A query that asks for it is run again while that work goes on. */
+  readonly progress?: () => BackfillProgress;
 }
 
 /**

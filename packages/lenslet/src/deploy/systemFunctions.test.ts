@@ -43,7 +43,7 @@ function run(
       setJournal: (text) => {
         outgoing = text;
       },
-      progress: deployment.backfiller,
+      progress: () => deployment.backfiller,
     },
     args,
   );

@@ -77,7 +77,7 @@ export const frontendFunctions: Readonly<Record<string, SystemFunction>> = {
     );
     let totalDocs = 0;
     for (const { tableName } of tables) totalDocs += documentsIn(tx, namespace, tableName);
-    return { numDocsValidated: context.progress?.validationProgress(row.idText) ?? 0, totalDocs };
+    return { numDocsValidated: context.progress?.().validationProgress(row.idText) ?? 0, totalDocs };
   },
   "tableSize:default": (tx, _context, args) =>
     documentsIn(tx, namespaceOfArgument(tx, args), stringArgument(args, "tableName")),
@@ -163,7 +163,7 @@ function describeBackfill(
   if (state !== "backfilling") return { state: state === "enabled" ? "done" : state };
   const totalDocs = tx.count(table);
   // Documents that come and go meanwhile are passed without being counted, or counted without being passed.
-  const numDocsIndexed = Math.min(progress?.indexProgress(id) ?? 0, totalDocs);
+  const numDocsIndexed = Math.min(progress?.().indexProgress(id) ?? 0, totalDocs);
   return { state, stats: { numDocsIndexed, totalDocs } };
 }
 

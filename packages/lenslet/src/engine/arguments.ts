@@ -24,14 +24,14 @@ export class ArgumentError extends Error {
 /**
  * Checks a call's arguments in the platform's order: decoding, size, validator (functions.md §4.2).
  * `argsJson` is the JSON text of the positional array. Only a function that runs in a mutation's transaction may pass
- * on an unresolved commit timestamp, a client may not.
+ * on an unresolved commit timestamp, a client may not. Returns the size of the arguments in bytes.
  */
 export function parseArguments(
   argsJson: string,
   info: FunctionInfo,
   ids: IdContext,
   allowCommitTs: boolean,
-): readonly Value[] {
+): number {
   const path = canonicalPath(info.path);
   let values: readonly Value[];
   try {
@@ -49,7 +49,7 @@ export function parseArguments(
   }
   const problem = checkArgs(info.args, values, ids);
   if (problem !== null) throw new ArgumentError(problem);
-  return values;
+  return bytes;
 }
 
 /** No value is larger than this many bytes for each UTF-16 unit of its text. */

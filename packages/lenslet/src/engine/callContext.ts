@@ -40,9 +40,9 @@ export interface CallContext extends EngineKeys {
   readonly logs: LogBuffer;
   readonly audit: AuditLog;
   /** Set by the functions as they run. */
-  readonly observed: { identity: boolean; clock: boolean };
-  /** Summed over all functions of the call. */
-  readonly spent: { systemMs: number };
+  readonly observed: { identity: boolean; clock: boolean; progress: boolean };
+  /** System time is summed over all functions of the call; the arguments are those of the outermost. */
+  readonly spent: { systemMs: number; argumentBytes: number };
   /** A read-only transaction at the same snapshot that sees none of the pending writes. */
   readonly staleSnapshot: () => Transaction;
 }

@@ -1,6 +1,8 @@
 import type { Clock } from "../base/clock.ts";
 import { makeLogLine } from "../runner/logLines.ts";
+import { type UsageWarning, warningShare, warningText } from "../transaction/usage.ts";
 import type { FunctionCall, FunctionResult } from "./api.ts";
+import { argumentBytesMax } from "./arguments.ts";
 import type { CallContext } from "./callContext.ts";
 import type { ComponentCode, FunctionInfo } from "./deployment.ts";
 import { type Execution, noUsage, type UsageNumbers } from "./executionLog.ts";
@@ -81,10 +83,16 @@ export class CallLog {
 }
 
 /** What came close to a limit is told at the end of the function's own log (database.md §5.3). */
-export function logWarnings({ tx, logs, nowMs }: CallContext): void {
-  for (const { message } of tx.warnings()) {
-    logs.log(makeLogLine("WARN", [message], nowMs));
+export function logWarnings({ tx, logs, nowMs, spent }: CallContext): void {
+  for (const { code, message } of [...argumentWarnings(spent.argumentBytes), ...tx.warnings()]) {
+    logs.log({ ...makeLogLine("WARN", [message], nowMs), systemCode: `warning:${code}` });
   }
+}
+
+function argumentWarnings(bytes: number): readonly UsageWarning[] {
+  if (bytes <= warningShare * argumentBytesMax) return [];
+  const message = warningText("Large size of the function arguments", bytes, argumentBytesMax, " bytes");
+  return [{ code: "FunctionArgumentsTooLarge", message }];
 }
 
 function usageOf({ tx }: CallContext): UsageNumbers {

@@ -86,6 +86,10 @@ export interface CallsOptions extends EngineKeys {
   readonly readContents?: (key: string) => Uint8Array | null;
 }
 
+/** Who watches the progress of work in the background is told this often. */
+export const progressShownMs = 500;
+const nothingObserved = { identity: false, clock: false, progress: false };
+
 /** At least the distance of two creation times within a transaction: a double's resolution until the year 2109. */
 const creationStepMs = 2 ** -11;
 
@@ -103,6 +107,7 @@ export class Calls {
   readonly #backfiller: Backfiller;
   /** True until the backfiller has said that it is idle: at the start, and after every commit that may concern it. */
   #backfillPending = true;
+  #progressShownAtMs = 0;
   readonly #pendingPushes: PendingPushes;
   readonly #snapshots: Snapshots;
   readonly #streamSnapshots: Snapshots;
@@ -285,8 +290,13 @@ export class Calls {
   backfillStep(): void {
     this.#measures.begin();
     const tx = this.#transaction(false, null);
-    if (this.#backfiller.step(tx) === "idle") this.#backfillPending = false;
+    const isIdle = this.#backfiller.step(tx) === "idle";
+    if (isIdle) this.#backfillPending = false;
     this.#commit(tx, null, () => null);
+    const nowMs = this.#options.clock.monotonicMs();
+    if (!isIdle && nowMs - this.#progressShownAtMs < progressShownMs) return;
+    this.#progressShownAtMs = nowMs;
+    this.live.invalidateProgress();
   }
 
   startVectorSearch(
@@ -324,8 +334,15 @@ export class Calls {
       requestId: asker?.requestId ?? randomHex(this.#options.random, 8),
     };
     const { result, journal: newJournal, reads, context } = this.#watchQuery(call, journal, null);
-    const { identity, clock } = context?.observed ?? { identity: false, clock: false };
-    return { result, journal: newJournal, reads, usedIdentity: identity, usedClock: clock };
+    const { identity, clock, progress } = context?.observed ?? nothingObserved;
+    return {
+      result,
+      journal: newJournal,
+      reads,
+      usedIdentity: identity,
+      usedClock: clock,
+      usedProgress: progress,
+    };
   }
 
   /** Tells the watchdog whom to blame: a live query by its negated id, else the call that asks. */
@@ -488,7 +505,10 @@ export class Calls {
           setJournal: (text) => {
             newJournal = text;
           },
-          progress: this.#backfiller,
+          progress: () => {
+            context.observed.progress = true;
+            return this.#backfiller;
+          },
         },
         args,
       );
@@ -551,8 +571,8 @@ export class Calls {
       nextSeed: () => random.bytes(32),
       logs: new LogBuffer(),
       audit: new AuditLog(),
-      observed: { identity: false, clock: false },
-      spent: { systemMs: 0 },
+      observed: { ...nothingObserved },
+      spent: { systemMs: 0, argumentBytes: 0 },
       staleSnapshot: () => this.#transaction(true, null, tx.usage),
     };
   }

@@ -3,6 +3,7 @@ import type { CommitTs } from "../log/log.ts";
 import { readAll } from "../log/logContract.ts";
 import { MemoryLog } from "../log/memory.ts";
 import type { Value } from "../values/value.ts";
+import { progressShownMs } from "./calls.ts";
 import { decodeCommitRecord } from "./commitRecord.ts";
 import { persistIntervalMaxMs } from "./committer.ts";
 import { historyAgeMaxMs } from "./history.ts";
@@ -33,6 +34,7 @@ const app = {
     export const page = query(async ({ db }, { opts }) => (await db.query("t").paginate(opts)).page.map((d) => d.n));
     export const remove = mutation(async ({ db }, { n }) => { const d = (await db.query("t").collect()).find((d) => d.n === n); await db.delete(d._id); });
     export const clock = query(() => Date.now());
+    export const fill = mutation(async ({ db }, { n }) => { for (let i = 0; i < n; i++) await db.insert("t", { n: i }); });
   `,
 };
 const version2 = {
@@ -435,6 +437,30 @@ describe("a push in progress", () => {
         /^Document with ID "\w+" in table "t" does not match the schema: /,
       ) as string,
     });
+  });
+
+  it("is seen to go on by those who watch it, though nothing is committed meanwhile", async () => {
+    await start();
+    await mutation("fill", { n: 1100 });
+    const path = "_system/frontend/getSchemas:schemaValidationProgress";
+    const { id } = await server.open(path, {}, { identity: admin });
+    expect(server.valueOf({ id })).toBeNull();
+    const seen: Value[] = [];
+    server.client.subscribe({
+      published: (_, changed) => {
+        for (const { state } of changed.filter((change) => change.id === id))
+          seen.push(valueOf(state.result));
+        server.clock.advance(progressShownMs);
+      },
+      deploymentChanged: () => {},
+      executed: () => {},
+    });
+    await server.startPush(strict);
+    // The first slice is done in the tick of the commit that begins the push; the others write nothing.
+    const progress = (numDocsValidated: number) => ({ numDocsValidated, totalDocs: 1100 });
+    expect(seen).toEqual([progress(16), progress(516), progress(1016), progress(1100), null]);
+    // Whoever asks once is not answered with what was true before.
+    expect(valueOf(await server.query(path, {}, { identity: admin }))).toBeNull();
   });
 
   it("builds its indexes, and an engine that takes over builds them again", async () => {

@@ -151,7 +151,7 @@ describe("messages to the engine", () => {
   it("are refused when too many calls wait", async () => {
     for (let i = 0; i < callsInFlightMax; i++) void rig.client.query(callOf("m:a"));
     rig.track("one more", rig.client.query(callOf("m:a")));
-    expect(await rig.heard()).toEqual(["one more refused: TooManyConcurrentRequests"]);
+    expect(await rig.heard()).toEqual(["one more refused: ExecuteFullError"]);
   });
 });
 

@@ -33,7 +33,7 @@ import type {
   ReopenedQuery,
 } from "./wire.ts";
 
-/** Calls that may wait for the engine at once; beyond it callers are told to come back. */
+/** Calls that may wait for the engine at once; beyond it callers are told to come back (limits.md #111). */
 export const callsInFlightMax = 100_000;
 /** When so many live queries of one function have run away, no other of that function is tried with the same code. */
 export const runawaysOfFunctionMax = 3;
@@ -237,8 +237,8 @@ export class EngineClient implements JobEngine {
     if (this.#inFlight.size >= callsInFlightMax) {
       return Promise.reject(
         new LensletError(
-          "RateLimited",
-          "TooManyConcurrentRequests",
+          "Overloaded",
+          "ExecuteFullError",
           "Too many concurrent requests in a short period of time. Spread out your requests out over time or throttle them to avoid errors.",
         ),
       );

@@ -42,7 +42,8 @@ export type FunctionRunResult =
 export function runFunction(context: CallContext, run: FunctionRun): FunctionRunResult {
   const ids = context.tx.idContext(run.component.namespace);
   try {
-    parseArguments(run.argsJson, run.info, ids, run.inMutation && run.depth > 0);
+    const bytes = parseArguments(run.argsJson, run.info, ids, run.inMutation && run.depth > 0);
+    if (run.depth === 0) context.spent.argumentBytes = bytes;
   } catch (error) {
     if (!(error instanceof ArgumentError)) throw error;
     return { ok: false, failure: { message: error.message, frames: [] }, journal: null, hasReturned: false };

@@ -61,7 +61,7 @@ export function completionEntry(execution: Execution): ExecutionLogEntry {
       level: line.level,
       timestamp: line.timestampMs,
       isTruncated: line.isTruncated,
-      systemMetadata: null,
+      systemMetadata: line.systemCode === undefined ? null : { code: line.systemCode },
       ...(line.source === undefined ? {} : sourceOf(line.source)),
     })),
     timestamp: (execution.startedMs + execution.durationMs) / 1000,

@@ -108,8 +108,8 @@ export class FastPathTwins {
       identity: { kind: "user", attributes: { tokenIdentifier: "issuer|me" }, expiresAtMs: null },
       logs: new LogBuffer(),
       audit: new AuditLog(),
-      observed: { identity: false, clock: false },
-      spent: { systemMs: 0 },
+      observed: { identity: false, clock: false, progress: false },
+      spent: { systemMs: 0, argumentBytes: 0 },
       staleSnapshot: () => this.database.begin({ readOnly: true }),
     };
     const outcome = runFunction(context, {

@@ -356,6 +356,26 @@ describe("what functions see", () => {
     );
   });
 
+  it("is warned of large arguments, first of all", async () => {
+    const ofBytes = (bytes: number) => ({ s: "x".repeat(bytes - 6) });
+    const limit = 16 * 1024 * 1024;
+    expect((await server.query("m:untyped", ofBytes(0.8 * limit - 1))).logLines).toEqual([]);
+    const { logLines } = await server.query("m:untyped", ofBytes(Math.ceil(0.8 * limit)));
+    expect(logLines).toEqual([
+      `[WARN] Large size of the function arguments (actual: 13421773 bytes, limit: ${limit} bytes).`,
+    ]);
+  });
+
+  it("is warned in lines that say what of", async () => {
+    server.executed.length = 0;
+    await mutation("m:large");
+    const [entry] = server.executed;
+    expect(entry?.["logLines"]).toMatchObject([
+      { messages: ["'wrote'"], systemMetadata: null },
+      { level: "WARN", systemMetadata: { code: "warning:ValueTooLargeError" } },
+    ]);
+  });
+
   it("is stopped at limits", async () => {
     expect(failureOf(await mutation("m:many", { n: 16_001 }))).toContain(
       "Uncaught Error: Too many writes in a single function execution (limit: 16000)",

@@ -27,6 +27,8 @@ export interface QueryRunResult {
   readonly reads: ReadSet;
   readonly usedIdentity: boolean;
   readonly usedClock: boolean;
+  /** It tells how far work in the background has come, which changes without a commit. */
+  readonly usedProgress?: boolean;
 }
 
 /** Who asks for a result, for the log of executions. */
@@ -102,6 +104,8 @@ export class LiveQueries {
   readonly #entriesByKey = new Map<string, Entry>();
   readonly #entriesById = new Map<LiveQueryId, Entry>();
   readonly #dirty = new Set<Computation>();
+  /** Those that have looked at the progress of work in the background. */
+  readonly #ofProgress = new Set<Computation>();
   /** Unwatched computations, least recently used first. */
   readonly #idle = new Set<Computation>();
   /** Watched entries that have changed and whose change has not been taken. */
@@ -189,6 +193,11 @@ export class LiveQueries {
   /** New code or configuration: nothing that was computed before holds. */
   invalidateAll(): void {
     for (const computation of this.#computations) this.#markDirty(computation);
+  }
+
+  /** Work in the background has gone on. */
+  invalidateProgress(): void {
+    for (const computation of [...this.#ofProgress]) this.#markDirty(computation);
   }
 
   get hasDirty(): boolean {
@@ -283,6 +292,7 @@ export class LiveQueries {
     this.#computations.add(computation);
     if (run.usedIdentity) this.#personal.set(`${baseKey}\n${identityKey(spec.identity)}`, computation);
     else this.#shared.set(baseKey, computation);
+    if (run.usedProgress === true) this.#ofProgress.add(computation);
     this.#index.add(computation, run.reads);
   }
 
@@ -291,6 +301,7 @@ export class LiveQueries {
     if (this.#shared.get(computation.baseKey) === computation) this.#shared.delete(computation.baseKey);
     if (this.#personal.get(personalKey) === computation) this.#personal.delete(personalKey);
     this.#computations.delete(computation);
+    this.#ofProgress.delete(computation);
     this.#index.remove(computation);
   }
 

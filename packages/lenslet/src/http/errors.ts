@@ -44,15 +44,6 @@ export function notFound(path: string): HttpError {
   return new HttpError(404, "NotFound", `This server has no endpoint at ${path.slice(0, 200)}.`);
 }
 
-/** For endpoints of the reference that this server does not have yet. */
-export function notAvailable(feature: string): HttpError {
-  return new HttpError(
-    404,
-    "FeatureNotAvailable",
-    `${feature} is not available in this version of Lenslet yet.`,
-  );
-}
-
 /** An admin key is needed and none was given (http-api.md §1.3). */
 export function adminNeeded(instanceName: string): LensletError {
   return new LensletError(

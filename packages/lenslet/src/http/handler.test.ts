@@ -61,13 +61,17 @@ describe("routing", () => {
     expect((await server.send("/api/run/a/b")).status).toBe(405);
   });
 
-  it.each(["/api/v1/data/list_active_syncs", "/api/app_metrics/unheard_of"])(
-    "says of %s that it is not available yet",
-    async (path) => {
-      const answer = await server.send(path, { method: "POST" });
-      expect([answer.status, answer.json()["code"]]).toEqual([404, "FeatureNotAvailable"]);
-    },
-  );
+  it.each([
+    ["GET", "/api/v1/data/list_active_syncs"],
+    ["GET", "/api/v1/list_log_streams"],
+    ["GET", "/api/v1/get_log_stream/x"],
+    ["POST", "/api/v1/update_usage_limit/x"],
+    ["GET", "/api/app_metrics/unheard_of"],
+  ])("says to admins of %s %s that there is none, in a way that nobody tries again", async (method, path) => {
+    const answer = await server.send(path, { method, headers: asAdmin });
+    expect([answer.status, answer.json()["code"]]).toEqual([400, "FeatureNotAvailable"]);
+    expect((await server.send(path, { method })).json()["code"]).toBe("BadDeployKey");
+  });
 
   it("answers for deployments without HTTP actions, and adds no CORS for them", async () => {
     for (const method of ["GET", "POST", "OPTIONS", "DELETE"]) {

@@ -5,7 +5,7 @@ import { ClientVersions, Exchange, type ServerState } from "./exchange.ts";
 import { addFunctionRoutes } from "./functionRoutes.ts";
 import { answerHttpAction, ignoreDisconnects } from "./httpActions.ts";
 import { splitTarget } from "./requestTarget.ts";
-import { addLaterRoutes } from "./laterRoutes.ts";
+import { addAbsentRoutes } from "./absentRoutes.ts";
 import { addLogRoutes } from "./logRoutes.ts";
 import { addMetaRoutes } from "./metaRoutes.ts";
 import { addMetricRoutes } from "./metricRoutes.ts";
@@ -54,7 +54,7 @@ export function createHttpHandlers(options: HttpHandlerOptions): HttpHandlers {
   addTransferRoutes(router);
   addStreamingExportRoutes(router);
   addStreamingImportRoutes(router);
-  addLaterRoutes(router);
+  addAbsentRoutes(router);
   const state: ServerState = {
     options,
     budget: new ByteBudget(),

@@ -28,6 +28,8 @@ export interface LogLine {
   readonly isTruncated: boolean;
   /** Of a function that the logged one has called: whose line it is. */
   readonly source?: { readonly componentPath: string; readonly udfPath: string };
+  /** A line of the server's own, e.g. "warning:TooManyWrites" (limits.md #37). */
+  readonly systemCode?: string;
 }
 
 /**

@@ -24,6 +24,8 @@ export interface ConnectionHost {
   readonly config: SessionConfig;
   readonly liveQueries: LiveQueries<QuerySlot>;
   readonly encoder: TransitionEncoder;
+  /** Length of the arguments of all mutations and actions under way, of every connection. */
+  readonly waitingArguments: { length: number; readonly lengthMax: number };
   /** Calls `connection.flush` at the end of the tick. */
   schedule(connection: Connection): void;
   closed(connection: Connection): void;
@@ -244,31 +246,25 @@ export class Connection implements SessionOwner {
         return;
       case "mutate": {
         const { requestId, call } = effect;
+        if (!this.#takes(call)) return;
         engine.mutation(call).then(
-          (result) =>
-            this.#dispatch({
-              type: "mutationAnswered",
-              requestId,
-              call,
-              result,
-              monotonicMs: clock.monotonicMs(),
-            }),
-          (error: unknown) =>
-            this.#dispatch({
-              type: "mutationFailed",
-              requestId,
-              call,
-              error,
-              monotonicMs: clock.monotonicMs(),
-            }),
+          (result) => {
+            const monotonicMs = clock.monotonicMs();
+            this.#answered(call, { type: "mutationAnswered", requestId, call, result, monotonicMs });
+          },
+          (error: unknown) => {
+            const monotonicMs = clock.monotonicMs();
+            this.#answered(call, { type: "mutationFailed", requestId, call, error, monotonicMs });
+          },
         );
         return;
       }
       case "act": {
         const { requestId, call } = effect;
+        if (!this.#takes(call)) return;
         runAction(call).then(
-          (result) => this.#dispatch({ type: "actionAnswered", requestId, call, result }),
-          (error: unknown) => this.#dispatch({ type: "actionFailed", requestId, call, error }),
+          (result) => this.#answered(call, { type: "actionAnswered", requestId, call, result }),
+          (error: unknown) => this.#answered(call, { type: "actionFailed", requestId, call, error }),
         );
         return;
       }
@@ -286,6 +282,22 @@ export class Connection implements SessionOwner {
         this.end(effect);
         return;
     }
+  }
+
+  /** False: the server holds so much already that the client is sent away with it. */
+  #takes({ argsJson }: FunctionCall): boolean {
+    const { waitingArguments } = this.#host;
+    if (waitingArguments.length + argsJson.length > waitingArguments.lengthMax) {
+      this.end(closing(1013, "TooManyRequestBytes"));
+      return false;
+    }
+    waitingArguments.length += argsJson.length;
+    return true;
+  }
+
+  #answered({ argsJson }: FunctionCall, event: SessionEvent): void {
+    this.#host.waitingArguments.length -= argsJson.length;
+    this.#dispatch(event);
   }
 
   async #verify(message: AuthenticateMessage & { tokenType: "User" | "Admin" }): Promise<Identity> {

@@ -12,6 +12,8 @@ export const transitionsUnsentMax = 2;
 export const chunkBytesMax = 5_000_000;
 /** Arguments may be 16 MiB; escaped in JSON they grow, and a reconnect re-sends every query in one message. */
 export const messageBytesMax = 32 * 1024 * 1024;
+/** Arguments of all mutations and actions that clients of all sockets wait for; who sends more has to come back. */
+export const waitingArgumentsMax = 1024 * 1024 * 1024;
 /** While more than this waits to be sent to a client, nothing more is read from it. */
 export const sendHighWaterBytes = 8 * 1024 * 1024;
 /** A client whose socket takes no byte for this long while we have some to send is disconnected. */

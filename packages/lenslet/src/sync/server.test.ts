@@ -307,6 +307,29 @@ describe("identities", () => {
   });
 });
 
+describe("arguments of all sockets together", () => {
+  it("are bounded: who sends too much comes back later, and room is made by every answer", async () => {
+    await rig.close();
+    rig = await startRig({ waitingArgumentsMax: 100 });
+    defineFunctions(rig);
+    rig.engine.manual = true;
+    const large = { key: "a", value: "x".repeat(60) };
+    const [first, second] = [await RawClient.open(rig), await RawClient.open(rig)];
+    first.connect();
+    first.mutate(0, "m:set", large);
+    await expect.poll(() => rig.engine.waiting).toBeGreaterThan(0);
+    second.connect();
+    second.send({ type: "Action", requestId: 0, udfPath: "m:a", args: [large] });
+    expect(await second.untilClosed()).toEqual({ code: 1013, reason: "TooManyRequestBytes" });
+    expect(rig.actions).toEqual([]);
+    rig.engine.manual = false;
+    rig.engine.deliver();
+    await first.until(() => first.of("MutationResponse").length === 1);
+    first.mutate(1, "m:set", large);
+    await first.until(() => first.of("MutationResponse").length === 2);
+  });
+});
+
 describe("with redaction", () => {
   it("errors and log lines stay here, the data of a ConvexError does not", async () => {
     await rig.close();

@@ -33,6 +33,8 @@ export interface SyncServerOptions {
    * the queue of a simulation. It ends a tick: what has gathered for a socket is written then.
    */
   readonly defer?: (callback: () => void) => void;
+  /** See limits.ts. */
+  readonly waitingArgumentsMax?: number;
 }
 
 export interface SyncServer {
@@ -60,6 +62,7 @@ class Server implements SyncServer, ConnectionHost {
   readonly config;
   readonly liveQueries: LiveQueries<QuerySlot>;
   readonly encoder = new TransitionEncoder();
+  readonly waitingArguments;
   readonly #options: SyncServerOptions;
   readonly #webSockets = new WebSocketServer({
     noServer: true,
@@ -90,6 +93,10 @@ class Server implements SyncServer, ConnectionHost {
     this.clock = options.clock;
     this.timers = options.timers;
     this.config = { redact: options.redactErrors, newRequestId: () => randomHex(options.random, 8) };
+    this.waitingArguments = {
+      length: 0,
+      lengthMax: options.waitingArgumentsMax ?? limits.waitingArgumentsMax,
+    };
     this.liveQueries = new LiveQueries(this.config);
     this.#view = viewAt(options.engine.latestTs());
     this.#unsubscribe = options.engine.subscribe({

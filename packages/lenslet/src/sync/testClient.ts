@@ -25,6 +25,7 @@ export interface Rig {
 export interface RigOptions {
   readonly redact?: boolean;
   readonly runAction?: (call: FunctionCall) => Promise<FunctionResult>;
+  readonly waitingArgumentsMax?: number;
 }
 
 /** Tokens are "good:{subject}", "expires:{subject}:{ms}", "down" (provider outage); anything else is refused. */
@@ -69,6 +70,9 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     timers: clock,
     random: fakeRandom(),
     redactErrors: options.redact ?? false,
+    ...(options.waitingArgumentsMax === undefined
+      ? {}
+      : { waitingArgumentsMax: options.waitingArgumentsMax }),
     log: (_, error) => defects.push(error),
   });
   const http = createServer();

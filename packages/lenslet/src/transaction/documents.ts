@@ -4,14 +4,11 @@ import { makeDocument } from "../store/document.ts";
 import type { StoredDocument } from "../store/store.ts";
 import { display } from "../values/display.ts";
 import type { InternalId } from "../values/id.ts";
-import { stringifyValue, valueTooLarge } from "../values/json.ts";
+import { checkFieldCount, stringifyValue, valueTooLarge } from "../values/json.ts";
 import { documentBytesMax, documentNestingMax, nestingOf } from "../values/size.ts";
 import { type IdContext, checkValue } from "../values/validator.ts";
 import { type Value, type ValueObject, setField } from "../values/value.ts";
-import { type UsageWarning, warningText } from "./usage.ts";
-
-/** limits.md #11. */
-const warningShare = 0.8;
+import { type UsageWarning, warningShare, warningText } from "./usage.ts";
 
 /**
  * The content of a document with `_id` and `_creationTime` put in. Throws InvalidIdError, InvalidCreationTimeError when
@@ -60,7 +57,7 @@ export function buildDocument(
   return makeDocument(id, idText, stringifyValue(value), value);
 }
 
-/** Throws InvalidDocumentError. */
+/** Throws TooManyFieldsError, InvalidDocumentError. */
 export function checkDocument(value: ValueObject): void {
   const violations: string[] = [];
   const nesting = nestingOf(value);
@@ -69,13 +66,17 @@ export function checkDocument(value: ValueObject): void {
       `Document is too nested (nested ${nesting} levels deep > maximum nesting ${documentNestingMax})`,
     );
   }
+  let fields = 0;
   for (const name in value) {
+    fields += 1;
     if (name.charCodeAt(0) === underscore && name !== "_id" && name !== "_creationTime") {
       violations.push(
         `Field '${name}' starts with an underscore, which is only allowed for system fields like '_id'`,
       );
     }
   }
+  // With the system fields: what is stored must be a value that a function can return.
+  checkFieldCount(fields);
   if (violations.length > 0) {
     throw badRequest(
       "InvalidDocumentError",

@@ -75,6 +75,22 @@ describe("document checks", () => {
     expect(tx.finish(5n)).toEqual([]);
   });
 
+  it("have at most 1,024 fields, system fields and those of a patch included", () => {
+    const fields = (count: number, from = 0) =>
+      Object.fromEntries(Array.from({ length: count }, (_, n) => [`f${from + n}`, 1]));
+    const tooMany = expect.objectContaining({
+      code: "TooManyFieldsError",
+      message: "Object has too many fields (1025 > maximum number 1024)",
+    });
+    const tx = new TestDatabase().begin();
+    expect(() => tx.insert("", "t", fields(1023))).toThrowError(tooMany);
+    const id = decodeId(tx.insert("", "t", fields(1022)));
+    const table = tx.table("", "t")!;
+    expect(() => tx.patch(table, id.id, fields(1, 2000))).toThrowError(tooMany);
+    tx.patch(table, id.id, { f0: undefined, f2000: 1 });
+    expect(Object.keys(tx.get(table, id.id)!.value)).toHaveLength(1024);
+  });
+
   it("warn near the limits", () => {
     const tx = new TestDatabase().begin();
     const large = tx.insert("", "t", { s: "x".repeat(900_000) });

@@ -38,7 +38,7 @@ const systemDocumentsWrittenMax = 40_000;
 const systemBytesWrittenMax = 128 * 1024 * 1024;
 
 /** Share of a limit above which a warning is logged (limits.md #37). */
-const warningShare = 0.8;
+export const warningShare = 0.8;
 const databaseQueriesWarningShare = 0.75;
 
 /** Arguments of one scheduled function (limits.md #35); more only gives a warning. */

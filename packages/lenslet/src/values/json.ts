@@ -109,12 +109,7 @@ function parseObject(json: { [key: string]: JsonValue }, depth: number): Value {
     parsedBytes += name.length + 1;
     setField(object, name, parse(json[name]!, depth + 1));
   }
-  if (names.length > objectFieldsMax) {
-    throw badRequest(
-      "TooManyFieldsError",
-      `Object has too many fields (${names.length} > maximum number ${objectFieldsMax})`,
-    );
-  }
+  checkFieldCount(names.length);
   checkBytes(parsedBytes - start);
   return object;
 }
@@ -179,6 +174,15 @@ export function valueTooLarge(bytes: number, bytesMax: number): LensletError {
   return badRequest(
     "ValueTooLargeError",
     `Value is too large (${formatBinarySize(bytes)} > maximum size ${formatBinarySize(bytesMax)})`,
+  );
+}
+
+/** Throws TooManyFieldsError. */
+export function checkFieldCount(count: number): void {
+  if (count <= objectFieldsMax) return;
+  throw badRequest(
+    "TooManyFieldsError",
+    `Object has too many fields (${count} > maximum number ${objectFieldsMax})`,
   );
 }
 

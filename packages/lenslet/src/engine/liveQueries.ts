@@ -197,7 +197,7 @@ export class LiveQueries {
 
   /** Work in the background has gone on. */
   invalidateProgress(): void {
-    for (const computation of [...this.#ofProgress]) this.#markDirty(computation);
+    for (const computation of this.#ofProgress) this.#markDirty(computation);
   }
 
   get hasDirty(): boolean {

@@ -8,6 +8,7 @@ import { runObserve } from "./workloads/observe.ts";
 import type { Section, WorkloadReport } from "./workloads/report.ts";
 import { runInsert, runQuery } from "./workloads/requests.ts";
 import { runSelective } from "./workloads/selective.ts";
+import { runSessions } from "./workloads/sessions.ts";
 import { runStart } from "./workloads/start.ts";
 import { runTransfer } from "./workloads/transfer.ts";
 import { runVectors } from "./workloads/vectors.ts";
@@ -19,6 +20,7 @@ const workloads: Readonly<Record<WorkloadName, (bench: Bench) => Promise<Workloa
   W4: runObserve,
   W5: runFanout,
   W6: runSelective,
+  W8: runSessions,
   W9: runVectors,
   W10: runStart,
 };
@@ -30,6 +32,7 @@ const titles: Readonly<Record<WorkloadName, string>> = {
   W4: "observe",
   W5: "fan-out",
   W6: "selective invalidation",
+  W8: "sessions",
   W9: "vector search",
   W10: "start",
 };

@@ -40,6 +40,9 @@ function parseCoreList(list: string): number[] {
     });
 }
 
+/** Files a Node process has open besides its sockets. */
+export const otherFilesMax = 200;
+
 /** The most files (sockets) one process may have open. */
 export function openFilesMax(): number {
   const report = process.report.getReport() as unknown as {

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 
-export const workloadNames = ["W1", "W2", "W3", "W4", "W5", "W6", "W9", "W10"] as const;
+export const workloadNames = ["W1", "W2", "W3", "W4", "W5", "W6", "W8", "W9", "W10"] as const;
 export type WorkloadName = (typeof workloadNames)[number];
 
 /** What one run of the bench does, as given on the command line. */
@@ -25,6 +25,7 @@ export interface Options {
   readonly rates: readonly number[];
   readonly subscribers: readonly number[];
   readonly bystanders: readonly number[];
+  readonly sessions: number;
   readonly vectors: number;
   readonly queries: number;
   readonly startRows: readonly number[];
@@ -32,14 +33,16 @@ export interface Options {
 
 export class UsageError extends Error {}
 
-export const usage = `npm run bench -- [W1 W2 W3 W4 W5 W6 W9 W10] [options]
+export const usage = `npm run bench -- [W1 W2 W3 W4 W5 W6 W8 W9 W10] [options]
 
   W1  transfer       two accounts, read through an index and patched, in one transaction
   W2  indexed query  ten rows of one of 50 channels, from a number on, by an index
   W3  insert         one row into a table with two indexes
   W4  observe        insert a row, time until a subscriber sees it
   W5  fan-out        insert a row, time until all subscribers have seen it
-  W6  selective      insert a row that concerns one of many live queries  W9  vector search  the ten nearest of many vectors, with and without a filter
+  W6  selective      insert a row that concerns one of many live queries
+  W8  sessions       connect many WebSocket sessions, cut them all off, connect them again
+  W9  vector search  the ten nearest of many vectors, with and without a filter
   W10 start          from the start of the process to its first answer
 
   --rounds N         interleaved rounds, the table shows medians (3)
@@ -57,6 +60,7 @@ export const usage = `npm run bench -- [W1 W2 W3 W4 W5 W6 W9 W10] [options]
   --rates A,B        W5: writes per second (1,10,100)
   --subscribers A,B  W5: subscribers of the one query (10,100,1000,10000)
   --bystanders A,B   W6: live queries of other channels (1000,10000,100000)
+  --sessions N       W8: sessions; each is an open file of both sides (15000)
   --vectors N        W9: vectors in the table (100000)
   --queries N        W9: different queries, whose exact answers are computed first (50)
   --start-rows A,B   W10: documents in the store (0,1000000)`;
@@ -86,6 +90,7 @@ export function parseOptions(argv: readonly string[]): Options {
     rates: words(values.rates).map((word) => positive("--rates", word)),
     subscribers: words(values.subscribers).map((word) => wholeNumber("--subscribers", word)),
     bystanders: words(values.bystanders).map((word) => wholeNumber("--bystanders", word)),
+    sessions: wholeNumber("--sessions", values.sessions),
     vectors: wholeNumber("--vectors", values.vectors),
     queries: wholeNumber("--queries", values.queries),
     startRows: words(values["start-rows"]).map((word) => numberAtLeast("--start-rows", word, 0)),
@@ -113,6 +118,7 @@ function parse(argv: readonly string[]) {
         rates: { type: "string", default: "1,10,100" },
         subscribers: { type: "string", default: "10,100,1000,10000" },
         bystanders: { type: "string", default: "1000,10000,100000" },
+        sessions: { type: "string", default: "15000" },
         vectors: { type: "string", default: "100000" },
         queries: { type: "string", default: "50" },
         "start-rows": { type: "string", default: "0,1000000" },

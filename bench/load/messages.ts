@@ -13,6 +13,8 @@ export interface MessagesTarget {
   readonly subscribers: number;
   /** Live queries of other channels, each of its own, that no write concerns. */
   readonly bystanders: number;
+  /** How many subscribers are being connected at any time. */
+  readonly openAtOnce?: number;
 }
 
 export interface MessagesLoad {
@@ -26,7 +28,7 @@ export interface MessagesLoad {
 const channel = "bench";
 /** About the length of a chat message. */
 const body = "The quick brown fox jumps over the lazy dog, and the dog does not mind at all.";
-const openAtOnceMax = 100;
+const openAtOnceDefault = 100;
 const bystandersPerSocket = 100;
 const drainMsMax = 20_000;
 const failuresKept = 10;
@@ -78,13 +80,11 @@ async function connect(target: MessagesTarget): Promise<void> {
     const channels = Array.from({ length: count }, (_, offset) => `other ${first + offset}`);
     opened.bystanders.push(await standBy(opened, channels));
   }
-  while (opened.subscribers.length < target.subscribers) {
-    const first = opened.subscribers.length;
-    const count = Math.min(openAtOnceMax, target.subscribers - first);
-    opened.subscribers.push(
-      ...(await Promise.all(Array.from({ length: count }, (_, offset) => subscribe(opened, first + offset)))),
-    );
-  }
+  let next = 0;
+  const openOneByOne = async () => {
+    while (next < target.subscribers) opened.subscribers.push(await subscribe(opened, next++));
+  };
+  await Promise.all(Array.from({ length: target.openAtOnce ?? openAtOnceDefault }, openOneByOne));
 }
 
 function fail(failures: string[], failure: string): void {

@@ -1,13 +1,10 @@
-import { openFilesMax } from "../harness/machine.ts";
+import { openFilesMax, otherFilesMax } from "../harness/machine.ts";
 import type { Bench } from "../systems/context.ts";
 import { fanoutSystems } from "../systems/messageSystems.ts";
 import { MessagesRun } from "./messages.ts";
 import type { Section, WorkloadReport } from "./report.ts";
 
 // W5: one writer, many subscribers of one query.
-
-/** Files a Node process has open besides its sockets. */
-const otherFilesMax = 200;
 
 export async function runFanout(bench: Bench): Promise<WorkloadReport> {
   const run = await MessagesRun.start(bench, "W5", fanoutSystems);

@@ -11,9 +11,11 @@ export interface ActionLimits {
   readonly heapMebibytesMax: number;
   /** Resident set of each action host, buffers included. */
   readonly residentMebibytesMax: number;
-  /** Processes for default-runtime actions; as many again for Node actions of each component. */
+  /** Processes for default-runtime actions; as many again for Node actions of each component, and for each that has run away. */
   readonly processesMax: number;
-  /** A process with so many actions is full as long as another one may be started. */
+  /** An action that has been running for longer gets no new neighbours as long as another process may be started. */
+  readonly youngMsMax: number;
+  /** A process with so many actions gets no more as long as another one may be started. */
   readonly actionsPerProcess: number;
   /** Running at once in each runtime, those called by other actions not counted; the rest wait (limits.md #108, #109). */
   readonly concurrentMax: number;
@@ -36,8 +38,9 @@ export const defaultActionLimits: ActionLimits = {
   killGraceMs: 5_000,
   heapMebibytesMax: 512,
   residentMebibytesMax: 1536,
-  processesMax: 3,
-  actionsPerProcess: 256,
+  processesMax: 8,
+  youngMsMax: 50,
+  actionsPerProcess: 32,
   concurrentMax: 512,
   queueWaitMs: 10_000,
   queueLengthMax: 2_000,

@@ -14,12 +14,28 @@ export interface ActionPoolOptions {
 
 /** Functions that have run away; the oldest is forgiven when there are more. */
 const runawaysMax = 1_000;
+/** All processes of one kind, blocked ones and those for runaways included, as a multiple of `processesMax`. */
+const processesFactor = 3;
+
+/** Who is to run. */
+export interface ActionPlace {
+  readonly kind: HostKind;
+  readonly componentPath: string;
+  readonly code: HostCode;
+  /** Names the function among those of its code. */
+  readonly functionKey: string;
+}
 
 /**
- * The action host processes. Default-runtime actions share one kind, Node actions of one code version another. A
- * process that an action has blocked gets no new work: the next action goes to another one, started if need be. What
- * runs there already waits until the loop is broken off; so a function that has once run away never again gets
- * neighbours but its like: it runs in processes apart, as long as its code stays the same.
+ * The action host processes. Default-runtime actions share one kind, Node actions of one code version another.
+ *
+ * Whatever an action does to its process, it does to those who run there too; and a computation that takes its time is
+ * no crime for which it might be ended at once. So an action that has been running for a moment gets no new neighbours
+ * any more as long as `processesMax` allows it: who comes later goes to another process, of which one is kept ready.
+ * Only actions of the same moment share one, since most are over before a process could be started.
+ *
+ * A function that has kept its process to itself, or broken it, never again gets neighbours but its like: it runs in
+ * processes apart, as long as its code stays the same.
  */
 export class ActionPool {
   readonly #options: ActionPoolOptions;
@@ -28,6 +44,8 @@ export class ActionPool {
   readonly #components = new WeakMap<ActionProcess, string>();
   /** Those for functions that have run away. */
   readonly #apart = new WeakSet<ActionProcess>();
+  /** Those that are going to be looked at when their actions are no longer young. */
+  readonly #expected = new WeakSet<ActionProcess>();
   readonly #runaways = new Set<string>();
   #reaper: NodeJS.Timeout | null = null;
   #isClosed = false;
@@ -36,36 +54,32 @@ export class ActionPool {
     this.#options = options;
   }
 
-  /** The process that an action of this code should run in. `functionPath` null: one of the HTTP actions. */
-  take(
-    kind: HostKind,
-    componentPath: string,
-    code: HostCode,
-    functionPath: string | null = null,
-  ): ActionProcess {
-    if (kind === "node") this.#drainOldCode(componentPath, code.id);
-    const isApart = functionPath !== null && this.#runaways.has(runawayKey(code, functionPath));
-    const { processesMax, actionsPerProcess } = this.#options.limits;
-    const candidates = [...this.#processes]
-      .filter((process) => process.isUsable && process.kind === kind)
-      .filter((process) => this.#apart.has(process) === isApart)
-      .filter((process) => kind === "isolate" || process.boundCodeId === code.id)
-      .toSorted((a, b) => Number(a.isBlocked) - Number(b.isBlocked) || a.inFlightCount - b.inFlightCount);
-    const [best] = candidates;
-    if (best === undefined) return this.#start(kind, componentPath, code, isApart);
-    const isFull = best.isBlocked || best.inFlightCount >= (isApart ? 1 : actionsPerProcess);
-    return isFull && candidates.length < processesMax
-      ? this.#start(kind, componentPath, code, isApart)
-      : best;
+  /** The process that an action should run in. */
+  take(place: ActionPlace): ActionProcess {
+    if (place.kind === "node") this.#drainOldCode(place);
+    const isApart = this.#runaways.has(runawayKey(place));
+    const lane = this.#lane(place, isApart);
+    // Who runs away may use up what is for runaways, but no more.
+    const responsive = isApart ? lane : lane.filter((process) => !process.isBlocked);
+    const { actionsPerProcess } = this.#options.limits;
+    const open = responsive.filter(
+      (process) => process.isOpen && process.inFlightCount < (isApart ? 1 : actionsPerProcess),
+    );
+    const [best] = open.toSorted(byReadinessAndLoad);
+    if (best === undefined && this.#mayStart(place, responsive.length)) return this.#start(place, isApart);
+    const taken = best ?? leastLoaded(responsive) ?? leastLoaded(lane) ?? this.#start(place, isApart);
+    if (!isApart) this.#keepOneOpen(place, taken);
+    return taken;
   }
 
-  /** A function had to be broken off. */
-  ranAway(code: HostCode, functionPath: string): void {
-    const key = runawayKey(code, functionPath);
-    this.#runaways.delete(key);
+  /** An action has kept its process to itself for long, or broken it. */
+  ranAway(place: ActionPlace, process: ActionProcess): void {
+    const key = runawayKey(place);
+    if (!this.#runaways.delete(key)) this.#options.report("info", apartText(place.functionKey));
     this.#runaways.add(key);
     const [oldest] = this.#runaways;
     if (this.#runaways.size > runawaysMax && oldest !== undefined) this.#runaways.delete(oldest);
+    if (process.inFlightCount === 1) this.#apart.add(process);
   }
 
   async close(): Promise<void> {
@@ -74,7 +88,46 @@ export class ActionPool {
     await Promise.all([...this.#processes].map((process) => process.stop()));
   }
 
-  #start(kind: HostKind, componentPath: string, code: HostCode, isApart: boolean): ActionProcess {
+  /** The processes that such an action could run in, the oldest first. */
+  #lane({ kind, code }: ActionPlace, isApart: boolean): ActionProcess[] {
+    return [...this.#processes].filter(
+      (process) =>
+        process.isUsable &&
+        process.kind === kind &&
+        this.#apart.has(process) === isApart &&
+        (kind === "isolate" || process.boundCodeId === code.id),
+    );
+  }
+
+  #mayStart({ kind, componentPath }: ActionPlace, responsiveCount: number): boolean {
+    const { processesMax } = this.#options.limits;
+    if (responsiveCount >= processesMax) return false;
+    const all = [...this.#processes].filter(
+      (process) =>
+        process.isUsable &&
+        process.kind === kind &&
+        (kind === "isolate" || this.#components.get(process) === componentPath),
+    );
+    return all.length < processesMax * processesFactor;
+  }
+
+  /** When what `taken` runs is no longer young, another process has to be there for who comes next. */
+  #keepOneOpen(place: ActionPlace, taken: ActionProcess): void {
+    if (this.#expected.has(taken)) return;
+    this.#expected.add(taken);
+    setTimeout(() => {
+      this.#expected.delete(taken);
+      if (this.#isClosed || !taken.isUsable || taken.inFlightCount === 0) return;
+      if (taken.isOpen) return this.#keepOneOpen(place, taken);
+      const lane = this.#lane(place, false);
+      const responsive = lane.filter((process) => !process.isBlocked);
+      if (lane.some((process) => process.isOpen) || !this.#mayStart(place, responsive.length)) return;
+      this.#start(place, false).prepare(place.code);
+    }, this.#options.limits.youngMsMax + 1).unref();
+  }
+
+  #start(place: ActionPlace, isApart: boolean): ActionProcess {
+    const { kind, code, componentPath } = place;
     const process = new ActionProcess({
       ...this.#options,
       kind,
@@ -91,9 +144,9 @@ export class ActionPool {
   }
 
   /** Modules of a process cannot be unloaded: new code gets a new one. */
-  #drainOldCode(componentPath: string, codeId: string): void {
+  #drainOldCode({ componentPath, code }: ActionPlace): void {
     for (const process of this.#processes) {
-      if (this.#components.get(process) !== componentPath || process.boundCodeId === codeId) continue;
+      if (this.#components.get(process) !== componentPath || process.boundCodeId === code.id) continue;
       if (process.isUsable) process.drain();
     }
   }
@@ -104,18 +157,32 @@ export class ActionPool {
     void process.stop();
   }
 
-  /** One process of a kind stays, so that the next action starts at once. */
+  /** One idle process of a kind stays, so that the next action starts at once. */
   #reap(): void {
     const kept = new Set<string>();
     for (const process of this.#processes) {
       const idleMs = process.idleMs();
+      if (idleMs === null) continue;
       const key = process.kind === "isolate" ? "isolate" : String(this.#components.get(process));
-      if (!this.#apart.has(process) && (idleMs === null || !kept.has(key))) kept.add(key);
-      else if (idleMs !== null && idleMs > this.#options.limits.idleMs) void process.stop();
+      if (!this.#apart.has(process) && !kept.has(key)) kept.add(key);
+      else if (idleMs > this.#options.limits.idleMs) void process.stop();
     }
   }
 }
 
-function runawayKey(code: HostCode, functionPath: string): string {
-  return `${code.id}:${functionPath}`;
+export function apartText(functionKey: string): string {
+  return `${functionKey} has kept an action host to itself, or broken it: from now on it runs apart from others`;
+}
+
+function runawayKey({ code, functionKey }: ActionPlace): string {
+  return `${code.id}:${functionKey}`;
+}
+
+/** Those of one moment together: that is quicker, and leaves the others to those who come later. */
+function byReadinessAndLoad(a: ActionProcess, b: ActionProcess): number {
+  return Number(b.isReady) - Number(a.isReady) || b.inFlightCount - a.inFlightCount;
+}
+
+function leastLoaded(processes: readonly ActionProcess[]): ActionProcess | undefined {
+  return processes.toSorted((a, b) => a.inFlightCount - b.inFlightCount)[0];
 }

@@ -19,7 +19,7 @@ import type {
   OperationOutcome,
   ServerMessage,
 } from "../runner/actionHost/messages.ts";
-import { idleHangFactor } from "../runner/actionHost/watch.ts";
+import { hogDescriptor, idleHangFactor } from "../runner/actionHost/watch.ts";
 import { hostFailure } from "../runner/failure.ts";
 import { outOfMemoryText } from "../runner/limits.ts";
 import type { LogLine } from "../runner/types.ts";
@@ -29,6 +29,8 @@ import { type ActionLimits, transientText } from "./actionLimits.ts";
 export interface ActionListener {
   operation(op: string, argsJson: string): Promise<OperationOutcome>;
   lines(lines: readonly LogLine[]): void;
+  /** It has kept its process to itself for long, or broken it: it should have no neighbours. */
+  ranAway(): void;
   /** Only HTTP actions send these. */
   http?(message: HttpHostMessage): void;
 }
@@ -47,6 +49,7 @@ export interface ActionProcessOptions {
 interface InFlight {
   readonly run: ActionRun;
   readonly listener: ActionListener;
+  readonly sinceMs: number;
   readonly resolve: (outcome: ActionOutcome) => void;
 }
 
@@ -71,7 +74,7 @@ export class ActionProcess {
   readonly #inFlight = new Map<number, InFlight>();
   readonly #codes = new Set<string>();
   #outgoing: ServerMessage[] = [];
-  #isReady = false;
+  #readyAtMs: number | null = null;
   #isDraining = false;
   #hasEnded = false;
   #look: NodeJS.Timeout | null = null;
@@ -114,7 +117,19 @@ export class ActionProcess {
 
   /** An action has kept it from saying anything for a while. */
   get isBlocked(): boolean {
-    return this.#isReady && this.#inFlight.size > 0 && this.#silentMs() > blockedMs;
+    return this.isReady && this.#inFlight.size > 0 && this.#silentMs() > blockedMs;
+  }
+
+  get isReady(): boolean {
+    return this.#readyAtMs !== null;
+  }
+
+  /** Whatever it runs has only just begun. Until it is ready nothing has. */
+  get isOpen(): boolean {
+    const [oldest] = this.#inFlight.values();
+    if (oldest === undefined || this.#readyAtMs === null) return true;
+    const beganMs = Math.max(oldest.sinceMs, this.#readyAtMs);
+    return this.#options.clock.monotonicMs() - beganMs <= this.#options.limits.youngMsMax;
   }
 
   /** Null while it works. */
@@ -122,12 +137,18 @@ export class ActionProcess {
     return this.#inFlight.size > 0 ? null : this.#options.clock.monotonicMs() - this.#idleSinceMs;
   }
 
+  /** So that the first action of this code finds it there. */
+  prepare(code: HostCode): void {
+    this.#sendCode(code);
+  }
+
   /** Never rejects: what happens to the process is the action's failure. */
   run(run: ActionRun, code: HostCode, listener: ActionListener): Promise<ActionOutcome> {
     this.#sendCode(code);
     return new Promise((resolve) => {
-      if (this.#inFlight.size === 0) this.#heardMs = this.#options.clock.monotonicMs();
-      this.#inFlight.set(run.id, { run, listener, resolve });
+      const sinceMs = this.#options.clock.monotonicMs();
+      if (this.#inFlight.size === 0) this.#heardMs = sinceMs;
+      this.#inFlight.set(run.id, { run, listener, sinceMs, resolve });
       this.#look ??= setInterval(() => this.#lookAfter(), lookIntervalMs);
       this.#send({ type: "run", run });
     });
@@ -174,13 +195,22 @@ export class ActionProcess {
         "--disable-warning=ExperimentalWarning",
       ],
       serialization: "advanced",
-      stdio: ["ignore", "ignore", "pipe", "ipc"],
+      stdio: ["ignore", "ignore", "pipe", "ipc", "pipe"],
     });
     child.on("message", (messages) => this.#receive(messages as readonly HostMessage[]));
     child.stderr?.on("data", (chunk: Buffer) => {
       this.#errorText = (this.#errorText + chunk.toString("latin1")).slice(-errorTextMax);
     });
+    child.stdio[hogDescriptor]?.on("data", (chunk: Buffer) => this.#hogs(chunk.toString("latin1")));
     return child;
+  }
+
+  /** What the watch of the process says. */
+  #hogs(text: string): void {
+    for (const id of text.trim().split("\n").map(Number)) {
+      const [only] = this.#inFlight.size === 1 ? this.#inFlight.values() : [];
+      (this.#inFlight.get(id) ?? (id === 0 ? only : undefined))?.listener.ranAway();
+    }
   }
 
   #sendCode(code: HostCode): void {
@@ -219,12 +249,15 @@ export class ActionProcess {
   #take(message: HostMessage): void {
     switch (message.type) {
       case "ready":
-        this.#isReady = true;
+        this.#readyAtMs = this.#heardMs;
         return;
       case "alive":
         return;
       case "operation":
         void this.#operation(message);
+        return;
+      case "ranAway":
+        this.#inFlight.get(message.action)?.listener.ranAway();
         return;
       case "lines":
         this.#inFlight.get(message.action)?.listener.lines(message.lines);
@@ -284,8 +317,9 @@ export class ActionProcess {
     // Counted in looks as well: when this process itself was held up, everybody seems to have been silent.
     this.#looksSinceHeard++;
     const { unresponsiveMsMax, killGraceMs } = this.#options.limits;
-    const limitMs = this.#isReady ? unresponsiveMsMax * idleHangFactor + killGraceMs : startMsMax;
-    if (this.#silentMs() <= limitMs || this.#looksSinceHeard * lookIntervalMs <= limitMs) return;
+    const silentMs = Math.min(this.#silentMs(), this.#looksSinceHeard * lookIntervalMs);
+    const limitMs = this.isReady ? unresponsiveMsMax * idleHangFactor + killGraceMs : startMsMax;
+    if (silentMs <= limitMs) return;
     this.#wasSilent = true;
     this.#options.report("warn", `an action host does not answer and is killed; it runs ${this.#names()}`);
     this.#child.kill("SIGKILL");
@@ -299,12 +333,14 @@ export class ActionProcess {
     const victims = [...this.#inFlight.values()];
     this.#inFlight.clear();
     const isKnown = this.#isStopping || this.#wasSilent;
-    if (!isKnown && (victims.length > 0 || !this.#isReady)) {
+    if (!isKnown && (victims.length > 0 || !this.isReady)) {
       const names = victims.length === 0 ? "nothing" : victims.map(({ run }) => nameOf(run)).join(", ");
       this.#options.report("warn", `an action host has ended (${how}) while it ran ${names}`);
-      if (!this.#isReady && this.#errorText !== "") this.#options.report("error", this.#errorText);
+      if (!this.isReady && this.#errorText !== "") this.#options.report("error", this.#errorText);
     }
-    const text = victims.length === 1 && !this.#isStopping ? this.#textOfEnd(how) : transientText;
+    const [only] = victims.length === 1 && !this.#isStopping ? victims : [];
+    only?.listener.ranAway();
+    const text = only === undefined ? transientText : this.#textOfEnd(how);
     for (const { resolve } of victims) resolve({ ok: false, failure: hostFailure(text) });
     this.#options.changed(this);
   }

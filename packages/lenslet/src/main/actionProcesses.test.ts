@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { beforeAll, describe, expect, it, type TestContext } from "vitest";
+import { beforeAll, describe, expect, it, type TestContext, vi } from "vitest";
 import type { FunctionResult } from "../engine/api.ts";
 import type { HttpActionEnd } from "../http/services.ts";
 import type { ModuleSource } from "../runner/types.ts";
 import { transientText } from "./actionLimits.ts";
+import { apartText } from "./actionPool.ts";
 import { type ActionRunnerOptions, createActionRunner } from "./actions.ts";
 import { createRealRandom, realClock, realTimers } from "./realOs.ts";
 import { ActionEngine, bundleProject } from "./testActionEngine.ts";
@@ -16,6 +17,8 @@ export const loop = action(async () => { await null; try { for (;;); } catch {} 
 export const loopInTimer = action(async () => { await new Promise(() => setTimeout(() => { for (;;); }, 1)) });
 export const loopOfPromises = action(async () => { for (;;) await null });
 export const backtrack = action(async () => /^(a+)+$/.test("a".repeat(60) + "b"));
+export const waits = action(async (ctx) => await ctx.runQuery(anyApi.any.thing, {}));
+export const loopThen = action(async (ctx) => { await ctx.runQuery(anyApi.any.thing, {}); for (;;); });
 export const hoard = action(async () => { const all = []; for (;;) { all.push(Array.from({ length: 1000 }, (_, i) => ({ i }))); if (all.length % 50 === 0) await null } });
 export const hoardSlowly = action(async () => { const all = []; for (;;) { for (let i = 0; i < 10; i++) all.push(new Array(10_000).fill(1.5)); await new Promise((resolve) => setTimeout(resolve, 2)) } });
 `;
@@ -23,23 +26,26 @@ const files = {
   "isolated.ts": `import { actionGeneric as action, anyApi } from "convex/server";${harmful}
 export const late = action(async (ctx) => { setTimeout(() => { for (;;); }, 100); return "early" });
 `,
-  "http.ts": `import { httpRouter, httpActionGeneric as httpAction } from "convex/server";
+  "http.ts": `import { httpRouter, httpActionGeneric as httpAction, anyApi } from "convex/server";
 const http = httpRouter();
 http.route({ path: "/hoard", method: "POST", handler: httpAction(async (_ctx, request) => {
   const all = [await request.text()];
   for (;;) { all.push(Array.from({ length: 1000 }, (_, i) => ({ i }))); if (all.length % 50 === 0) await null }
 }) });
+http.route({ path: "/loop", method: "POST", handler: httpAction(async (ctx) => { await ctx.runQuery(anyApi.any.thing, {}); for (;;); }) });
+http.route({ path: "/waits", method: "POST", handler: httpAction(async (ctx) => { await ctx.runQuery(anyApi.any.thing, {}); return new Response("waited") }) });
 export default http;
 `,
   "looping.ts": `import { actionGeneric as action } from "convex/server";
 export const never = action(async () => null);
 if (Date.now() > 0) for (;;);
 `,
-  "native.ts": `"use node"; import { actionGeneric as action } from "convex/server"; import { execFileSync } from "node:child_process";${harmful}
+  "native.ts": `"use node"; import { actionGeneric as action, anyApi } from "convex/server"; import { execFileSync } from "node:child_process";${harmful}
 export const exit = action(async (_ctx, { code }) => { try { process.exit(code) } finally { await null } });
 export const abort = action(async () => { process.abort() });
 export const pid = action(async (_ctx, { ms }) => { await new Promise((resolve) => setTimeout(resolve, ms)); return process.pid });
 export const loopTellingPid = action(async () => { console.log(process.pid); for (;;); });
+export const compute = action(async (_ctx, { ms }) => { const cpuMs = () => { const { user, system } = process.cpuUsage(); return (user + system) / 1000 }; const beganMs = cpuMs(); while (cpuMs() - beganMs < ms); return process.pid });
 export const hang = action(async () => { execFileSync("sleep", ["20"]) });
 export const rejected = action(async () => { Promise.reject(new Error("nobody waits")); await new Promise((resolve) => setTimeout(resolve, 1000)) });
 export const rejectedNothing = action(async () => { Promise.reject("no error"); await new Promise((resolve) => setTimeout(resolve, 1000)) });
@@ -58,12 +64,16 @@ interface Runner {
   readonly errorOf: (path: string, args?: object) => Promise<string>;
   readonly close: () => Promise<void>;
   readonly reports: readonly string[];
+  /** Answer the queries that actions wait for, in the order in which they came. */
+  readonly queries: (() => void)[];
 }
 
 function start(context: TestContext, limits: ActionRunnerOptions["limits"] = {}): Runner {
   const engine = new ActionEngine();
   engine.deploy(modules);
   const reports: string[] = [];
+  const queries: (() => void)[] = [];
+  engine.onQuery = () => new Promise((resolve) => queries.push(() => resolve({ value: "answered" })));
   const runner = createActionRunner({
     engine: engine.api,
     clock: realClock,
@@ -113,7 +123,7 @@ function start(context: TestContext, limits: ActionRunnerOptions["limits"] = {})
         want: () => {},
       },
     );
-  return { run, errorOf, post, close: () => runner.close(), reports };
+  return { run, errorOf, post, close: () => runner.close(), reports, queries };
 }
 const slept = { ok: true, valueJson: '"slept"', logLines: [] };
 
@@ -131,11 +141,87 @@ describe.concurrent.each(["isolated", "native"])("a loop in %s code", (module) =
       expect(await errorOf(`${module}:${name}`)).toBe(unresponsive);
       expect(await neighbour).toEqual(slept);
       expect(reports).toEqual([
+        apartText(`${module}.js:${name}`),
         `an action host is being replaced: ${module}.js:${name} was broken off (unresponsive)`,
       ]);
       expect(await run(`${module}:sleep`, { ms: 0 })).toEqual(slept);
     },
   );
+});
+
+describe.concurrent("a loop", () => {
+  /** Long enough for what runs to be no longer young, and for a loop to have begun. */
+  const aWhile = () => new Promise((resolve) => setTimeout(resolve, 500));
+  const runAll = ({ run, post }: Runner) => [
+    () => run("isolated:waits"),
+    () => run("native:waits"),
+    () => post("/waits", "x"),
+  ];
+  const answered = { ok: true, valueJson: '"answered"', logLines: [] };
+
+  it.for(["isolated:loopThen", "native:loopThen", "/loop"])(
+    "is not felt by what was running before, nor by what comes after: %s",
+    { timeout: 120_000 },
+    async (name, context) => {
+      const runner = start(context, { unresponsiveMsMax: 600_000 });
+      const { run, post, queries, close } = runner;
+      const before = runAll(runner).map((begin) => begin());
+      await vi.waitUntil(() => queries.length === before.length, { timeout: 60_000 });
+      await aWhile();
+      let isOver = false;
+      const loop = (name === "/loop" ? post(name, "x") : run(name)).finally(() => (isOver = true));
+      await vi.waitUntil(() => queries.length === before.length + 1, { timeout: 60_000 });
+      queries.pop()!();
+      await aWhile();
+      const after = runAll(runner).map((begin) => begin());
+      await vi.waitUntil(() => queries.length === before.length + after.length, { timeout: 60_000 });
+      for (const answer of queries) answer();
+      expect(await Promise.all([...before, ...after])).toEqual(
+        [0, 1].flatMap(() => [answered, answered, { kind: "ended" }]),
+      );
+      expect(isOver).toBe(false);
+      await close();
+      expect(await loop).not.toHaveProperty("ok", true);
+    },
+  );
+
+  it(
+    "is told from a long computation, which goes on, and from then on without neighbours",
+    { timeout: 120_000 },
+    async (context) => {
+      const { run } = start(context, { unresponsiveMsMax: 600_000 });
+      // Of one moment.
+      const meet = async () => {
+        const both = await Promise.all([run("native:pid", { ms: 100 }), run("native:compute", { ms: 2500 })]);
+        return both.map((result) => (result.ok ? result.valueJson : result.error.message));
+      };
+      let [neighbour, computed] = await meet();
+      expect(computed).toMatch(/^\d+$/);
+      expect(computed).toBe(neighbour);
+      // On a busy machine the watch of a new process may come too late for the first one.
+      while (computed === neighbour) [neighbour, computed] = await meet();
+      expect(computed).toMatch(/^\d+$/);
+    },
+  );
+
+  it("of an HTTP action runs apart the next time", async (context) => {
+    const { run, post, reports, queries, close } = start(context, { unresponsiveMsMax: 600_000 });
+    const loops = [post("/loop", "x")];
+    await vi.waitUntil(() => queries.length > 0, { timeout: 60_000 });
+    queries.pop()!();
+    await vi.waitUntil(() => reports.length > 0, { timeout: 60_000 });
+    expect(reports).toEqual([apartText("http POST /loop")]);
+    // Of one moment: they would share a process.
+    loops.push(post("/loop", "x"));
+    const neighbour = run("isolated:waits");
+    await vi.waitUntil(() => queries.length === 2, { timeout: 60_000 });
+    queries[0]!();
+    await aWhile();
+    queries[1]!();
+    expect(await neighbour).toEqual(answered);
+    await close();
+    for (const loop of loops) expect(await loop).toMatchObject({ kind: "failed" });
+  });
 });
 
 /** To fill a memory takes its time, on a machine that has other things to do too. */
@@ -260,11 +346,16 @@ describe.concurrent('"use node"', () => {
 
   it("survives the end of the process", async (context) => {
     const { run, errorOf } = start(context);
-    expect(await errorOf("native:abort")).toBe("The process that ran this action has ended (SIGABRT).\n");
+    // Those of one moment share a process.
     const neighbour = errorOf("native:sleep", { ms: 60_000 });
     expect(await errorOf("native:abort")).toBe(`${transientText}\n`);
     expect(await neighbour).toBe(`${transientText}\n`);
-    expect(await run("native:sleep", { ms: 0 })).toEqual(slept);
+    const ended = "The process that ran this action has ended (SIGABRT).\n";
+    expect(await errorOf("native:abort")).toBe(ended);
+    // From now on it runs apart.
+    const spared = run("native:sleep", { ms: 500 });
+    expect(await errorOf("native:abort")).toBe(ended);
+    expect(await spared).toEqual(slept);
   });
 
   it("kills a process that cannot even be paused", async (context) => {
@@ -319,7 +410,8 @@ describe.runIf(process.platform === "linux")("a server that is killed", () => {
     expect([...seen].toSorted()).toEqual(["loops:act", "waits:act"]);
     const children = readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, "latin1");
     const pids = children.trim().split(" ").map(Number);
-    expect(pids).toHaveLength(2);
+    // And those that are kept ready.
+    expect(pids.length).toBeGreaterThanOrEqual(2);
     server.kill("SIGKILL");
     // Ends by the test's own limit of time when one of them stays.
     while (pids.some(isRunning)) await new Promise((resolve) => setTimeout(resolve, 20));

@@ -14,7 +14,6 @@ import { callInto } from "../engine/componentBorders.ts";
 import { parseFunctionPath, strippedPath } from "../engine/functionPath.ts";
 import type { ReturnCheck } from "../engine/systemOperations.ts";
 import type { EgressMap } from "../runner/actionHost/egress.ts";
-import { unresponsiveText } from "../runner/actionHost/limits.ts";
 import type { ActionOutcome, HostCode } from "../runner/actionHost/messages.ts";
 import { externalPackagesOf } from "../runner/externalPackages.ts";
 import { formatFailure, hostFailure } from "../runner/failure.ts";
@@ -107,7 +106,7 @@ class Actions implements ActionRunner {
       admission: this.#admissions.isolate,
       timeMsMax: this.#limits.isolateTimeMsMax,
       nextId: () => this.#nextId++,
-      process: (componentPath, code) => this.#pool.take("isolate", componentPath, code),
+      pool: this.#pool,
       operations: (target) => {
         const scope = this.#scope(target);
         const queue = new TaskQueue(this.#limits.operationsPerAction);
@@ -226,8 +225,9 @@ class Actions implements ActionRunner {
     const { module, name } = parseFunctionPath(functionPath);
     const scope = this.#scope({ call, componentPath, functionPath, environment, executionId });
     const operations = new TaskQueue(environment === "node" ? Infinity : operationsPerAction);
-    const process = this.#pool.take(environment, componentPath, code, functionPath);
-    const outcome = await process.run(
+    const place = { kind: environment, componentPath, code, functionKey: functionPath };
+    const process = this.#pool.take(place);
+    return await process.run(
       {
         id: this.#nextId++,
         codeId: code.id,
@@ -241,10 +241,9 @@ class Actions implements ActionRunner {
       {
         operation: (op, argsJson) => operations.run(() => answerOperation(op, argsJson, scope)),
         lines: (lines) => log.progress(lines, this.#options.clock.nowMs()),
+        ranAway: () => this.#pool.ranAway(place, process),
       },
     );
-    if (!outcome.ok && outcome.failure.message === unresponsiveText) this.#pool.ranAway(code, functionPath);
-    return outcome;
   }
 
   #scope(target: OperationTarget): OperationScope {

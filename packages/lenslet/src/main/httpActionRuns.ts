@@ -14,7 +14,7 @@ import type { ActionAdmission } from "./actionAdmission.ts";
 import type { ActionCode } from "./actionCode.ts";
 import { ActionLog } from "./actionLog.ts";
 import type { OperationTarget } from "./actionOperations.ts";
-import type { ActionProcess } from "./actionProcess.ts";
+import type { ActionPool } from "./actionPool.ts";
 
 export interface HttpActionRunsOptions {
   readonly engine: EngineApi;
@@ -25,7 +25,7 @@ export interface HttpActionRunsOptions {
   readonly admission: ActionAdmission;
   readonly timeMsMax: number;
   readonly nextId: () => number;
-  readonly process: (componentPath: string, code: HostCode) => ActionProcess;
+  readonly pool: ActionPool;
   /** Answers what one execution asks of the server. */
   readonly operations: (
     target: OperationTarget,
@@ -82,7 +82,7 @@ export class HttpActionRuns {
     { target, code }: { readonly target: Prepared; readonly code: HostCode },
     connection: HttpActionConnection,
   ): Promise<HttpActionEnd> {
-    const { clock, random, executed, nextId, process: takeProcess, timeMsMax } = this.#options;
+    const { clock, random, executed, nextId, pool, timeMsMax } = this.#options;
     const { componentPath, identifier, localPath } = target;
     const { identity, requestId, client, method, url, headers, hasBody } = request;
     const call: FunctionCall = {
@@ -116,7 +116,8 @@ export class HttpActionRuns {
       environment,
       executionId,
     });
-    const process = takeProcess(componentPath, code);
+    const place = { kind: environment, componentPath, code, functionKey: `http ${identifier}` } as const;
+    const process = pool.take(place);
     const id = nextId();
     const sent = { status: null as number | null, bytes: 0 };
     let receivedBytes = 0;
@@ -135,6 +136,7 @@ export class HttpActionRuns {
       {
         operation,
         lines: (lines) => log.progress(lines, clock.nowMs()),
+        ranAway: () => pool.ranAway(place, process),
         http: (message) => forward(message, connection, sent),
       },
     );

@@ -260,6 +260,7 @@ export class ActionHost {
     const memoryText = kind === "node" ? nodeOutOfMemoryText(heapMebibytesMax) : outOfMemoryText;
     const [only] = this.#running.size === 1 ? this.#running.values() : [];
     const running = this.#running.get(action) ?? (reason === "memory" ? only : undefined);
+    if (running !== undefined) this.#send({ type: "ranAway", action: running.run.id });
     running?.fail(hostFailure(reason === "memory" ? memoryText : unresponsiveText));
     const who =
       running === undefined

@@ -123,6 +123,8 @@ export type HostMessage =
     }
   | { readonly type: "lines"; readonly action: number; readonly lines: readonly LogLine[] }
   | HttpHostMessage
+  /** It has been broken off; comes before its "done". */
+  | { readonly type: "ranAway"; readonly action: number }
   | { readonly type: "done"; readonly action: number; readonly outcome: ActionOutcome }
   /** The process should get no new work: something in it has been broken off. */
   | { readonly type: "tainted"; readonly reason: string }

@@ -9,6 +9,12 @@ export const watchCell = {
 } as const;
 export const watchCellCount = 3;
 
+/**
+ * On this descriptor the watch tells the server, while the host cannot say anything, who keeps it to itself: the ids of
+ * actions, a line each; 0: whoever is the only one.
+ */
+export const hogDescriptor = 4;
+
 export interface WatchSettings {
   readonly cells: SharedArrayBuffer;
   readonly unresponsiveMsMax: number;

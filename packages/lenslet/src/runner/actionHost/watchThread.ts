@@ -1,9 +1,10 @@
-import { rmSync } from "node:fs";
+import { rmSync, writeSync } from "node:fs";
 import { Session } from "node:inspector";
 import { parentPort, workerData } from "node:worker_threads";
 import { assert } from "../../base/assert.ts";
 import {
   type BrokenOff,
+  hogDescriptor,
   idleHangFactor,
   runningActionGlobal,
   watchCell,
@@ -13,6 +14,8 @@ import {
 const lookIntervalMs = 20;
 /** Silence after which the debugger is attached, ready for an exhausted heap. */
 const suspicionMs = 75;
+/** Silence after which the server is told whose doing it is. */
+const hogMs = 1000;
 /** Before asking again for a loop that could not be told from the host's own work. */
 const retryMs = 500;
 /** Two looks further apart: this process itself was stopped, or the machine slept, and nobody is to blame. */
@@ -37,7 +40,9 @@ class Watch {
   #pauseAskedAtMs = -Infinity;
   /** When the pause was asked for. */
   #pauseBeat = 0;
-  #reason: BrokenOff["reason"] | null = null;
+  #reason: BrokenOff["reason"] | "hog" | null = null;
+  /** The beat at which a hog was last asked for. */
+  #hogBeat = -1;
   #cpuMsAtBeat = 0;
   #looks = 0;
   #lookedAtMs = performance.now();
@@ -76,7 +81,19 @@ class Watch {
     const heapHigh = Atomics.load(this.#cells, watchCell.heapHigh) === 1;
     this.#arm(!isIdle && (heapHigh || silentMs > suspicionMs));
     if (!isIdle && this.#looks % 4 === 0) this.#lookAtMemory(silentMs, nowMs);
-    if (this.#isUnresponsive(silentMs)) this.#breakOff("unresponsive", nowMs);
+    if (this.#isUnresponsive(silentMs)) this.#pause("unresponsive", nowMs);
+    else if (silentMs > hogMs) this.#lookForHog(silentMs, nowMs);
+  }
+
+  /** Once in each silence: whose it is, if that can be asked, for a call that blocks only if there is no other. */
+  #lookForHog(silentMs: number, nowMs: number): void {
+    if (this.#hogBeat === this.#beat) return;
+    if (silentMs > hogMs * idleHangFactor) {
+      this.#hogBeat = this.#beat;
+      tellHog(0);
+    } else if (cpuMs() - this.#cpuMsAtBeat > hogMs / 2) {
+      this.#pause("hog", nowMs);
+    }
   }
 
   /** On a machine with too much to do an innocent action may be silent as well: it has not had the time that it wants. */
@@ -93,7 +110,7 @@ class Watch {
     if (process.memoryUsage.rss() <= this.#settings.residentMebibytesMax * 2 ** 20) {
       this.#memoryReports = 0;
     } else if (silentMs > suspicionMs) {
-      this.#breakOff("memory", nowMs);
+      this.#pause("memory", nowMs);
     } else if (nowMs - this.#pauseAskedAtMs > retryMs) {
       this.#pauseAskedAtMs = nowMs;
       this.#memoryReports++;
@@ -108,7 +125,8 @@ class Watch {
     this.#session.post(wanted ? "Debugger.enable" : "Debugger.disable");
   }
 
-  #breakOff(reason: BrokenOff["reason"], nowMs: number): void {
+  /** To break off what runs then, or only to see whose it is. */
+  #pause(reason: BrokenOff["reason"] | "hog", nowMs: number): void {
     if (nowMs - this.#pauseAskedAtMs < retryMs) return;
     this.#pauseAskedAtMs = nowMs;
     this.#pauseBeat = this.#beat;
@@ -124,12 +142,16 @@ class Watch {
     if (reason === null) return this.#resume();
     // The pause came too late: what runs now is not what was silent.
     const isOver = Atomics.load(this.#cells, watchCell.beat) !== this.#pauseBeat;
-    if (reason === "unresponsive" && isOver) return this.#resume();
+    if (reason !== "memory" && isOver) return this.#resume();
     const expression = `globalThis.${runningActionGlobal}?.() ?? -1`;
     this.#session.post("Runtime.evaluate", { expression, returnByValue: true }, (_error, answer) => {
-      const action = Number(answer?.result.value ?? -1);
       // -1: the host's own work, which ends by itself.
-      if (action >= 0) {
+      const action = Number(answer?.result.value ?? -1);
+      if (action > 0 && reason !== "memory") {
+        this.#hogBeat = this.#pauseBeat;
+        tellHog(action);
+      }
+      if (reason !== "hog" && action >= 0) {
         this.#session.post("Runtime.terminateExecution");
         this.#tell({ action, reason });
       }
@@ -139,6 +161,14 @@ class Watch {
 
   #resume(): void {
     this.#session.post("Debugger.resume");
+  }
+}
+
+function tellHog(action: number): void {
+  try {
+    writeSync(hogDescriptor, `${action}\n`);
+  } catch {
+    // The server is gone.
   }
 }
 

@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 /** Tests that start servers, browsers or processes that run wild. One file at a time: they share the machine. */
 const servers = [
-  "packages/lenslet/src/main/**/*.test.ts",
+  "packages/lenslet/src/{main,log/postgres}/**/*.test.ts",
   "packages/lenslet/{crash,fuzz}/**/*.test.ts",
   "conformance/*/*.test.{ts,tsx}",
   "apps/*/{tests,cli/__tests__}/**/*.test.{ts,tsx}",

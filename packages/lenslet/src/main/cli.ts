@@ -26,6 +26,12 @@ interface ServerFlags {
   egress: EgressMap;
 }
 
+interface StartFlags extends ServerFlags {
+  supervise: boolean;
+  postgres?: string;
+  nodeUrl?: string;
+}
+
 /** The `lenslet` command. Every option can also be set in the environment; status goes to stderr, data to stdout. */
 export async function runCli(argv: readonly string[]): Promise<void> {
   try {
@@ -63,9 +69,24 @@ function createProgram(argv: readonly string[]): Command {
       .option(
         "--no-supervise",
         "no parent process that starts the server again after a crash (LENSLET_SUPERVISE=0)",
+      )
+      .option(
+        "--postgres <url>",
+        "keep the log in PostgreSQL, with other nodes ready to take over: postgresql://user:password@host:5432/database; the data folder is a replica that can be thrown away (LENSLET_POSTGRES_URL)",
+        process.env["LENSLET_POSTGRES_URL"],
+      )
+      .option(
+        "--node-url <origin>",
+        "address of this node for the others, if not http://<host>:<port> (LENSLET_NODE_URL)",
+        parseOrigin,
+        envOption<string | undefined>("LENSLET_NODE_URL", undefined, parseOrigin),
       ),
-  ).action(async (flags: ServerFlags & { supervise: boolean }) => {
-    const config = configOf(flags);
+  ).action(async (flags: StartFlags) => {
+    const { postgres, nodeUrl = null } = flags;
+    const config: ServerConfig = {
+      ...configOf(flags),
+      ...(postgres === undefined || postgres === "" ? {} : { postgres: { url: postgres, nodeUrl } }),
+    };
     if (flags.supervise && process.env["LENSLET_SUPERVISE"] !== "0") {
       await superviseProgram({
         args: [...process.execArgv, ...argv.slice(1), "--no-supervise"],

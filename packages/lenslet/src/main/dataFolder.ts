@@ -9,6 +9,8 @@ import type { EngineKeys } from "../engine/callContext.ts";
 export interface Instance {
   readonly name: string;
   readonly secret: Uint8Array;
+  /** True for the folder of a node whose log is in PostgreSQL: it is nothing without that. */
+  readonly isReplica?: boolean;
 }
 
 /** The format of the folder as a whole; log and store have their own. */
@@ -18,6 +20,8 @@ const instanceFile = z.object({
   formatVersion: z.number().int(),
   name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/),
   secret: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Where the log is, if not in the folder. */
+  log: z.literal("postgres").optional(),
 });
 
 /** Reads the folder's `instance.json`, creating folder and file the first time. */
@@ -48,7 +52,27 @@ export function openDataFolder(folder: string, defaultName: string): Instance {
       `${folder} was written by a newer version of Lenslet (format ${parsed.data.formatVersion}, this one reads up to ${formatVersion}). Update Lenslet: npm install lenslet@latest`,
     );
   }
-  return { name: parsed.data.name, secret: Buffer.from(parsed.data.secret, "hex") };
+  const { name, secret, log } = parsed.data;
+  return { name, secret: Buffer.from(secret, "hex"), isReplica: log === "postgres" };
+}
+
+/** Makes a new folder one of a node of the deployment in PostgreSQL; refuses one of another deployment. */
+export function adoptIdentity(folder: string, own: Instance, shared: Instance): void {
+  const isSame = own.name === shared.name && Buffer.from(own.secret).equals(shared.secret);
+  if (isSame && own.isReplica === true) return;
+  if (!isSame && fs.existsSync(path.join(folder, "store.sqlite"))) {
+    throw new LensletError(
+      "Conflict",
+      "DataFolderOfAnother",
+      `${folder} belongs to another deployment than the one in this PostgreSQL database. Choose a new folder with --data, or the database it belongs to.`,
+    );
+  }
+  writeInstance(path.join(folder, "instance.json"), {
+    formatVersion,
+    name: shared.name,
+    secret: Buffer.from(shared.secret).toString("hex"),
+    log: "postgres",
+  });
 }
 
 /** True when the folder has been used before: reading its keys must not create it. */
@@ -60,7 +84,10 @@ function createInstance(folder: string, file: string, name: string): void {
   fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
   // It lies beside people's sources and holds a secret: git must not pick it up.
   fs.writeFileSync(path.join(folder, ".gitignore"), "*\n");
-  const content = { formatVersion, name, secret: randomBytes(32).toString("hex") };
+  writeInstance(file, { formatVersion, name, secret: randomBytes(32).toString("hex") });
+}
+
+function writeInstance(file: string, content: z.input<typeof instanceFile>): void {
   const temporary = `${file}.${process.pid}.tmp`;
   fs.writeFileSync(temporary, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 });
   fs.renameSync(temporary, file);

@@ -3,7 +3,7 @@ import { LensletError } from "../base/errors.ts";
 import { EngineClient, type EngineLoss } from "../engine/engineClient.ts";
 import { Heartbeat, sharedMonotonicMs } from "../engine/heartbeat.ts";
 import { packIn, type PackedOutBatch, unpackOut } from "../engine/wireRuns.ts";
-import type { LocalLogThread } from "../log/local/logThread.ts";
+import type { LogConnection } from "../log/local/messages.ts";
 import { openLocalLog } from "../log/local/localLog.ts";
 import { outOfMemoryText, timedOutText, userTimeMsMax } from "../runner/limits.ts";
 import { failpointOf } from "./failpoints.ts";
@@ -31,7 +31,7 @@ export interface EngineSupervisorOptions extends Omit<
   EngineWorkerInit,
   "port" | "log" | "heartbeat" | "handover"
 > {
-  readonly logThread: LocalLogThread;
+  readonly logThread: { connect(): LogConnection };
   /** Old-space limit of the engine's heap, MiB. */
   readonly heapMaxMib: number;
   readonly report: (level: "info" | "warn" | "error", message: string) => void;

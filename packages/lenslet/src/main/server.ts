@@ -19,6 +19,7 @@ import { LogStream } from "../http/functionLogs.ts";
 import { createHttpHandlers, httpServerOptions } from "../http/handler.ts";
 import { openLocalLog } from "../log/local/localLog.ts";
 import { LocalLogThread } from "../log/local/logThread.ts";
+import type { PostgresLogThread } from "../log/postgres/postgresLogThread.ts";
 import { startScheduler } from "../scheduler/scheduler.ts";
 import { type EgressMap, installEgressForFetch } from "../runner/actionHost/egress.ts";
 import { createSyncServer } from "../sync/server.ts";
@@ -27,7 +28,7 @@ import { StreamingExport } from "../transfer/streamingExport.ts";
 import { Exporter } from "../transfer/exporter.ts";
 import { Importer } from "../transfer/importer.ts";
 import { createActionRunner } from "./actions.ts";
-import { instanceKeys, openDataFolder } from "./dataFolder.ts";
+import { type Instance, instanceKeys, openDataFolder } from "./dataFolder.ts";
 import { devIssuerVariables, openDevIssuer } from "./devIssuer.ts";
 import { devIssuerRoutes } from "./devIssuerRoutes.ts";
 import { EngineSupervisor } from "./engineSupervisor.ts";
@@ -35,6 +36,7 @@ import { updateEnvironment } from "./environmentUpdates.ts";
 import { ExternalPackages } from "./externalPackages.ts";
 import { lockDataFolder } from "./folderLock.ts";
 import { createPushService } from "./pushService.ts";
+import { openPostgresLog, type PostgresConfig, untilLeader } from "./postgresLog.ts";
 import { createTestQueries } from "./testQueries.ts";
 import { createRealRandom, realClock, realTimers } from "./realOs.ts";
 
@@ -52,6 +54,8 @@ export interface ServerConfig {
   readonly files: { readonly location: S3Location; readonly credentials: S3Credentials } | null;
   readonly heapMaxMib: number;
   readonly logRetentionMs: number;
+  /** Where the log is kept, if not in the data folder. */
+  readonly postgres?: PostgresConfig;
   readonly devIssuer?: boolean;
   /** Requests of functions to these origins go elsewhere; see runner/actionHost/egress.ts. */
   readonly egress?: EgressMap;
@@ -98,7 +102,7 @@ async function open(
 ): Promise<RunningServer> {
   // Functions see UTC. Only the main thread can set the zone, and only for threads that start afterwards.
   process.env["TZ"] = "UTC";
-  const instance = openDataFolder(config.dataFolder, "lenslet");
+  const ownInstance = openDataFolder(config.dataFolder, "lenslet");
   closers.push(lockDataFolder(config.dataFolder));
 
   // Ports first: a port in use is the most likely failure, and the URLs need the numbers.
@@ -109,12 +113,7 @@ async function open(
   const cloudUrl = config.cloudUrl ?? originOf(config.host, api);
   const siteUrl = config.siteUrl ?? originOf(config.host, site);
 
-  const logThread = await LocalLogThread.start({
-    folder: path.join(config.dataFolder, "log"),
-    verify: "tail",
-    ...segmentBytes(process.env["LENSLET_LOG_SEGMENT_BYTES"]),
-  });
-  closers.push(() => logThread.close());
+  const { logThread, instance } = await openLog(config, ownInstance, originOf(config.host, api), closers);
   const keys = instanceKeys(instance);
   const supervisor = await EngineSupervisor.start({
     logThread,
@@ -221,7 +220,8 @@ async function open(
     retentionMs: config.logRetentionMs,
     report: config.report,
   });
-  retention.start();
+  // In PostgreSQL it stays whole: that is what a node with an empty data folder is built from.
+  if (config.postgres === undefined) retention.start();
   closers.push(() => retention.close());
   const streamingExport = new StreamingExport({ engine, log });
   const dataSync = new DataSync({ engine, log, random });
@@ -297,6 +297,44 @@ async function open(
     instanceName: instance.name,
     close,
   };
+}
+
+/** The log, and the deployment it is of. Resolves when this process is the one that may append to it. */
+async function openLog(
+  config: ServerConfig,
+  ownInstance: Instance,
+  address: string,
+  closers: (() => Promise<unknown> | void)[],
+): Promise<{ logThread: LocalLogThread | PostgresLogThread; instance: Instance }> {
+  const { dataFolder, postgres, report } = config;
+  if (postgres === undefined) {
+    if (ownInstance.isReplica === true) throw logIsElsewhere(dataFolder);
+    const logThread = await LocalLogThread.start({
+      folder: path.join(dataFolder, "log"),
+      verify: "tail",
+      ...segmentBytes(process.env["LENSLET_LOG_SEGMENT_BYTES"]),
+    });
+    closers.push(() => logThread.close());
+    return { logThread, instance: ownInstance };
+  }
+  if (config.files === null) {
+    report(
+      "warn",
+      "stored files are in the data folder of this node alone; use --files-s3 when another node is to take its place",
+    );
+  }
+  const opened = await openPostgresLog({ ...postgres, dataFolder, instance: ownInstance, address, report });
+  closers.push(() => opened.logThread.close());
+  await untilLeader(opened.logThread, (message) => report("info", message));
+  return opened;
+}
+
+function logIsElsewhere(dataFolder: string): LensletError {
+  return new LensletError(
+    "Conflict",
+    "LogInPostgres",
+    `${dataFolder} belongs to a node whose log is in PostgreSQL. Start it with --postgres (LENSLET_POSTGRES_URL), or choose another folder with --data.`,
+  );
 }
 
 async function openFileStore(config: ServerConfig): Promise<FileStore> {

@@ -10,7 +10,7 @@ import type { SegmentedLog } from "./segmentedLog.ts";
 /** Records of one write and sync together, in UTF-16 units; a single larger record is a group of its own. */
 export const groupSizeMax = 16 * 1024 * 1024;
 
-interface Client {
+export interface Client {
   readonly port: MessagePort;
   readonly own: SharedCells;
   /** Passes over the log that have not come to its end, and the segment where each goes on. */
@@ -18,7 +18,7 @@ interface Client {
   fenced: boolean;
 }
 
-interface Batch {
+export interface Batch {
   readonly client: Client;
   readonly ts: BigInt64Array<ArrayBuffer>;
   readonly payloads: readonly string[];
@@ -207,7 +207,7 @@ export class LogServer {
 }
 
 /** Moves records of the batch into the group until it is full, at least one; returns their size. */
-function takeRecords(batch: Batch, group: LogRecord[], sizeMax: number): number {
+export function takeRecords(batch: Batch, group: LogRecord[], sizeMax: number): number {
   let size = 0;
   while (batch.done < batch.payloads.length && (size < sizeMax || size === 0)) {
     const payload = batch.payloads[batch.done] as string;

@@ -96,7 +96,7 @@ export class LocalLogThread {
   }
 }
 
-function markDead(shared: SharedArrayBuffer): void {
+export function markDead(shared: SharedArrayBuffer): void {
   const cells = cellsOf(shared);
   Atomics.compareExchange(cells, sharedCell.state, logState.running, logState.failed);
   signal(cells);

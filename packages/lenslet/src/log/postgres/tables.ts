@@ -74,7 +74,9 @@ export async function openTables(connection: PostgresConnection, proposed: Ident
     "SELECT current_setting('server_version_num') AS number, current_setting('server_version') AS text",
   );
   if (Number(version?.number) < serverVersionMin) throw tooOld(version?.text ?? "?");
-  const exists = "SELECT to_regclass('lenslet.deployment') IS NOT NULL AS exists";
+  // Not to_regclass, whose cache may not have heard yet of what another node created while this one waited.
+  const exists = `SELECT EXISTS (SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE nspname = 'lenslet' AND relname = 'deployment') AS exists`;
   const [before] = await run<{ exists: boolean }>(exists);
   if (before?.exists !== true) {
     // Nodes that start together create it one after another.

@@ -122,16 +122,30 @@ it("stops everybody for a tenth of the time at most", () => {
   expect(spentMs / (world.nowMs - startedMs)).toBeLessThan(0.15);
 });
 
-it("measures a call by the least that was there without one, in the last minute or so", () => {
+it("blames no call for garbage and caches that were there before it, however much there is", () => {
   const world = new World();
-  world.old = 50;
+  world.alive += tooMuch;
+  world.old += tooMuch;
   world.watch.rest((world.nowMs += 20_000));
   const run = () => {
     world.syscall();
-    world.alive += callHeapBytesMax - 20;
+    world.alive += callHeapBytesMax;
     world.pass(lookIntervalMs);
   };
-  // 50 bytes of garbage were there as well at last; the call is measured by the time without them.
   expect(world.call(run, () => {})).toBe("done");
-  expect(world.collected).toEqual(["young", "all"]);
+  expect(world.collected).toEqual([]);
+});
+
+it("does not let a call hold as much more as V8 has collected under it", () => {
+  const world = new World();
+  world.old = tooMuch;
+  world.watch.rest((world.nowMs += 20_000));
+  const run = () => {
+    world.syscall();
+    world.old = 0;
+    world.pass(lookIntervalMs);
+    world.alive += tooMuch;
+    world.pass(lookIntervalMs);
+  };
+  expect(world.call(run, () => (world.alive -= tooMuch))).toBe(outOfMemoryText);
 });

@@ -21,8 +21,6 @@ export const callHeapBytesMax = (64 + 32) * 1024 * 1024;
 export const lookIntervalMs = 20;
 /** A collection of the whole heap stops everybody: they take this share of the thread's time at most. */
 const collectingShare = 0.1;
-/** The least that the heap has held between calls is the newest of two such spans. */
-const restSpanMs = 30_000;
 
 /** Breaks off a call that may hold too much; made once, since an error's stack would keep what it ran through alive. */
 class MemoryDoubt extends Error {
@@ -44,10 +42,11 @@ export class MemoryWatch {
   readonly #clock: Clock;
   readonly #doubt = new MemoryDoubt("a call may hold too much memory");
   #suspected: HeapReading | null = null;
+  /** Before the running call, or before one shortly before it. */
   #rest: HeapReading | null = null;
-  #previousRest: HeapReading | null = null;
-  #restSinceMs = 0;
   #restedAtMs = -Infinity;
+  /** The least from there on, during the call too: what V8 has collected meanwhile was not the call's. */
+  #least: HeapReading | null = null;
   #collectAllAtMs = -Infinity;
 
   constructor(gauge: HeapGauge | null, clock: Clock) {
@@ -59,19 +58,16 @@ export class MemoryWatch {
   rest(nowMs: number): void {
     if (this.#gauge === null || nowMs - this.#restedAtMs < lookIntervalMs) return;
     this.#restedAtMs = nowMs;
-    const reading = this.#gauge.read();
-    if (nowMs - this.#restSinceMs > restSpanMs) {
-      this.#restSinceMs = nowMs;
-      this.#previousRest = this.#rest;
-      this.#rest = null;
-    }
-    this.#rest = least(this.#rest, reading);
+    this.#rest = this.#gauge.read();
   }
 
   /** Runs a call up to, not including, its commit: a second time if it was broken off without need. */
   run<T>(attempt: () => T): T {
     // The first syscall sets the time of the first look: whoever makes none is not looked at either.
-    if (this.#gauge !== null) this.lookAtMs = -Infinity;
+    if (this.#gauge !== null) {
+      this.lookAtMs = -Infinity;
+      this.#least = this.#rest;
+    }
     try {
       return attempt();
     } catch (error) {
@@ -90,14 +86,13 @@ export class MemoryWatch {
     const isFirst = this.lookAtMs === -Infinity;
     this.lookAtMs = nowMs + lookIntervalMs;
     if (isFirst) return;
-    const rest = least(this.#previousRest, this.#rest);
-    if (rest === null || !exceeds(gauge.read(), rest)) return;
+    if (!this.#hasGrown(gauge.read())) return;
     gauge.collect("young");
     const youngEndMs = this.#clock.monotonicMs();
     this.lookAtMs = Math.max(this.lookAtMs, youngEndMs + (youngEndMs - nowMs) / collectingShare);
-    if (!exceeds(gauge.read(), rest) || youngEndMs < this.#collectAllAtMs) return;
+    if (!this.#hasGrown(gauge.read()) || youngEndMs < this.#collectAllAtMs) return;
     const reading = this.#collectAll(gauge);
-    if (!exceeds(reading, rest)) return;
+    if (!this.#hasGrown(reading)) return;
     this.#suspected = reading;
     throw this.#doubt;
   }
@@ -111,11 +106,17 @@ export class MemoryWatch {
     if (error !== this.#doubt || gauge === null || suspected === null) return null;
     this.#suspected = null;
     const left = this.#collectAll(gauge);
-    // The truth, better than the least of many readings.
     this.#rest = left;
-    this.#previousRest = null;
     if (exceeds(suspected, left)) return outOfMemoryText;
     throw error;
+  }
+
+  /** By more than a call may hold, since before the call or since V8 collected something under it. */
+  #hasGrown(reading: HeapReading): boolean {
+    const before = this.#least;
+    if (before === null) return false;
+    this.#least = least(before, reading);
+    return exceeds(reading, before);
   }
 
   #collectAll(gauge: HeapGauge): HeapReading {
@@ -127,15 +128,14 @@ export class MemoryWatch {
   }
 }
 
-function exceeds(reading: HeapReading, rest: HeapReading): boolean {
+function exceeds(reading: HeapReading, before: HeapReading): boolean {
   return (
-    reading.heapBytes - rest.heapBytes > callHeapBytesMax ||
-    reading.bufferBytes - rest.bufferBytes > callHeapBytesMax
+    reading.heapBytes - before.heapBytes > callHeapBytesMax ||
+    reading.bufferBytes - before.bufferBytes > callHeapBytesMax
   );
 }
 
-function least(a: HeapReading | null, b: HeapReading | null): HeapReading | null {
-  if (a === null || b === null) return a ?? b;
+function least(a: HeapReading, b: HeapReading): HeapReading {
   return {
     heapBytes: Math.min(a.heapBytes, b.heapBytes),
     bufferBytes: Math.min(a.bufferBytes, b.bufferBytes),

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
-import type { HeapGauge } from "../engine/memoryWatch.ts";
+import { type HeapGauge, lookIntervalMs } from "../engine/memoryWatch.ts";
 import { failureOf, TestEngine, valueOf } from "../engine/testEngine.ts";
 import { createHeapGauge } from "./heapGauge.ts";
 
@@ -34,8 +34,13 @@ const outOfMemory = "JavaScript execution ran out of memory (maximum memory usag
 
 const real = createHeapGauge();
 let collected: string[];
+/** What happens when the heap is read: the first time between calls, then under them. */
+let reads: (() => void)[] = [];
 const heap: HeapGauge = {
-  read: () => real.read(),
+  read: () => {
+    reads.shift()?.();
+    return real.read();
+  },
   collect: (extent) => {
     collected.push(extent);
     real.collect(extent);
@@ -49,6 +54,7 @@ beforeEach(async () => {
   let nowMs = server.clock.monotonicMs();
   server.clock.monotonicMs = () => (nowMs += 1);
   collected = [];
+  reads = [];
 });
 afterEach(() => {
   server.dispose();
@@ -98,9 +104,11 @@ it("a live query fails until what it has read changes", async () => {
 });
 
 it("an innocent call under which the heap grows is run again, and done once", async () => {
-  await server.query("m:list");
-  const ballast = Array.from({ length: 30 }, (_, i) => new Float64Array(2 ** 20).fill(i));
+  const ballast: Float64Array[] = [];
+  const grow = () => ballast.push(...Array.from({ length: 30 }, (_, i) => new Float64Array(2 ** 20).fill(i)));
   const before = collected.length;
+  reads = [() => {}, grow];
+  for (let i = 0; i < lookIntervalMs; i++) server.clock.monotonicMs();
   expect(await server.mutation("m:write", { mib: 48 })).toMatchObject({
     ok: true,
     logLines: ["[LOG] 'writes'"],

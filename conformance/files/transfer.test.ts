@@ -168,7 +168,9 @@ describe("convex import", () => {
     const [first] = await documents(to, "lines");
     const row = JSON.stringify({ _id: first!._id, _creationTime: 1234.5, name: "kept" });
     const again = await importText(to, "same.jsonl", `${row}\n`, "--table", "lines", "--append");
-    expect(again.output).toContain(`There are two documents with the _id ${first!._id}.`);
+    expect(again.output).toContain(
+      `Cannot create document with _id ${first!._id} that already exists. Try to update it with`,
+    );
     expect(await documents(to, "lines")).toHaveLength(3);
     const replaced = await importText(to, "same.jsonl", `${row}\n`, "--table", "lines", "--replace", "-y");
     expect(replaced.output).toContain("lines | 1          | 3          |");
@@ -180,7 +182,13 @@ describe("convex import", () => {
     ["list.jsonl", '{"a":1}\n[1]\n', /line 2 is not an object\./],
     ["value.jsonl", '{"a":{"$bytes":"?"}}\n', /./],
     ["field.jsonl", '{"_mine":1}\n', /Field '_mine' starts with an underscore/],
-    ["id.jsonl", '{"_id":"nonsense"}\n', /"nonsense" is not a valid _id\./],
+    ["id.jsonl", '{"_id":"nonsense"}\n', /isn't a valid document: The '_id' field "nonsense" must be an Id/],
+    [
+      "early.jsonl",
+      '{"_creationTime":0}\n',
+      /The '_creationTime' field should be a timestamp in milliseconds, is 0\.0/,
+    ],
+    ["text.jsonl", '{"_creationTime":"x"}\n', /The '_creationTime' field should be a float, is "x"/],
     ["broken.json", '[{"a":1},', /is not valid JSON/],
     ["object.json", '{"a":1}', /not an array of objects/],
     ["short.csv", "a,b\n1\n", /missing the field "b"/],

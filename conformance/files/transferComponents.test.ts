@@ -186,7 +186,7 @@ describe("convex import of a damaged ZIP file", () => {
       [
         "wrongId.zip",
         changed(books, `${first}\n${second.replace(idOf(second), "nonsense")}\n`),
-        /"nonsense" is not a valid _id/,
+        /The '_id' field "nonsense" must be an Id/,
       ],
       ["foreign.zip", changed(books, `${first}\n${foreign}\n`), /is of another table than books/],
       ["type.zip", changed(books, '{"_id":5,"key":1.0}\n'), /_id/],

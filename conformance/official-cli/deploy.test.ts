@@ -71,6 +71,8 @@ describe("convex deploy", () => {
     );
     expect(code, stderr + server.logs).toBe(0);
     expect(await deployed()).toEqual(before);
+    // Nor does it tell of a change that there is none of.
+    expect(stderr).not.toContain("Node.js actions");
   });
 
   it("shows added, staged, enabled and deleted indexes", async () => {

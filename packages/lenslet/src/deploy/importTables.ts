@@ -70,7 +70,11 @@ export function checkNewRow(
 ): void {
   const table = mode === "Append" ? tx.table(namespace, name) : null;
   if (table === null || tx.get(table, id) === null) return;
-  throw badRequest("DuplicateId", `There are two documents with the _id ${idText}.`);
+  // database.md §5.1
+  throw badRequest(
+    "DuplicateId",
+    `Cannot create document with _id ${idText} that already exists. Try to update it with \`db.patch\` or \`db.replace\`.`,
+  );
 }
 
 export function importRowTo(

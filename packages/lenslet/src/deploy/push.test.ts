@@ -10,7 +10,7 @@ import { configHashes, evaluatePush, startPush, waitForSchemaState, type StartPu
 import type { Transaction } from "../transaction/transaction.ts";
 import { analyzePushed, refusal } from "./testing/analyzePushed.ts";
 import { builtInVariables } from "./testing/appPush.ts";
-import { parsePushRequest } from "./pushRequest.ts";
+import { parsePushRequest, pushBytesMax } from "./pushRequest.ts";
 import { cliSchemas, throughCli } from "./testing/cliShapes.ts";
 import { bundleApp, pushBody, type BundledApp } from "./testing/testBundle.ts";
 import { TestDeployment } from "./testing/testDeployment.ts";
@@ -98,7 +98,6 @@ describe("a push of real bundles", () => {
       config: { functions: "convex/" },
       moduleHashes: [],
       udfServerVersion: null,
-      nodeVersion: null,
     });
     const started = await start(deployment, pushBody(await chatApp()));
     expect(started.schemaChange.indexDiffs[""]?.added_indexes).toEqual([
@@ -390,6 +389,12 @@ describe("errors of the analysis (reference functions.md §2, http-api.md §6.2)
     expect(codeOf(pushBody(app, { componentDefinitions }))).toBe("InvalidConfig");
     expect(codeOf(pushBody(app, { nodeVersion: "18" }))).toBe("NodeVersionNotSupported");
     expect(codeOf({})).toBe("InvalidConfig");
+    // A text of its own for each character would be 230 MB: this one is a repetition that is never written out.
+    const large = { path: "m.js", source: "x".repeat(pushBytesMax), environment: "isolate" as const };
+    expect(codeOf(pushBody({ ...app, modules: [large] }))).toBe("ModulesTooLarge");
+    expect(() => parsePushRequest(pushBody({ ...app, modules: [large] }))).toThrow(
+      "Total module size exceeded the unzipped maximum (219.35 MiB > maximum size 219.35 MiB)",
+    );
     for (const path of ["a-b.js", "../x.js", "a//b.js", "x.ts", "_system/x.js"]) {
       const modules = [{ path, source: "", environment: "isolate" as const }];
       expect(codeOf(pushBody({ ...app, modules }))).toBe("BadConvexModuleIdentifier");

@@ -43,11 +43,13 @@ export interface ConfigHashes {
     readonly environment: string;
   }[];
   readonly udfServerVersion: string | null;
-  readonly nodeVersion: string | null;
+  /** Absent where none is configured: the CLI compares it with what its own configuration does not have either. */
+  readonly nodeVersion?: string;
 }
 
 export function configHashes(tx: Transaction): ConfigHashes {
   const config = readUdfConfig(tx, rootNamespace)?.value;
+  const nodeVersion = config?.nodeVersion ?? null;
   return {
     config: { functions: readFunctionsDirectory(tx) },
     moduleHashes: readModules(tx, rootNamespace).map(({ value }) => ({
@@ -56,7 +58,7 @@ export function configHashes(tx: Transaction): ConfigHashes {
       environment: value.environment,
     })),
     udfServerVersion: config?.serverVersion ?? null,
-    nodeVersion: config?.nodeVersion ?? null,
+    ...(nodeVersion === null ? {} : { nodeVersion }),
   };
 }
 

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { badRequest } from "../base/errors.ts";
 import type { ModuleSource } from "../runner/types.ts";
+import { formatBinarySize } from "../values/size.ts";
 import type { ComponentSources } from "./analysisTypes.ts";
 
 /** Function files, chunks under `_deps/` not counted (reference limits.md #86). */
@@ -152,7 +153,7 @@ function checkLimits(request: PushRequest): void {
   if (bytes >= pushBytesMax) {
     throw pushError(
       "ModulesTooLarge",
-      `Total module size exceeded the unzipped maximum (${bytes} B > maximum size ${pushBytesMax} B)`,
+      `Total module size exceeded the unzipped maximum (${formatBinarySize(bytes)} > maximum size ${formatBinarySize(pushBytesMax)})`,
     );
   }
 }

@@ -10,12 +10,21 @@ import type { CallContext } from "./callContext.ts";
 import { contextInto } from "./componentBorders.ts";
 import type { ComponentCode, FunctionInfo } from "./deployment.ts";
 import { strippedPath } from "./functionPath.ts";
-import { hostSyscall, type NestedCall } from "./hostSyscalls.ts";
+import { hostSyscall, type NestedCall, unknownOperation } from "./hostSyscalls.ts";
 import { ArgumentError, isCanonicalText, parseArguments, parseReturnValue } from "./arguments.ts";
 
 export const callDepthMax = 8;
 /** The runner itself fails a function that took longer between two syscalls; the watchdog is for those that never come back. */
 const watchedUserTimeMs = userTimeMsMax + 10;
+
+/** What `Convex.syscall` knows; everything else is for `Convex.asyncSyscall` (database.md §1). */
+const syncOps: ReadonlySet<string> = new Set([
+  "1.0/queryStream",
+  "1.0/queryCleanup",
+  "1.0/db/normalizeId",
+  "1.0/getSnapshotTs",
+  "1.0/componentArgument",
+]);
 
 export interface FunctionRun {
   readonly component: ComponentCode;
@@ -129,11 +138,17 @@ class FunctionHost implements RunHost {
   }
 
   syscall(op: string, argsJson: string): string {
-    return this.#timed(() => this.#answer(op, argsJson));
+    return this.#timed(() => {
+      if (!syncOps.has(op)) throw badRequest("UnknownOperation", `Unknown operation ${op}`);
+      return this.#answer(op, argsJson);
+    });
   }
 
   asyncSyscall(op: string, argsJson: string): string {
-    return this.#timed(() => this.#answer(op, argsJson));
+    return this.#timed(() => {
+      if (syncOps.has(op)) throw unknownOperation(op);
+      return this.#answer(op, argsJson);
+    });
   }
 
   fastSyscall(op: string, args: object, isAlone: boolean): string {

@@ -41,6 +41,7 @@ const files = {
     export const meta = mutation({ args: {}, handler: async ({ meta }) => [
       await meta.getFunctionMetadata(), await meta.getDeploymentMetadata(), await meta.getRequestMetadata() ] });
     export const raw = query({ args: { op: v.string() }, handler: (_, { op }) => Convex.asyncSyscall(op, "{}") });
+    export const rawSync = query({ args: { op: v.string() }, handler: (_, { op }) => Convex.syscall(op, "{}") });
     export const env = query({ args: {}, handler: () => [process.env.MINE ?? null, process.env.CONVEX_CLOUD_URL ?? null] });
     export const scheduled = mutation({ args: {}, handler: async ({ scheduler }) => { await scheduler.runAfter(0, "m:open", {}); } });
     export const insertRow = mutation({ args: {}, handler: ({ db }) => db.insert("rows", { n: 3 }) });
@@ -281,9 +282,18 @@ describe("errors", () => {
     ["1.0/toString", "Unknown async operation 1.0/toString"],
     ["1.0/storageGetUrl", "Invalid arguments for `storage.getUrl`: missing field `storageId`"],
     ["1.0/createFunctionHandle", "Missing required argument 'name'"],
-    ["1.0/componentArgument", "Component arguments are not available within the app"],
+    ["1.0/queryStream", "Unknown async operation 1.0/queryStream"],
   ])("of the operation %s reach user code", async (op, text) => {
     expect(failureOf(await query("m:raw", { op }))).toMatch(`Uncaught Error: ${text}`);
+  });
+
+  it.each([
+    ["1.0/componentArgument", "Component arguments are not available within the app"],
+    ["1.0/queryStream", "Invalid arguments for `queryStream`: missing field `query`"],
+    ["1.0/get", "Unknown operation 1.0/get"],
+    ["1.0/nonsense", "Unknown operation 1.0/nonsense"],
+  ])("of the synchronous operation %s do so too", async (op, text) => {
+    expect(failureOf(await query("m:rawSync", { op }))).toMatch(`Uncaught Error: ${text}`);
   });
 });
 

@@ -123,7 +123,7 @@ export function hostSyscall(op: string, args: JsonObject, scope: HostSyscallScop
   throw unknownOperation(op);
 }
 
-function unknownOperation(op: string): LensletError {
+export function unknownOperation(op: string): LensletError {
   return badRequest("UnknownAsyncOperation", `Unknown async operation ${op}`);
 }
 

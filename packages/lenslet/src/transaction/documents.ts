@@ -1,4 +1,4 @@
-import { badRequest } from "../base/errors.ts";
+import { badRequest, type LensletError } from "../base/errors.ts";
 import type { EnforcedSchema, Table } from "../store/catalog.ts";
 import { makeDocument } from "../store/document.ts";
 import type { StoredDocument } from "../store/store.ts";
@@ -77,12 +77,14 @@ export function checkDocument(value: ValueObject): void {
   }
   // With the system fields: what is stored must be a value that a function can return.
   checkFieldCount(fields);
-  if (violations.length > 0) {
-    throw badRequest(
-      "InvalidDocumentError",
-      `Document(value: ${display(value)}) isn't a valid document: ${violations.join("\n ")}`,
-    );
-  }
+  if (violations.length > 0) throw invalidDocument(value, violations);
+}
+
+export function invalidDocument(value: ValueObject, violations: readonly string[]): LensletError {
+  return badRequest(
+    "InvalidDocumentError",
+    `Document(value: ${display(value)}) isn't a valid document: ${violations.join("\n ")}`,
+  );
 }
 
 const underscore = "_".charCodeAt(0);

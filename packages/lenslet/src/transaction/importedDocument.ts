@@ -4,7 +4,7 @@ import { display } from "../values/display.ts";
 import { encodeId, type InternalId, tryDecodeId } from "../values/id.ts";
 import type { IdContext } from "../values/validator.ts";
 import type { Value, ValueObject } from "../values/value.ts";
-import { checkDocument, schemaViolation } from "./documents.ts";
+import { checkDocument, invalidDocument, schemaViolation } from "./documents.ts";
 import type { Transaction } from "./transaction.ts";
 
 /** A document with an id and a creation time of its own. */
@@ -16,7 +16,7 @@ export interface ImportedDocument {
 
 /**
  * What a row of an import becomes: it keeps `_id` and `_creationTime` if it has them. Throws TableNumberConflict,
- * InvalidId, InvalidCreationTimeError, SchemaEnforcementError. `tables`: numbers that tables will have once the import
+ * InvalidDocumentError, SchemaEnforcementError. `tables`: numbers that tables will have once the import
  * is done.
  */
 export function documentOfImport(
@@ -28,13 +28,9 @@ export function documentOfImport(
   nowMs: number,
 ): ImportedDocument {
   const { _id = null, _creationTime = null, ...fields } = value;
-  const { id, idText } = identityOf(tx, table, _id);
-  if (_creationTime !== null && (typeof _creationTime !== "number" || !(_creationTime >= 0))) {
-    throw badRequest(
-      "InvalidCreationTimeError",
-      `The _creationTime of ${idText} is not a number of milliseconds.`,
-    );
-  }
+  const { id, idText } = identityOf(tx, table, _id, value);
+  const problem = _creationTime === null ? null : creationTimeProblem(_creationTime);
+  if (problem !== null) throw invalidDocument(value, [problem]);
   const document = { ...fields, _id: idText, _creationTime: _creationTime ?? nowMs };
   checkDocument(document);
   const ids = importedIds(tx.idContext(namespace), tables);
@@ -48,10 +44,18 @@ export function documentOfImport(
   return { id, idText, value: document };
 }
 
+/** values.md §7.2, §7.4 */
+function creationTimeProblem(time: Value): string | null {
+  if (typeof time !== "number") return `The '_creationTime' field should be a float, is ${display(time)}`;
+  if (time > 0 && time < 2 ** 53) return null;
+  return `The '_creationTime' field should be a timestamp in milliseconds, is ${display(time)}`;
+}
+
 function identityOf(
   tx: Transaction,
   { name, number }: { readonly name: string; readonly number: number },
   given: Value,
+  value: ValueObject,
 ): { id: InternalId; idText: string } {
   if (given === null) {
     const id = tx.newInternalId();
@@ -59,7 +63,7 @@ function identityOf(
   }
   const decoded = typeof given === "string" ? tryDecodeId(given) : null;
   if (decoded === null || typeof given !== "string") {
-    throw badRequest("InvalidId", `${display(given)} is not a valid _id.`);
+    throw invalidDocument(value, [`The '_id' field ${display(given)} must be an Id`]);
   }
   if (decoded.tableNumber !== number) {
     throw badRequest("TableNumberConflict", `The _id ${given} is of another table than ${name}.`);

@@ -142,6 +142,7 @@ function parseOperator(json: JsonValue): QueryOperator {
 
 function stringField(json: JsonObject, name: string): string {
   const value = json[name];
-  if (typeof value !== "string") throw new Error(`missing field \`${name}\``);
+  if (value === undefined) throw new Error(`missing field \`${name}\``);
+  if (typeof value !== "string") throw new Error(`field \`${name}\` must be a string`);
   return value;
 }

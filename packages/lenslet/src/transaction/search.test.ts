@@ -169,7 +169,7 @@ describe("a search query", () => {
         indexName: "messages.by_body",
         filters: [{ type: "Search", fieldPath: "a", value: 1 }],
       },
-      "missing field `value`",
+      "field `value` must be a string",
     ],
   ])("that is malformed is refused: %j", (source, cause) => {
     const db = setUp();

@@ -69,7 +69,7 @@ async function harnessOf(url: string): Promise<LogHarness> {
   };
 }
 
-describe.skipIf(skipped)("PostgreSQL", () => {
+describe.skipIf(skipped)("PostgreSQL", { timeout: 180_000 }, () => {
   logContract("the log in PostgreSQL", async () => harnessOf(await postgres.createDatabase()));
 
   it("has one leader at a time, and gives its lease to the next at its end", async () => {
@@ -112,20 +112,18 @@ describe.skipIf(skipped)("PostgreSQL", () => {
   it("goes on where its connections are cut again and again: each record is there once, in order", async () => {
     const url = await postgres.createDatabase();
     const log = openClient(await startThread(url));
-    const recordsMax = 400;
-    let cut = 0;
+    const cutsMin = 20;
+    let [cut, ts] = [0, 0];
     const cutting = (async () => {
-      while (log.durableTs() < BigInt(recordsMax)) cut += await postgres.cutConnections(url);
+      while (cut < cutsMin) cut += await postgres.cutConnections(url);
     })();
-    for (let ts = 1; ts <= recordsMax; ts += 2) {
-      log.append([record(ts, `${ts} ${"x".repeat(ts * 20)}`), record(ts + 1)]);
-      if (ts % 20 === 1) await untilDurable(log, BigInt(ts + 1));
+    while (cut < cutsMin) {
+      for (let i = 0; i < 10; i++) log.append([record(++ts, `${ts} ${"x".repeat(i * 2000)}`), record(++ts)]);
+      await untilDurable(log, BigInt(ts));
     }
-    await untilDurable(log, BigInt(recordsMax));
     await cutting;
-    expect(cut).toBeGreaterThan(10);
     const records = await readAll(log);
-    expect(records.map(({ ts }) => ts)).toEqual(Array.from({ length: recordsMax }, (_, i) => BigInt(i + 1)));
+    expect(records.map((each) => each.ts)).toEqual(Array.from({ length: ts }, (_, i) => BigInt(i + 1)));
   });
 
   it("finds out what has become of an append whose connection was cut while it was committed", async () => {

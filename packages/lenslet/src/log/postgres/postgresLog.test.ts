@@ -112,13 +112,14 @@ describe.skipIf(skipped)("PostgreSQL", { timeout: 180_000 }, () => {
   it("goes on where its connections are cut again and again: each record is there once, in order", async () => {
     const url = await postgres.createDatabase();
     const log = openClient(await startThread(url));
-    const cutsMin = 20;
-    let [cut, ts] = [0, 0];
+    const cuts = { count: 0, wanted: 20 };
+    const areEnough = () => cuts.count >= cuts.wanted;
     const cutting = (async () => {
-      while (cut < cutsMin) cut += await postgres.cutConnections(url);
+      while (!areEnough()) cuts.count += await postgres.cutConnections(url);
     })();
-    while (cut < cutsMin) {
-      for (let i = 0; i < 10; i++) log.append([record(++ts, `${ts} ${"x".repeat(i * 2000)}`), record(++ts)]);
+    let ts = 0;
+    while (!areEnough()) {
+      for (let i = 0; i < 10; i++) log.append([record(++ts, `${i} ${"x".repeat(i * 2000)}`), record(++ts)]);
       await untilDurable(log, BigInt(ts));
     }
     await cutting;

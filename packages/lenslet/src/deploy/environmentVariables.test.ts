@@ -49,7 +49,12 @@ describe("environment variables (reference functions.md §8)", () => {
       "EnvironmentVariableNameInvalid",
       "The environment variable name 1A is invalid. Environment variable names must begin with a letter and may only include characters a-z, A-Z, 0-9, and underscores.",
     ]);
-    expect(refusal([{ name: "A".repeat(257), value: "" }])?.[0]).toBe("EnvironmentVariableNameTooLong");
+    const long = "A".repeat(257);
+    expect(refusal([{ name: long, value: "" }])).toEqual([
+      "EnvironmentVariableNameTooLong",
+      `The environment variable name ${long} is too long. Environment variable names must be less than 256.`,
+    ]);
+    expect(refusal([{ name: "A".repeat(256), value: "" }])).toBeNull();
     expect(refusal([{ name: "CONVEX_SITE_URL", value: "x" }])).toEqual([
       "EnvVarNameForbidden",
       'Environment variable with name "CONVEX_SITE_URL" is built-in and cannot be overridden',
@@ -69,7 +74,17 @@ describe("environment variables (reference functions.md §8)", () => {
       "EnvVarLimitMet",
       "The environment variable limit (512) has been met.",
     ]);
-    expect(refusal(many(64, "x".repeat(8192)))?.[0]).toBe("EnvVarTotalSizeLimitMet");
+    // Names count too: 63 of 8,192 bytes with names of 2 and 3 characters leave room for one more.
+    const named = 63 * 8192 + 10 * 2 + 53 * 3;
+    const last = (bytes: number) => [
+      ...many(63, "x".repeat(8192)),
+      { name: "L", value: "x".repeat(bytes - 1) },
+    ];
+    expect(refusal(last(524_288 - named))).toBeNull();
+    expect(refusal(last(524_288 - named + 1))).toEqual([
+      "EnvVarTotalSizeLimitMet",
+      "The total size of all environment variables (524289 bytes) exceeds the limit (524288 bytes).",
+    ]);
   });
 
   it("keeps declared variables present and valid, but lets others change while one is missing", () => {

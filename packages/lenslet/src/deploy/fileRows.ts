@@ -58,7 +58,7 @@ export function findFile(
   operation: string,
 ): StoredFile | null {
   if (isFileId(storageId)) return fileByUrlId(tx, namespace, storageId.toLowerCase());
-  if (tryDecodeId(storageId)?.tableNumber !== storageTable.number) {
+  if (!isStorageId(storageId)) {
     throw badRequest(
       "InvalidArgument",
       `Invalid argument \`storageId\` for \`${operation}\`: Invalid storage ID: "${storageId}". Storage ID should be an Id of the "_storage" table or a UUID.`,
@@ -69,6 +69,10 @@ export function findFile(
   const [row] = rowsMatching(tx, fileRows, "by_storage_id", [namespace, storageId]);
   assert(row !== undefined, "every _storage document has its _files row");
   return { document, metadata: document.value as unknown as FileMetadata, row };
+}
+
+export function isStorageId(text: string): boolean {
+  return isFileId(text) || tryDecodeId(text)?.tableNumber === storageTable.number;
 }
 
 /** The file with this UUID in this namespace. */

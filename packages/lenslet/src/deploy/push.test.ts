@@ -389,6 +389,17 @@ describe("errors of the analysis (reference functions.md §2, http-api.md §6.2)
     expect(codeOf(pushBody(app, { componentDefinitions }))).toBe("InvalidConfig");
     expect(codeOf(pushBody(app, { nodeVersion: "18" }))).toBe("NodeVersionNotSupported");
     expect(codeOf({})).toBe("InvalidConfig");
+    const files = (count: number) =>
+      Array.from({ length: count }, (_, n) => ({
+        path: `f${n}.js`,
+        source: "",
+        environment: "isolate" as const,
+      }));
+    const chunk = { path: "_deps/a.js", source: "", environment: "isolate" as const };
+    expect(codeOf(pushBody({ ...app, modules: [...files(4096), chunk] }))).toBe("accepted");
+    expect(() => parsePushRequest(pushBody({ ...app, modules: files(4097) }))).toThrow(
+      'Too many function files (4097 > maximum 4096) in "convex/". See our docs (https://docs.convex.dev/using/writing-convex-functions#using-libraries) for more details.',
+    );
     // A text of its own for each character would be 230 MB: this one is a repetition that is never written out.
     const large = { path: "m.js", source: "x".repeat(pushBytesMax), environment: "isolate" as const };
     expect(codeOf(pushBody({ ...app, modules: [large] }))).toBe("ModulesTooLarge");

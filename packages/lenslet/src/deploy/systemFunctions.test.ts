@@ -270,6 +270,18 @@ describe("system functions of the dashboard (reference dashboard.md)", () => {
   });
 });
 
+describe("what the dashboard's pages ask for by a text that somebody typed", () => {
+  it.each([
+    ["fileStorageV2.js:getFile", { storageId: "not an id" }],
+    ["fileStorageV2.js:getFile", { storageId: "00000000-0000-4000-8000-000000000000" }],
+    ["scheduler.js:getArgs", { argsId: null }],
+    ["scheduler.js:getArgs", { argsId: "not an id" }],
+    ["getById.js:default", { id: "not an id" }],
+  ])("%s %j is nothing, and no error that takes the page down", (name, args) => {
+    expect(call(new TestDeployment(), `_system/frontend/${name}`, args).result).toBeNull();
+  });
+});
+
 describe("_system/frontend/indexes:default (reference dashboard.md §3)", () => {
   const indexesOf = (deployment: TestDeployment, tableName: string | null) =>
     call(deployment, "_system/frontend/indexes.js:default", { tableName, tableNamespace: null }).result;

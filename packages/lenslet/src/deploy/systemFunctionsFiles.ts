@@ -4,7 +4,7 @@ import { uploadToken } from "../protocol/uploadToken.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import { isValueArray, isValueObject, type Value, type ValueObject } from "../values/value.ts";
 import { componentMetadata, recordEvent } from "./deploymentEvents.ts";
-import { deleteFileById, fileUrl, findFile } from "./fileRows.ts";
+import { deleteFileById, fileUrl, findFile, isStorageId } from "./fileRows.ts";
 import type { SystemContext, SystemFunction } from "./systemFunction.ts";
 import {
   namespaceOfArgument,
@@ -40,7 +40,9 @@ export const fileFunctions: Readonly<Record<string, SystemFunction>> = {
   },
   "fileStorageV2:getFile": (tx, context, args) => {
     const namespace = namespaceOfArgument(tx, args);
-    const file = findFile(tx, namespace, stringArgument(args, "storageId"), "getFile");
+    const storageId = stringArgument(args, "storageId");
+    // Whatever somebody types into the page's search: a query that throws takes the page down (dashboard.md §1.4).
+    const file = isStorageId(storageId) ? findFile(tx, namespace, storageId, "getFile") : null;
     return file === null ? null : withUrl(tx, context, namespace, file.document.value);
   },
 };

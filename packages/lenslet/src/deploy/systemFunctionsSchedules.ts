@@ -17,7 +17,7 @@ import type { IndexKey } from "../values/key.ts";
 import { isValueObject, type Value, type ValueObject } from "../values/value.ts";
 import { canonicalFunctionPath } from "./cronExport.ts";
 import type { SystemFunction } from "./systemFunction.ts";
-import { namespaceOfArgument, optionalStringArgument, stringArgument } from "./systemFunctionArguments.ts";
+import { namespaceOfArgument, optionalStringArgument } from "./systemFunctionArguments.ts";
 
 /** Jobs of other functions that a page looks through for those of one function. */
 const jobsLookedAtMax = 10_000;
@@ -45,7 +45,8 @@ export const scheduleFunctions: Readonly<Record<string, SystemFunction>> = {
   },
   "scheduler:getArgs": (tx, _context, args) => {
     const namespace = namespaceOfArgument(tx, args);
-    const decoded = tryDecodeId(stringArgument(args, "argsId"));
+    const argsId = optionalStringArgument(args, "argsId");
+    const decoded = argsId === null ? null : tryDecodeId(argsId);
     const table = tx.table(namespace, "_scheduled_functions");
     const document = decoded === null || table === null ? null : tx.get(table, decoded.id);
     return document === null ? null : { args: argsOf(document) };

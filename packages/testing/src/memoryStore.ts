@@ -217,7 +217,6 @@ export class MemoryStore implements Store {
     for (const [key, { ts }] of this.#requests) if (ts < before) this.#requests.delete(key);
   }
 
-  /** There is nothing that could survive. */
   /** There is no disk to wait for, and no file that changes. */
   checkpoint(): CommitTs {
     return this.appliedTs();
@@ -226,6 +225,7 @@ export class MemoryStore implements Store {
     return this.appliedTs();
   }
   releaseFile(): void {}
+  /** There is nothing that could survive. */
   persist(): void {}
 
   close(): void {

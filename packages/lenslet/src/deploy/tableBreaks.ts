@@ -27,5 +27,10 @@ export function recordTableBreak(tx: Transaction, namespace: Namespace, table: s
   if (componentPath === undefined) return;
   const [oldest, ...others] = oldestRows(tx, tableBreakRows, rowsKept);
   if (oldest !== undefined && others.length === rowsKept - 1) deleteRow(tx, tableBreakRows, oldest.id);
+  insertTableBreak(tx, componentPath, table);
+}
+
+/** No more than that; of many tables at once no row may take the place of another. */
+export function insertTableBreak(tx: Transaction, componentPath: string, table: string): void {
   insertRow(tx, tableBreakRows, { componentPath, table });
 }

@@ -63,6 +63,7 @@ import { type HeapGauge, MemoryWatch } from "./memoryWatch.ts";
 import { type Asker, LiveQueries, type QueryRunResult, type QuerySpec } from "./liveQueries.ts";
 import type { RunningJob } from "./scheduling.ts";
 import { exportSnapshotLimits, Snapshots, streamSnapshotLimits } from "./snapshots.ts";
+import { StoreFile } from "./storeFile.ts";
 import { systemFunctionOf, tellingRefusals } from "./systemCalls.ts";
 import { runSystemOperation } from "./systemOperations.ts";
 import type { VectorSearches } from "./vectorSearches.ts";
@@ -109,6 +110,7 @@ export class Calls {
   #backfillPending = true;
   #progressShownAtMs = 0;
   readonly #pendingPushes: PendingPushes;
+  readonly #storeFile: StoreFile;
   readonly #snapshots: Snapshots;
   readonly #streamSnapshots: Snapshots;
   /** `beginMs` of the newest transaction that may write. */
@@ -129,6 +131,7 @@ export class Calls {
     this.#backfiller = new Backfiller({ store: options.store });
     this.#snapshots = new Snapshots(options.store, exportSnapshotLimits);
     this.#streamSnapshots = new Snapshots(options.store, streamSnapshotLimits);
+    this.#storeFile = new StoreFile(options);
     this.#pendingPushes = new PendingPushes({ random: options.random });
     this.#deployment = this.#loadDeployment(1);
   }
@@ -275,7 +278,7 @@ export class Calls {
       snapshots: this.#snapshots,
       streamSnapshots: this.#streamSnapshots,
       progress: this.#backfiller,
-      storeFile: this.#options.committer,
+      storeFile: this.#storeFile,
     });
     const resultJson = JSON.stringify(result ?? null);
     this.#commit(tx, null, () => this.#recordedCall(seq, resultJson, "[]"));

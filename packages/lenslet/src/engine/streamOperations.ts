@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { insertTableBreak } from "../deploy/tableBreaks.ts";
 import { tableBreaksTable } from "../store/systemTables.ts";
 import type { Namespace, StoredDocument, TabletId } from "../store/store.ts";
 import type { Table } from "../store/catalog.ts";
@@ -92,6 +93,10 @@ export const streamOperations: Readonly<Record<string, Operation>> = {
   },
   "stream.close": (args, { streamSnapshots }) => {
     streamSnapshots.close(z.object({ snapshot: z.number() }).parse(args).snapshot);
+  },
+  /** All tables are something else now (a restored backup): whoever follows them begins anew. */
+  "stream.breakAll": (_args, scope) => {
+    for (const { component, table } of shownTables(scope)) insertTableBreak(scope.tx, component, table.name);
   },
   "stream.columns": (_args, scope): readonly TableColumns[] => {
     const budget = { bytes: sampleBytesMax };

@@ -25,7 +25,6 @@ import { setDeploymentValue } from "../deploy/systemRows.ts";
 import { tableShapes } from "../deploy/shapes.ts";
 import { deleteTables } from "../deploy/tableDeletion.ts";
 import { syncCrons } from "../jobs/crons.ts";
-import type { CommitTs } from "../log/log.ts";
 import type { ModuleSource } from "../runner/types.ts";
 import type { Namespace } from "../store/store.ts";
 import type { Transaction } from "../transaction/transaction.ts";
@@ -43,6 +42,7 @@ import { schedulerOperations } from "./schedulerOperations.ts";
 import { exportOperations } from "./exportOperations.ts";
 import { importOperations } from "./importOperations.ts";
 import type { Snapshots } from "./snapshots.ts";
+import type { StoreFile } from "./storeFile.ts";
 import { streamingImportOperations } from "./streamingImportOperations.ts";
 import { streamOperations } from "./streamOperations.ts";
 import { storageOperations } from "./storageOperations.ts";
@@ -61,11 +61,6 @@ export interface SystemOperationScope {
   readonly streamSnapshots: Snapshots;
   readonly progress: BackfillProgress;
   readonly storeFile: StoreFile;
-}
-
-/** What an operation may ask of the file that the store is. */
-interface StoreFile {
-  checkpoint(): CommitTs;
 }
 
 type Operation = (args: JsonValue, scope: SystemOperationScope) => unknown;
@@ -102,6 +97,9 @@ interface AnalyzedPush {
 const operations: Readonly<Record<string, Operation>> = {
   ...schedulerOperations,
   "store.checkpoint": (_args, { storeFile }) => String(storeFile.checkpoint()),
+  "store.hold": (_args, { storeFile }) => storeFile.hold(),
+  "store.release": (args, { storeFile }) =>
+    storeFile.release(z.object({ hold: z.string() }).parse(args).hold),
   // An update of environment variables in two steps: between them the net thread has auth.config.js evaluated.
   "env.prepare": (args, { tx, deployment }) => {
     const { changes } = environmentChanges.parse(args);

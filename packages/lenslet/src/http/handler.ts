@@ -6,6 +6,7 @@ import { addFunctionRoutes } from "./functionRoutes.ts";
 import { answerHttpAction, ignoreDisconnects } from "./httpActions.ts";
 import { splitTarget } from "./requestTarget.ts";
 import { addAbsentRoutes } from "./absentRoutes.ts";
+import { addBackupRoutes } from "./backupRoutes.ts";
 import { addLogRoutes } from "./logRoutes.ts";
 import { addMetaRoutes } from "./metaRoutes.ts";
 import { addMetricRoutes } from "./metricRoutes.ts";
@@ -54,6 +55,7 @@ export function createHttpHandlers(options: HttpHandlerOptions): HttpHandlers {
   addTransferRoutes(router);
   addStreamingExportRoutes(router);
   addStreamingImportRoutes(router);
+  addBackupRoutes(router);
   addAbsentRoutes(router);
   const state: ServerState = {
     options,

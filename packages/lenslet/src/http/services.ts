@@ -132,6 +132,14 @@ export interface StreamApi {
   dataSync(cursor: string | null, selection: StreamSelection): Promise<string>;
 }
 
+/** What a backup copies, kept for it; transfer/backupLeases.ts. */
+export interface BackupApi {
+  begin(): Promise<unknown>;
+  renew(lease: string): boolean;
+  storeCopied(lease: string): Promise<boolean>;
+  end(lease: string): Promise<boolean>;
+}
+
 /** Everything the HTTP API of one deployment is made of. */
 export interface HttpHandlerOptions {
   readonly engine: EngineApi;
@@ -151,6 +159,7 @@ export interface HttpHandlerOptions {
   readonly files: FileApi;
   readonly transfers: TransferApi;
   readonly streams: StreamApi;
+  readonly backups: BackupApi;
   /** Upload URLs are signed with the first, by the engine; those of the others are still taken. */
   readonly tokenSecrets: readonly Uint8Array[];
   readonly clock: Clock;

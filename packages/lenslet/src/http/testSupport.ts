@@ -292,6 +292,12 @@ export class TestServer {
       files: this.files,
       transfers: this.transfers,
       streams: this.streams,
+      backups: {
+        begin: () => Promise.resolve({ lease: "one" }),
+        renew: (lease) => lease === "one",
+        storeCopied: (lease) => Promise.resolve(lease === "one"),
+        end: (lease) => Promise.resolve(lease === "one"),
+      },
       tokenSecrets: [tokenSecret, oldTokenSecret],
       clock: time,
       jwksJson: '{"keys":[]}',

@@ -6,7 +6,9 @@ import { LensletError } from "../base/errors.ts";
 import { logRetentionMsDefault } from "../engine/logRetention.ts";
 import type { EgressMap } from "../runner/actionHost/egress.ts";
 import type { S3Credentials, S3Location } from "../files/s3FileStore.ts";
-import { dataFolderExists, openDataFolder } from "./dataFolder.ts";
+import { addBackupCommand, addRestoreCommand } from "./backupCommands.ts";
+import { dataOption } from "./commandOptions.ts";
+import { openExistingDataFolder } from "./dataFolder.ts";
 import { parseEgress } from "./egress.ts";
 import { followSupervisor, superviseProgram } from "./processSupervisor.ts";
 import type { ServerConfig } from "./server.ts";
@@ -104,19 +106,14 @@ function createProgram(argv: readonly string[]): Command {
       `Lenslet is running.\n  API   ${server.cloudUrl}\n  HTTP actions  ${server.siteUrl}\n`,
     );
   });
+  addBackupCommand(program, packageVersion());
+  addRestoreCommand(program);
   program
     .command("admin-key")
     .description("print the admin key of a data folder")
-    .option("--data <folder>", "data folder (LENSLET_DATA)", process.env["LENSLET_DATA"] ?? ".lenslet")
+    .addOption(dataOption())
     .action(({ data }: { data: string }) => {
-      if (!dataFolderExists(data)) {
-        throw new LensletError(
-          "NotFound",
-          "DataFolderMissing",
-          `There is no data folder at ${path.resolve(data)}. Start a server first (lenslet dev), or name another with --data.`,
-        );
-      }
-      const instance = openDataFolder(data, "lenslet");
+      const instance = openExistingDataFolder(data);
       process.stdout.write(`${adminKeyOf(instance.name, instance.secret)}\n`);
     });
   return program;
@@ -125,7 +122,7 @@ function createProgram(argv: readonly string[]): Command {
 function addServerOptions(command: Command): Command {
   const env = process.env;
   return command
-    .option("--data <folder>", "data folder (LENSLET_DATA)", env["LENSLET_DATA"] ?? ".lenslet")
+    .addOption(dataOption())
     .option("--host <address>", "address to listen on (LENSLET_HOST)", env["LENSLET_HOST"] ?? "127.0.0.1")
     .option(
       "--port <number>",

@@ -75,9 +75,16 @@ export function adoptIdentity(folder: string, own: Instance, shared: Instance): 
   });
 }
 
-/** True when the folder has been used before: reading its keys must not create it. */
-export function dataFolderExists(folder: string): boolean {
-  return fs.existsSync(path.join(folder, "instance.json"));
+/** The same for one that has been used before: commands about a folder do not create it. */
+export function openExistingDataFolder(folder: string): Instance {
+  if (!fs.existsSync(path.join(folder, "instance.json"))) {
+    throw new LensletError(
+      "NotFound",
+      "DataFolderMissing",
+      `There is no data folder at ${path.resolve(folder)}. Start a server first (lenslet dev), or name another with --data.`,
+    );
+  }
+  return openDataFolder(folder, "lenslet");
 }
 
 function createInstance(folder: string, file: string, name: string): void {

@@ -22,10 +22,28 @@ export function lockDataFolder(folder: string): () => void {
     );
   }
   fs.writeFileSync(pidFile, `${process.pid}\n`);
+  // Of one that was killed.
+  fs.rmSync(path.join(folder, "server.url"), { force: true });
   return () => {
     fs.rmSync(pidFile, { force: true });
     lock.close();
   };
+}
+
+/** Says where the server that has the folder answers, for commands on this machine. Returns the end of that. */
+export function announceServer(folder: string, url: string): () => void {
+  const file = path.join(folder, "server.url");
+  fs.writeFileSync(file, `${url}\n`);
+  return () => fs.rmSync(file, { force: true });
+}
+
+/** Null: it is not up yet. Says nothing about whether it still runs. */
+export function announcedServer(folder: string): string | null {
+  try {
+    return fs.readFileSync(path.join(folder, "server.url"), "utf8").trim();
+  } catch {
+    return null;
+  }
 }
 
 function ownerOf(pidFile: string): string {

@@ -23,6 +23,7 @@ import type { PostgresLogThread } from "../log/postgres/postgresLogThread.ts";
 import { startScheduler } from "../scheduler/scheduler.ts";
 import { type EgressMap, installEgressForFetch } from "../runner/actionHost/egress.ts";
 import { createSyncServer } from "../sync/server.ts";
+import { BackupLeases } from "../transfer/backupLeases.ts";
 import { DataSync } from "../transfer/dataSync.ts";
 import { StreamingExport } from "../transfer/streamingExport.ts";
 import { Exporter } from "../transfer/exporter.ts";
@@ -34,7 +35,8 @@ import { devIssuerRoutes } from "./devIssuerRoutes.ts";
 import { EngineSupervisor } from "./engineSupervisor.ts";
 import { updateEnvironment } from "./environmentUpdates.ts";
 import { ExternalPackages } from "./externalPackages.ts";
-import { lockDataFolder } from "./folderLock.ts";
+import { announceServer, lockDataFolder } from "./folderLock.ts";
+import { finishRestore } from "./restoreCommand.ts";
 import { createPushService } from "./pushService.ts";
 import { openPostgresLog, type PostgresConfig, untilLeader } from "./postgresLog.ts";
 import { createTestQueries } from "./testQueries.ts";
@@ -133,6 +135,8 @@ async function open(
   closers.push(() => supervisor.close());
   const engine = supervisor.client;
 
+  await finishRestore(engine, config.dataFolder);
+
   const egress = config.egress ?? {};
   for (const [from, to] of Object.entries(egress)) {
     config.report("info", `egress: requests to ${from} go to ${to}`);
@@ -223,6 +227,15 @@ async function open(
   // In PostgreSQL it stays whole: that is what a node with an empty data folder is built from.
   if (config.postgres === undefined) retention.start();
   closers.push(() => retention.close());
+  const backups = new BackupLeases({
+    engine,
+    holdFiles: () => sweeper.hold(),
+    holdLog: () => retention.hold(),
+    hasLocalFiles: config.files === null,
+    timers: realTimers,
+    random,
+  });
+  closers.push(() => backups.close());
   const streamingExport = new StreamingExport({ engine, log });
   const dataSync = new DataSync({ engine, log, random });
   const syncServer = createSyncServer({
@@ -266,6 +279,7 @@ async function open(
       columns: () => streamingExport.columns(),
       dataSync: (cursor, selection) => dataSync.sync(cursor, selection),
     },
+    backups,
     tokenSecrets: [keys.uploadSecret, keys.cursorSecret],
     clock: realClock,
     instanceName: instance.name,
@@ -290,6 +304,7 @@ async function open(
   api.on("upgrade", (request, socket, head) => syncServer.handleUpgrade(request, socket, head));
   site.on("request", handlers.site);
   closers.push(() => syncServer.drain());
+  closers.push(announceServer(config.dataFolder, originOf(config.host, api)));
   return {
     cloudUrl,
     siteUrl,

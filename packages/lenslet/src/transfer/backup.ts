@@ -17,7 +17,6 @@ import {
   type Manifest,
   type OnCopied,
   storeName,
-  syncFolder,
   writeManifest,
 } from "./backupFolder.ts";
 
@@ -92,7 +91,7 @@ class Backup {
       entries: this.#entries,
     };
     writeManifest(this.#folder, manifest);
-    syncFolder(this.#folder);
+    nodeFileSystem.syncFolder(this.#folder);
     return { formatVersion: 1, ...manifest };
   }
 
@@ -133,7 +132,7 @@ class Backup {
       );
     }
     fs.rmSync(path.join(to, "log.lock"), { force: true });
-    syncFolder(to);
+    nodeFileSystem.syncFolder(to);
     for (const name of segmentNames(nodeFileSystem, to)) {
       this.#entries.push({ path: `${logFolderName}/${name}`, ...(await hashOf(path.join(to, name))) });
     }

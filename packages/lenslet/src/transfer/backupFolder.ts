@@ -3,6 +3,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { z } from "zod";
 import { LensletError } from "../base/errors.ts";
+import { nodeFileSystem } from "../log/local/fileSystem.ts";
 
 /**
  * A backup is a folder: the data folder's `instance.json`, `store.sqlite` as it was at `storeTs`, `log/` from there to
@@ -163,17 +164,6 @@ export async function* filesBelow(folder: string, prefix = ""): AsyncGenerator<s
   }
 }
 
-/** The folder's entries survive power loss. Windows can neither open nor sync a folder. */
-export function syncFolder(folder: string): void {
-  if (process.platform === "win32") return;
-  const fd = fs.openSync(folder, "r");
-  try {
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
-  }
-}
-
 /**
  * Makes a folder that is there as a whole or not at all: `fill` fills one beside it, which is renamed when that is done and
  * removed when it fails. Throws FolderInUse if there is something at `target` already, but for an empty folder.
@@ -197,7 +187,7 @@ export async function createWhole<T>(
     refuseUnlessFree(target);
     if (fs.existsSync(target)) fs.rmdirSync(target);
     fs.renameSync(temporary, target);
-    syncFolder(parent);
+    nodeFileSystem.syncFolder(parent);
     return result;
   } catch (error) {
     fs.rmSync(temporary, { recursive: true, force: true });

@@ -8,10 +8,15 @@ import { type BackupSource, makeBackup } from "../transfer/backup.ts";
 import { filesFolderName, storeName } from "../transfer/backupFolder.ts";
 import { leaseMs } from "../transfer/backupLeases.ts";
 import { timeOf } from "../transfer/restore.ts";
-import type { BackupFlags } from "./backupCommands.ts";
 import { type Instance, openExistingDataFolder } from "./dataFolder.ts";
 import { announcedServer, lockDataFolder } from "./folderLock.ts";
 import { Progress, sizeText } from "./progress.ts";
+
+export interface BackupFlags {
+  readonly data: string;
+  readonly to?: string;
+  readonly json?: true;
+}
 
 export async function backup(flags: BackupFlags, lensletVersion: string): Promise<void> {
   const dataFolder = path.resolve(flags.data);

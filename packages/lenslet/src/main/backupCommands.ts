@@ -1,11 +1,7 @@
 import { type Command, InvalidArgumentError } from "commander";
+import type { BackupFlags } from "./backupCommand.ts";
 import { dataOption } from "./commandOptions.ts";
-
-export interface BackupFlags {
-  readonly data: string;
-  readonly to?: string;
-  readonly json?: true;
-}
+import type { RestoreFlags } from "./restoreCommand.ts";
 
 export function addBackupCommand(program: Command, lensletVersion: string): void {
   program
@@ -27,13 +23,6 @@ Files in S3 (--files-s3) stay there and are not copied. Put it back with: lensle
       const { backup } = await import("./backupCommand.ts");
       await backup(flags, lensletVersion);
     });
-}
-
-export interface RestoreFlags {
-  readonly data: string;
-  readonly at?: bigint;
-  readonly logOf?: string;
-  readonly json?: true;
 }
 
 export function addRestoreCommand(program: Command): void {

@@ -10,9 +10,15 @@ import type { Store } from "../store/store.ts";
 import { fileContentsTable, filesTable, type SystemTableDefinition } from "../store/systemTables.ts";
 import { logFolderName, storeName } from "../transfer/backupFolder.ts";
 import { restoreBackup, restoredName, timeOf } from "../transfer/restore.ts";
-import type { RestoreFlags } from "./backupCommands.ts";
 import { Progress } from "./progress.ts";
 import { realClock } from "./realOs.ts";
+
+export interface RestoreFlags {
+  readonly data: string;
+  readonly at?: bigint;
+  readonly logOf?: string;
+  readonly json?: true;
+}
 
 export async function restore(backup: string, flags: RestoreFlags): Promise<void> {
   const dataFolder = path.resolve(flags.data);

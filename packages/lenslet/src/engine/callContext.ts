@@ -4,10 +4,12 @@ import type { Runner } from "../runner/runner.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 import type { FunctionCall, Identity, UserAttributes } from "./api.ts";
 import type { AuditLog } from "./auditLog.ts";
+import type { AwaitedFiles } from "./awaitedFiles.ts";
 import type { LoadedDeployment } from "./deployment.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import type { MemoryWatch } from "./memoryWatch.ts";
 import type { RunningJob } from "./scheduling.ts";
+import type { ReadContents } from "./storageSyscalls.ts";
 
 /** What a deployment signs and encrypts with: a key for each purpose, none of them used for another (SECURITY.md). */
 export interface EngineKeys {
@@ -35,7 +37,9 @@ export interface CallContext extends EngineKeys {
   readonly client: { readonly ip: string | null; readonly userAgent: string | null };
   readonly nowMs: number;
   /** See StorageScope. */
-  readonly readContents: ((key: string) => Uint8Array | null) | null;
+  readonly readContents: ReadContents | null;
+  /** Where `readContents` has to wait for another thread. */
+  readonly files: AwaitedFiles | null;
   readonly nextSeed: () => Uint8Array;
   readonly logs: LogBuffer;
   readonly audit: AuditLog;

@@ -39,6 +39,7 @@ import type {
 import { ArgumentError, parseArguments, withCommitTs } from "./arguments.ts";
 import { type CalledFunction, CallLog, logWarnings } from "./callLog.ts";
 import { AuditLog } from "./auditLog.ts";
+import { AwaitedFiles, FilesAwaited } from "./awaitedFiles.ts";
 import type { Committer } from "./committer.ts";
 import { recordedAnswer, type RecordedCall } from "./commitRecord.ts";
 import type { LoadedDeployment } from "./deployment.ts";
@@ -63,11 +64,12 @@ import { type HeapGauge, MemoryWatch } from "./memoryWatch.ts";
 import { type Asker, LiveQueries, type QueryRunResult, type QuerySpec } from "./liveQueries.ts";
 import type { RunningJob } from "./scheduling.ts";
 import { exportSnapshotLimits, Snapshots, streamSnapshotLimits } from "./snapshots.ts";
+import type { ReadContents } from "./storageSyscalls.ts";
 import { StoreFile } from "./storeFile.ts";
 import { systemFunctionOf, tellingRefusals } from "./systemCalls.ts";
 import { runSystemOperation } from "./systemOperations.ts";
 import type { VectorSearches } from "./vectorSearches.ts";
-import type { EngineOut, EngineRequest } from "./wire.ts";
+import type { EngineOut, EngineRequest, FetchedFile } from "./wire.ts";
 
 export interface CallsOptions extends EngineKeys {
   readonly store: Store;
@@ -83,8 +85,8 @@ export interface CallsOptions extends EngineKeys {
   readonly reportDefect: (error: unknown) => void;
   /** Absent: nobody's memory is looked at. */
   readonly heap?: HeapGauge;
-  /** Contents of files that are at hand without waiting. */
-  readonly readContents?: (key: string) => Uint8Array | null;
+  /** Contents of files that are at hand without waiting; "awaited": they are not, calls wait for them. */
+  readonly readContents?: ReadContents | "awaited";
 }
 
 /** Who watches the progress of work in the background is told this often. */
@@ -113,6 +115,8 @@ export class Calls {
   readonly #storeFile: StoreFile;
   readonly #snapshots: Snapshots;
   readonly #streamSnapshots: Snapshots;
+  /** Of the call that runs. */
+  #files: ReadonlyMap<string, FetchedFile> | null = null;
   /** `beginMs` of the newest transaction that may write. */
   #beginMs = 0;
 
@@ -136,9 +140,15 @@ export class Calls {
     this.#deployment = this.#loadDeployment(1);
   }
 
-  beginCall(seq: number): void {
+  /** `files`: what an earlier attempt at the call has waited for. */
+  beginCall(seq: number, files: ReadonlyMap<string, FetchedFile> | null = null): void {
+    this.#files = files;
     this.#blame(seq);
     this.#measures.begin();
+  }
+
+  forgetFiles(): void {
+    this.#files = null;
   }
 
   deploymentMessage(): EngineOut & { readonly type: "deployment" } {
@@ -553,6 +563,8 @@ export class Calls {
   #context(call: FunctionCall, tx: Transaction, job = jobOf(call)): CallContext {
     const { runner, heartbeat, clock, random, cursorSecret, uploadSecret, jwtSecret, instanceName } =
       this.#options;
+    const { readContents = null } = this.#options;
+    const files = readContents === "awaited" && !tx.readOnly ? new AwaitedFiles(this.#files) : null;
     return {
       tx,
       deployment: this.#deployment,
@@ -570,7 +582,13 @@ export class Calls {
       job,
       client: call.client ?? { ip: null, userAgent: null },
       nowMs: Math.floor(clock.nowMs()),
-      readContents: this.#options.readContents ?? null,
+      files,
+      readContents:
+        files !== null
+          ? (key, size) => files.read(key, size)
+          : typeof readContents === "function"
+            ? readContents
+            : null,
       nextSeed: () => random.bytes(32),
       logs: new LogBuffer(),
       audit: new AuditLog(),
@@ -585,6 +603,8 @@ export class Calls {
     try {
       return run();
     } catch (error) {
+      // The attempt does not count.
+      if (error instanceof FilesAwaited) throw error;
       const refusal = this.memory.refusal(error);
       if (refusal === null && !(error instanceof LensletError)) this.#options.reportDefect(error);
       return failedRun(error, refusal);

@@ -3,9 +3,11 @@ import type { Clock, Timers } from "../base/clock.ts";
 import { LensletError, internalErrorMessage } from "../base/errors.ts";
 import type { CommitTs } from "../log/log.ts";
 import type { FunctionFailure, LiveQueryId, LiveQueryState } from "./api.ts";
+import { FilesAwaited } from "./awaitedFiles.ts";
 import { Calls, type CallsOptions } from "./calls.ts";
 import type { Committer } from "./committer.ts";
 import { encodeExecutions } from "./executionLog.ts";
+import { SessionOrder } from "./sessionOrder.ts";
 import { VectorSearches } from "./vectorSearches.ts";
 import type {
   EngineHandover,
@@ -49,6 +51,7 @@ export class Engine {
   readonly #searches: VectorSearches;
   readonly #closes: { id: LiveQueryId; watchers: number }[] = [];
   readonly #reopens: ReopenedQuery[] = [];
+  readonly #order = new SessionOrder();
   #out: EngineOut[] = [];
   #publishedTs: CommitTs = 0n;
   #scheduled = false;
@@ -158,8 +161,9 @@ export class Engine {
   #runTurn(queue: QueuedCall[], untilMs: number): void {
     let done = 0;
     while (done < queue.length) {
-      this.#run(queue[done] as QueuedCall);
+      const next = this.#run(queue[done] as QueuedCall);
       done += 1;
+      if (next.length > 0) queue.splice(done, 0, ...next);
       if (this.#nowMs() >= untilMs) break;
     }
     if (done > 0) queue.splice(0, done);
@@ -181,20 +185,31 @@ export class Engine {
     this.#calls.backfillStep();
   }
 
-  #run({ seq, request, condemned }: QueuedCall): void {
+  /** Returns what has to run next, before the rest of the queue. */
+  #run(queued: QueuedCall): readonly QueuedCall[] {
+    if (this.#order.holds(queued)) return [];
+    const { seq, request, condemned, files } = queued;
     try {
-      this.#calls.beginCall(seq);
+      this.#calls.beginCall(seq, files);
       if (request.type === "vectorSearch") {
         this.#calls.startVectorSearch(this.#searches, seq, request);
-        return;
+        return [];
       }
       const value = this.#answer(seq, request, condemned ?? null);
       const renewed = this.#calls.live.takeRenewed();
       if (renewed.length > 0) this.#publish(renewed);
       this.#out.push({ type: "answer", seq, value });
     } catch (error) {
+      if (error instanceof FilesAwaited) {
+        this.#order.waits(queued);
+        this.#out.push({ type: "filesAwaited", seq, files: error.files });
+        return [];
+      }
       this.#out.push({ type: "reject", seq, error: this.#wireError(error) });
+    } finally {
+      if (files !== undefined) this.#calls.forgetFiles();
     }
+    return this.#order.ended(queued);
   }
 
   #answer(seq: number, request: ImmediateRequest, condemned: FunctionFailure | null): unknown {

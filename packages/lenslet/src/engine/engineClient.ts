@@ -23,6 +23,7 @@ import type {
 } from "./api.ts";
 import { recordedAnswer } from "./commitRecord.ts";
 import { decodeExecutions } from "./executionLog.ts";
+import { type CallReads, type FetchContents, FileReads } from "./fileReads.ts";
 import { localIdsFrom, sameResult } from "./liveQueries.ts";
 import type {
   EngineHandover,
@@ -31,6 +32,7 @@ import type {
   EngineOutBatch,
   EngineRequest,
   ReopenedQuery,
+  WantedFile,
 } from "./wire.ts";
 
 /** Calls that may wait for the engine at once; beyond it callers are told to come back (limits.md #111). */
@@ -43,6 +45,8 @@ export interface EngineClientOptions {
   readonly durability: { durableTs(): CommitTs; onDurable(listener: () => void): () => void };
   /** Defers the sending of a batch to the end of the current turn of the event loop. */
   readonly soon: (callback: () => void) => void;
+  /** Fetches what the engine cannot wait for; absent when it reads all contents itself. */
+  readonly fetchContents?: FetchContents;
 }
 
 interface InFlight {
@@ -51,6 +55,8 @@ interface InFlight {
   readonly reject: (error: Error) => void;
   /** Set when the call took an engine with it; the next engine knows whether it had been committed all the same. */
   condemned: FunctionFailure | null;
+  /** Contents of files that the call waits for or has waited for. */
+  reads: CallReads | null;
 }
 
 interface OpenEntry {
@@ -108,9 +114,11 @@ export class EngineClient implements JobEngine {
   };
   #codeId: string | null = null;
   #failed: Error | null = null;
+  readonly #fileReads: FileReads | null;
 
   constructor(options: EngineClientOptions) {
     this.#options = options;
+    this.#fileReads = options.fetchContents === undefined ? null : new FileReads(options.fetchContents);
     options.durability.onDurable(() => this.#deliverDurable());
   }
 
@@ -135,7 +143,10 @@ export class EngineClient implements JobEngine {
       if (!this.#open.has(id)) this.#unsent.push({ type: "close", id, watchers: 1 });
     }
     this.#handedOver = [];
-    for (const [seq, { request, condemned }] of this.#inFlight) {
+    for (const [seq, call] of this.#inFlight) {
+      // This engine has broken nothing off yet.
+      closeReads(call);
+      const { request, condemned } = call;
       const message = { type: "call" as const, seq, request };
       this.#unsent.push(condemned === null ? message : { ...message, condemned });
     }
@@ -179,7 +190,10 @@ export class EngineClient implements JobEngine {
   /** The engine cannot go on (its log failed): everything in flight and to come is refused. */
   fail(error: Error): void {
     this.#failed = error;
-    for (const { reject } of this.#inFlight.values()) reject(error);
+    for (const call of this.#inFlight.values()) {
+      closeReads(call);
+      call.reject(error);
+    }
     this.#inFlight.clear();
   }
 
@@ -245,7 +259,7 @@ export class EngineClient implements JobEngine {
     }
     const seq = this.#nextSeq++;
     return new Promise((resolve, reject) => {
-      this.#inFlight.set(seq, { request, resolve, reject, condemned: null });
+      this.#inFlight.set(seq, { request, resolve, reject, condemned: null, reads: null });
       this.#enqueue({ type: "call", seq, request });
     });
   }
@@ -294,6 +308,9 @@ export class EngineClient implements JobEngine {
         call?.reject(new LensletError(category, code, text, data));
         break;
       }
+      case "filesAwaited":
+        void this.#fetchFiles(message.seq, message.files);
+        break;
       case "published":
         this.#published(message.ts, message.changed);
         break;
@@ -328,7 +345,24 @@ export class EngineClient implements JobEngine {
   #take(seq: number): InFlight | undefined {
     const call = this.#inFlight.get(seq);
     this.#inFlight.delete(seq);
+    if (call !== undefined) closeReads(call);
     return call;
+  }
+
+  /** Never rejects. */
+  async #fetchFiles(seq: number, wanted: readonly WantedFile[]): Promise<void> {
+    const call = this.#inFlight.get(seq);
+    if (call === undefined) return;
+    assert(this.#fileReads !== null, "an engine waits for contents only where they can be fetched");
+    call.reads ??= this.#fileReads.open();
+    const read = await call.reads.read(wanted);
+    if (read === null) return;
+    const { request } = call;
+    if (request.type === "job" && read.failure !== null) {
+      // What is scheduled can wait until the store is there again.
+      const { code, message } = read.failure;
+      this.#take(seq)?.reject(new LensletError("Internal", code, message));
+    } else this.#enqueue({ type: "call", seq, request, files: read.files });
   }
 
   #settle(seq: number, value: unknown): void {
@@ -448,6 +482,11 @@ export class EngineClient implements JobEngine {
     this.#open.set(id, { call, holders: 1, engineWatchers: 0, state, poisoned: true });
     this.#take(seq)?.resolve({ id, state });
   }
+}
+
+function closeReads(call: InFlight): void {
+  call.reads?.close();
+  call.reads = null;
 }
 
 function functionKeyOf(target: FunctionTarget): string {

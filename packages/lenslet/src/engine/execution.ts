@@ -6,6 +6,7 @@ import { formatFailure } from "../runner/failure.ts";
 import { importTimeMsMax, systemTimedOutText, systemTimeMsMax, userTimeMsMax } from "../runner/limits.ts";
 import { DatabaseSyscalls } from "../transaction/databaseSyscalls.ts";
 import type { FunctionResult } from "./api.ts";
+import { FilesAwaited } from "./awaitedFiles.ts";
 import type { CallContext } from "./callContext.ts";
 import { contextInto } from "./componentBorders.ts";
 import type { ComponentCode, FunctionInfo } from "./deployment.ts";
@@ -94,6 +95,8 @@ class FunctionHost implements RunHost {
   #startedMs = 0;
   /** Time of the functions that the syscall in progress has called; each of them has a clock of its own. */
   #nestedMs = 0;
+  /** It waits for contents of files: nothing that comes of this run is used. */
+  #isBrokenOff = false;
 
   constructor(context: CallContext, run: FunctionRun) {
     this.#context = context;
@@ -126,6 +129,8 @@ class FunctionHost implements RunHost {
         host: this,
       });
       if (outcome.usedClock) this.#context.observed.clock = true;
+      const { files } = this.#context;
+      if (this.#isBrokenOff && files !== null) throw files.awaited();
       return outcome;
     } finally {
       heartbeat.stopClock();
@@ -144,11 +149,17 @@ class FunctionHost implements RunHost {
     });
   }
 
-  asyncSyscall(op: string, argsJson: string): string {
-    return this.#timed(() => {
-      if (syncOps.has(op)) throw unknownOperation(op);
-      return this.#answer(op, argsJson);
-    });
+  asyncSyscall(op: string, argsJson: string): string | null {
+    try {
+      return this.#timed(() => {
+        if (syncOps.has(op)) throw unknownOperation(op);
+        return this.#answer(op, argsJson);
+      });
+    } catch (error) {
+      if (!(error instanceof FilesAwaited)) throw error;
+      this.#isBrokenOff = true;
+      return null;
+    }
   }
 
   fastSyscall(op: string, args: object, isAlone: boolean): string {

@@ -104,6 +104,7 @@ export class FastPathTwins {
       client: { ip: null, userAgent: null },
       nowMs: 1_700_000_000_000,
       readContents: null,
+      files: null,
       nextSeed: () => new Uint8Array(32).fill(3),
       identity: { kind: "user", attributes: { tokenIdentifier: "issuer|me" }, expiresAtMs: null },
       logs: new LogBuffer(),

@@ -19,6 +19,9 @@ import {
 } from "../transaction/syscallArguments.ts";
 import type { Transaction } from "../transaction/transaction.ts";
 
+/** The contents under a key, which have this size; null when there are none. */
+export type ReadContents = (key: string, size: number) => Uint8Array | null;
+
 /** What the storage syscalls of one function work with. */
 export interface StorageScope {
   readonly tx: Transaction;
@@ -27,8 +30,8 @@ export interface StorageScope {
   readonly tokenSecret: Uint8Array;
   readonly nowMs: number;
   readonly randomBytes: () => Uint8Array;
-  /** The contents under a key of the file store, if they can be read without waiting; null: they cannot. */
-  readonly readContents: ((key: string) => Uint8Array | null) | null;
+  /** The contents under a key of the file store; null for those who fetch them by their URL. */
+  readonly readContents: ReadContents | null;
 }
 
 /** A mutation holds a file in memory, and its commit in the log. */
@@ -97,13 +100,9 @@ const storageSyscalls: Readonly<Record<string, Handler>> = {
     }
     tx.usage.countFileRead(size);
     const { key } = file.row.value;
-    const bytes = contentsOf(tx, key) ?? readContents?.(key) ?? null;
-    if (bytes === null) {
-      throw badRequest(
-        "FileNotReadable",
-        "This file is in a store that mutations cannot read from. Read it in an action.",
-      );
-    }
+    const bytes = contentsOf(tx, key) ?? readContents?.(key, size) ?? null;
+    if (bytes === null)
+      throw badRequest("FileNotReadable", "The file store has lost the contents of this file.");
     return JSON.stringify({ blob: Buffer.from(bytes).toString("base64"), contentType });
   },
   "1.0/storageDelete": (args, { tx, namespace }) => {

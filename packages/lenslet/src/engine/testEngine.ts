@@ -28,9 +28,11 @@ import type {
   QueryCall,
   QueryResult,
 } from "./api.ts";
+import type { CallsOptions } from "./calls.ts";
 import { Committer } from "./committer.ts";
 import { Engine } from "./engine.ts";
 import { EngineClient, type EngineLoss } from "./engineClient.ts";
+import type { FetchContents } from "./fileReads.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import type { HeapGauge } from "./memoryWatch.ts";
 import { type AnalysisRequestJson, fromJson } from "./systemOperations.ts";
@@ -75,6 +77,7 @@ export interface EngineParts {
   readonly random: Random;
   readonly heartbeat?: Heartbeat;
   readonly heap?: HeapGauge;
+  readonly readContents?: CallsOptions["readContents"];
   /** Compiling modules again for each engine takes longer than most tests. */
   readonly runner?: Runner;
   readonly boot: string;
@@ -99,6 +102,7 @@ export async function openEngine(parts: EngineParts): Promise<{ engine: Engine; 
     runner: parts.runner ?? new Runner({ clock }),
     heartbeat: parts.heartbeat ?? new Heartbeat(),
     ...(parts.heap === undefined ? {} : { heap: parts.heap }),
+    ...(parts.readContents === undefined ? {} : { readContents: parts.readContents }),
     clock,
     timers: parts.timers,
     random: parts.random,
@@ -135,6 +139,8 @@ export function callOf(functionPath: string, args: Value = {}, identity: Identit
 
 export interface TestEngineOptions {
   readonly heap?: HeapGauge;
+  /** Contents of files are elsewhere: mutations wait for them. */
+  readonly fetchContents?: FetchContents;
   readonly durability?: MemoryLogOptions["durability"];
   /** As left by an earlier one. */
   readonly log?: MemoryLog;
@@ -163,16 +169,20 @@ export class TestEngine {
   engine: Engine | null = null;
   readonly #folder: string;
   readonly #boot = "test-boot";
-  readonly #heap: HeapGauge | undefined;
+  readonly #options: TestEngineOptions;
   #tasks: (() => void)[] = [];
   /** Messages that belong to an engine that is gone are dropped. */
   #generation = 0;
 
   private constructor(options: TestEngineOptions) {
     this.#folder = mkdtempSync(path.join(tmpdir(), "lenslet-engine-"));
-    this.#heap = options.heap;
+    this.#options = options;
     this.log = options.log ?? new MemoryLog({ durability: options.durability ?? "automatic" });
-    this.client = new EngineClient({ durability: this.log, soon: (task) => this.#tasks.push(task) });
+    this.client = new EngineClient({
+      durability: this.log,
+      soon: (task) => this.#tasks.push(task),
+      ...(options.fetchContents === undefined ? {} : { fetchContents: options.fetchContents }),
+    });
     this.client.subscribe({
       published: (ts, changed) => {
         this.published.push({ ts, changed });
@@ -210,7 +220,8 @@ export class TestEngine {
       timers: { setTimeout: (callback, delayMs) => this.clock.setTimeout(current(callback), delayMs) },
       random: this.random,
       heartbeat: this.heartbeat,
-      ...(this.#heap === undefined ? {} : { heap: this.#heap }),
+      ...(this.#options.heap === undefined ? {} : { heap: this.#options.heap }),
+      ...(this.#options.fetchContents === undefined ? {} : { readContents: "awaited" as const }),
       boot: this.#boot,
       handover,
       post: (batch) => {

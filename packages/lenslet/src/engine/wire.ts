@@ -36,6 +36,8 @@ export type EngineIn =
       readonly request: EngineRequest;
       /** It ran away and took an engine with it: not run again, but answered thus unless it had been committed. */
       readonly condemned?: FunctionFailure;
+      /** Contents that an attempt at it has waited for, by key. */
+      readonly files?: ReadonlyMap<string, FetchedFile>;
     }
   /** Opens queries under ids that the net thread already knows; their states come with the next publication. */
   | { readonly type: "reopen"; readonly queries: readonly ReopenedQuery[] }
@@ -64,6 +66,18 @@ export interface WireError {
   readonly data?: unknown;
 }
 
+/** Contents that a call wants to read, as `_files` and `_storage` know them. */
+export interface WantedFile {
+  readonly key: string;
+  readonly size: number;
+}
+
+/** What came of fetching contents: the bytes, null when there are none, or why it is not known. */
+export interface FetchedFile {
+  readonly bytes: Uint8Array | null;
+  readonly error: WireError | null;
+}
+
 export type EngineOut =
   /** What an earlier engine committed as the answer to a call, and may not have lived to say. */
   | {
@@ -75,6 +89,8 @@ export type EngineOut =
     }
   | { readonly type: "answer"; readonly seq: CallSeq; readonly value: unknown }
   | { readonly type: "reject"; readonly seq: CallSeq; readonly error: WireError }
+  /** The call has been broken off: it is to be sent again together with these. */
+  | { readonly type: "filesAwaited"; readonly seq: CallSeq; readonly files: readonly WantedFile[] }
   | {
       readonly type: "published";
       readonly ts: CommitTs;

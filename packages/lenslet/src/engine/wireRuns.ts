@@ -59,7 +59,7 @@ const columnFields: ReadonlySet<string> = new Set(
 
 /** Queries and mutations of clients, by path in the app, with no field that has no column. */
 function isUsual(message: EngineIn): message is EngineIn & { readonly type: "call" } {
-  if (message.type !== "call" || message.condemned !== undefined) return false;
+  if (message.type !== "call" || message.condemned !== undefined || message.files !== undefined) return false;
   const { request } = message;
   if (request.type !== "mutation" && request.type !== "query") return false;
   const { call } = request;

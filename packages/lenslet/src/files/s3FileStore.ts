@@ -2,8 +2,14 @@ import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import type { ReadableStream as WebStream } from "node:stream/web";
 import { AwsClient } from "aws4fetch";
-import { LensletError } from "../base/errors.ts";
-import { type ByteRange, type FileStore, isFileKey, type WrittenFile } from "./fileStore.ts";
+import type { LensletError } from "../base/errors.ts";
+import {
+  type ByteRange,
+  type FileStore,
+  fileStoreUnavailable,
+  isFileKey,
+  type WrittenFile,
+} from "./fileStore.ts";
 
 /** Contents up to this size are sent in one request, larger ones in parts of it: memory of one upload. */
 const partBytes = 8 * 1024 * 1024;
@@ -66,10 +72,11 @@ export class S3FileStore implements FileStore {
     return { size, sha256: hash.digest() };
   }
 
-  async read(key: string, { start, end }: ByteRange): Promise<Readable | null> {
+  async read(key: string, { start, end }: ByteRange, abort?: AbortSignal): Promise<Readable | null> {
     const headers = end > start ? { range: `bytes=${start}-${end - 1}` } : {};
     const method = end > start ? "GET" : "HEAD";
-    const response = await this.#client.fetch(this.#objectUrl(key), { method, headers });
+    const init = { method, headers, ...(abort === undefined ? {} : { signal: abort }) };
+    const response = await this.#fetch(this.#objectUrl(key), init);
     if (response.status === 404) {
       await response.body?.cancel();
       return null;
@@ -78,7 +85,7 @@ export class S3FileStore implements FileStore {
     const length = Number(response.headers.get("content-length"));
     if (method === "GET" && length !== end - start) {
       await response.body?.cancel();
-      throw unavailable(`it answered a request for ${end - start} bytes with ${length}`);
+      throw fileStoreUnavailable(`it answered a request for ${end - start} bytes with ${length}`);
     }
     return method === "HEAD" || response.body === null
       ? Readable.from([])
@@ -109,7 +116,7 @@ export class S3FileStore implements FileStore {
     const { bucketUrl, prefix } = this.#location;
     const query = new URLSearchParams({ uploads: "", prefix });
     // Some servers do not list unfinished uploads; their own rules for the bucket have to remove them.
-    const response = await this.#client.fetch(`${bucketUrl}?${query.toString()}`);
+    const response = await this.#fetch(`${bucketUrl}?${query.toString()}`);
     if (!response.ok) {
       await response.body?.cancel();
       return;
@@ -125,7 +132,7 @@ export class S3FileStore implements FileStore {
   async #begin(key: string): Promise<string> {
     const response = await this.#request("POST", `${this.#objectUrl(key)}?uploads=`);
     const [uploadId] = elements(await response.text(), "UploadId");
-    if (uploadId === undefined) throw unavailable("it has begun an upload without naming it");
+    if (uploadId === undefined) throw fileStoreUnavailable("it has begun an upload without naming it");
     return uploadId;
   }
 
@@ -137,7 +144,8 @@ export class S3FileStore implements FileStore {
     const url = `${this.#objectUrl(key)}?uploadId=${encodeURIComponent(uploadId)}`;
     // 200 with an <Error> is what S3 answers when it fails after it has begun to answer.
     const text = await (await this.#request("POST", url, Buffer.from(body))).text();
-    if (text.includes("<Error>")) throw unavailable(elements(text, "Message")[0] ?? text.slice(0, 200));
+    if (text.includes("<Error>"))
+      throw fileStoreUnavailable(elements(text, "Message")[0] ?? text.slice(0, 200));
   }
 
   async #abort(key: string, uploadId: string): Promise<void> {
@@ -148,8 +156,19 @@ export class S3FileStore implements FileStore {
     return `${this.#location.bucketUrl}/${this.#location.prefix}${key}`;
   }
 
+  /** An answer of any status; without one, FileStoreUnavailable. */
+  async #fetch(url: string, init: RequestInit = {}): Promise<Response> {
+    try {
+      return await this.#client.fetch(url, init);
+    } catch (error) {
+      const { cause, message } = error as Error;
+      const { code } = (cause ?? {}) as { readonly code?: string };
+      throw fileStoreUnavailable(`it cannot be reached (${code ?? message})`);
+    }
+  }
+
   async #request(method: string, url: string, body?: Uint8Array): Promise<Response> {
-    const response = await this.#client.fetch(url, {
+    const response = await this.#fetch(url, {
       method,
       ...(body === undefined ? {} : { body: body as Uint8Array<ArrayBuffer> }),
     });
@@ -184,15 +203,7 @@ async function* partsOf(
 async function failureOf(response: Response): Promise<LensletError> {
   const text = await response.text();
   const reason = elements(text, "Code")[0] ?? text.slice(0, 200);
-  return unavailable(`it answered ${response.status} ${reason}`);
-}
-
-function unavailable(reason: string): LensletError {
-  return new LensletError(
-    "FeatureTemporarilyUnavailable",
-    "FileStoreUnavailable",
-    `The file store cannot be used: ${reason}. Check its address, bucket and credentials.`,
-  );
+  return fileStoreUnavailable(`it answered ${response.status} ${reason}`);
 }
 
 /** The contents of all elements of a name; S3 nests none of those asked for in itself. */

@@ -1,6 +1,7 @@
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import { LensletError } from "../base/errors.ts";
 import { EngineClient, type EngineLoss } from "../engine/engineClient.ts";
+import type { FetchContents } from "../engine/fileReads.ts";
 import { Heartbeat, sharedMonotonicMs } from "../engine/heartbeat.ts";
 import { packIn, type PackedOutBatch, unpackOut } from "../engine/wireRuns.ts";
 import type { LogConnection } from "../log/local/messages.ts";
@@ -29,8 +30,10 @@ const memoryMessage = `${outOfMemoryText}\n`;
 
 export interface EngineSupervisorOptions extends Omit<
   EngineWorkerInit,
-  "port" | "log" | "heartbeat" | "handover"
+  "port" | "log" | "heartbeat" | "handover" | "filesAreRemote"
 > {
+  /** Reads contents of files that are not in the data folder; absent: all of them are. */
+  readonly fetchContents?: FetchContents;
   readonly logThread: { connect(): LogConnection };
   /** Old-space limit of the engine's heap, MiB. */
   readonly heapMaxMib: number;
@@ -70,6 +73,7 @@ export class EngineSupervisor {
     this.client = new EngineClient({
       durability: { durableTs: () => log.durableTs(), onDurable: (listener) => log.onDurable(listener) },
       soon: setImmediate,
+      ...(options.fetchContents === undefined ? {} : { fetchContents: options.fetchContents }),
     });
   }
 
@@ -146,12 +150,13 @@ export class EngineSupervisor {
   }
 
   async #startWorker(): Promise<void> {
-    const { logThread, heapMaxMib, report: _report, fatal: _fatal, ...rest } = this.#options;
+    const { logThread, heapMaxMib, fetchContents, report: _report, fatal: _fatal, ...rest } = this.#options;
     this.#heartbeat.stopClock();
     const { port1, port2 } = new MessageChannel();
     const connection = logThread.connect();
     const init: EngineWorkerInit = {
       ...rest,
+      filesAreRemote: fetchContents !== undefined,
       port: port2,
       log: connection,
       heartbeat: this.#heartbeat.buffer,

@@ -26,6 +26,8 @@ export interface EngineWorkerInit extends EngineKeys {
   readonly instanceName: string;
   readonly cloudUrl: string;
   readonly siteUrl: string;
+  /** Contents of files are not in the data folder: calls wait for them. */
+  readonly filesAreRemote: boolean;
   /** Names this run of the process. */
   readonly boot: string;
   readonly handover: EngineHandover;
@@ -68,7 +70,9 @@ async function main(init: EngineWorkerInit): Promise<void> {
     boot: init.boot,
     cloudUrl: init.cloudUrl,
     siteUrl: init.siteUrl,
-    readContents: (key) => readLocalContents(path.join(init.dataFolder, "files"), key),
+    readContents: init.filesAreRemote
+      ? "awaited"
+      : (key) => readLocalContents(path.join(init.dataFolder, "files"), key),
     reportDefect: (error) =>
       process.stderr.write(`lenslet: defect: ${(error as Error)?.stack ?? String(error)}\n`),
     post: (batch) => {

@@ -8,6 +8,7 @@ import { createAuthenticator } from "../auth/authenticator.ts";
 import { LensletError } from "../base/errors.ts";
 import type { EngineMeasures, ExecutionLogEntry } from "../engine/api.ts";
 import { AppMetrics } from "../http/appMetrics.ts";
+import { fetchContents } from "../files/fetchContents.ts";
 import { FileService } from "../files/fileService.ts";
 import type { FileStore } from "../files/fileStore.ts";
 import { type S3Credentials, S3FileStore, type S3Location } from "../files/s3FileStore.ts";
@@ -117,8 +118,12 @@ async function open(
 
   const { logThread, instance } = await openLog(config, ownInstance, originOf(config.host, api), closers);
   const keys = instanceKeys(instance);
+  const fileStore = await openFileStore(config);
   const supervisor = await EngineSupervisor.start({
     logThread,
+    ...(config.files === null
+      ? {}
+      : { fetchContents: (key, size) => fetchContents(fileStore, realTimers, key, size) }),
     dataFolder: config.dataFolder,
     instanceName: instance.name,
     ...keys,
@@ -189,7 +194,7 @@ async function open(
   const files = new FileService({
     engine,
     random,
-    store: await openFileStore(config),
+    store: fileStore,
   });
   const sweeper = new FileSweeper({ engine, files, timers: realTimers, report: config.report });
   await sweeper.start();
@@ -358,7 +363,13 @@ async function openFileStore(config: ServerConfig): Promise<FileStore> {
     files === null
       ? await LocalFileStore.open(path.join(dataFolder, "files"))
       : new S3FileStore(files.location, files.credentials);
-  await store.removeUnfinished();
+  try {
+    await store.removeUnfinished();
+  } catch (error) {
+    // A store that is not there now may be later; all but its files works meanwhile.
+    if (files === null || !(error instanceof LensletError)) throw error;
+    config.report("warn", error.message);
+  }
   return store;
 }
 

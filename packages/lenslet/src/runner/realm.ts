@@ -215,7 +215,11 @@ export class Realm {
       const batch = this.#nextBatch();
       if (batch.length === 0) return state.outcome === "resolved" ? null : hostFailure(neverResolvesText);
       const isAlone = batch.length === 1 && this.#isQueueEmpty();
-      const answers = batch.map((call) => ({ call, outcome: this.#execute(request, call, isAlone) }));
+      const answers: { call: QueuedSyscall; outcome: string | CrossingFailure }[] = [];
+      for (const call of batch) {
+        const outcome = this.#execute(request, call, isAlone);
+        if (outcome !== null) answers.push({ call, outcome });
+      }
       since = this.#clock.monotonicMs();
       this.#controls.settle(answers);
     }
@@ -264,7 +268,11 @@ export class Realm {
   }
 
   /** `isAlone`: nothing of the function can run before this is answered. */
-  #execute(request: RunRequest, { op, args }: QueuedSyscall, isAlone: boolean): string | CrossingFailure {
+  #execute(
+    request: RunRequest,
+    { op, args }: QueuedSyscall,
+    isAlone: boolean,
+  ): string | CrossingFailure | null {
     const { host } = request;
     try {
       return typeof args === "string" ? host.asyncSyscall(op, args) : host.fastSyscall!(op, args, isAlone);

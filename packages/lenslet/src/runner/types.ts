@@ -40,7 +40,8 @@ export interface RunHost {
   /** The modules are compiled and imported, the function itself begins: its time counts from here. */
   begun?(): void;
   syscall(op: string, argsJson: string): string;
-  asyncSyscall(op: string, argsJson: string): string;
+  /** Null: it is not answered in this run, whose outcome the host will not use. */
+  asyncSyscall(op: string, argsJson: string): string | null;
   /**
    * A database syscall of the fast path, whose arguments are JSON values: objects of the user's realm that hold plain
    * data and that no one else has. `isAlone`: the answer to `queryStreamNext` with `all` may be the JSON text of an

@@ -58,7 +58,7 @@ Scheduled functions that were due at that time run when the server starts.`,
 /** Nanoseconds. A date without a zone would mean another moment on another machine. */
 function parseTime(text: string): bigint {
   if (/^\d{19}$/.test(text)) return BigInt(text);
-  const isDate = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$/.test(text);
+  const isDate = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})$/.test(text);
   const ms = isDate ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(ms)) {
     throw new InvalidArgumentError("a time with its zone is needed, e.g. 2026-03-01T14:05:00Z or …+01:00.");

@@ -73,13 +73,17 @@ class Backup {
     const { source, onStep } = this.#options;
     const { ts, hasLocalFiles } = await this.#copyStore();
     onStep("the log");
-    const logTs = await this.#copyLog(ts);
+    await this.#copyLog(ts);
     onStep("files");
     for (const name of furtherFiles) await this.#copyIfExists(name);
     // After the log: what its last record refers to had been stored before.
     if (hasLocalFiles) await this.#copyFolder(`${filesFolderName}/objects`);
     for (const name of furtherFolders) await this.#copyFolder(name);
     if (!(await source.end())) throw backupDisturbed();
+    // Only now: it takes as long as there is data, and the server hears nothing of us meanwhile.
+    onStep("looking at the copy");
+    checkStore(path.join(this.#folder, storeName), ts);
+    const logTs = await this.#checkLog(ts);
     const { instanceName, lensletVersion, takenAt } = this.#options;
     const manifest = {
       instanceName,
@@ -103,7 +107,6 @@ class Backup {
       const copy = path.join(this.#folder, storeName);
       const entry = await copyHashed(path.join(dataFolder, storeName), copy, onCopied);
       if (await source.storeCopied()) {
-        checkStore(copy, begun.ts);
         this.#entries.push({ path: storeName, ...entry });
         return begun;
       }
@@ -113,8 +116,8 @@ class Backup {
     throw backupDisturbed();
   }
 
-  /** From the record on that the store ends with; returns the ts of the last one. */
-  async #copyLog(storeTs: CommitTs): Promise<CommitTs> {
+  /** From the record on that the store ends with. */
+  async #copyLog(storeTs: CommitTs): Promise<void> {
     const { dataFolder, onCopied } = this.#options;
     const from = path.join(dataFolder, logFolderName);
     const to = path.join(this.#folder, logFolderName);
@@ -123,6 +126,11 @@ class Backup {
       const file = path.join(from, name);
       await copyHashed(file, path.join(to, name), onCopied, fs.statSync(file).size);
     }
+  }
+
+  /** Returns the ts of the last record. */
+  async #checkLog(storeTs: CommitTs): Promise<CommitTs> {
+    const to = path.join(this.#folder, logFolderName);
     const { trimmedTs, lastTs } = settleLog(nodeFileSystem, to);
     if (lastTs < storeTs || trimmedTs > storeTs) {
       throw new LensletError(

@@ -123,7 +123,9 @@ export class Calls {
   constructor(options: CallsOptions) {
     this.#options = options;
     this.#log = new CallLog(options.clock);
-    this.memory = new MemoryWatch(options.heap ?? null, options.clock);
+    this.memory = new MemoryWatch(options.heap ?? null, options.clock, (bytes) =>
+      options.heartbeat.setRest(bytes),
+    );
     this.live = new LiveQueries(
       (spec, journal, liveId, asker) => {
         if (liveId !== null) this.#blame(-Number(liveId));

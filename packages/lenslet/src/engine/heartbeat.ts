@@ -5,14 +5,14 @@ import { isTimeUp } from "../runner/limits.ts";
  * running and for how long. Written by the engine, read by the watchdog (engineThread.ts), through shared memory.
  *
  * The clock of a function counts its own JavaScript only: time in syscalls and in nested functions is taken out by
- * moving `startedMs` forward. Layout: Float64 [startedMs, limitMs, callSeq, cpuMs when the call began]; startedMs 0 =
- * no user code is running.
+ * moving `startedMs` forward. Layout: Float64 [startedMs, limitMs, callSeq, cpuMs when the call began, heap bytes
+ * between calls]; startedMs 0 = no user code is running.
  */
 export class Heartbeat {
   readonly buffer: SharedArrayBuffer;
   readonly #cells: Float64Array;
 
-  constructor(buffer = new SharedArrayBuffer(4 * Float64Array.BYTES_PER_ELEMENT)) {
+  constructor(buffer = new SharedArrayBuffer(5 * Float64Array.BYTES_PER_ELEMENT)) {
     this.buffer = buffer;
     this.#cells = new Float64Array(buffer);
   }
@@ -20,6 +20,10 @@ export class Heartbeat {
   setCall(callSeq: number, cpuMs: number): void {
     this.#cells[2] = callSeq;
     this.#cells[3] = cpuMs;
+  }
+  /** What the heap of the thread held when no call was running, garbage included. */
+  setRest(heapBytes: number): void {
+    this.#cells[4] = heapBytes;
   }
   startClock(startedMs: number, limitMs: number): void {
     this.#cells[1] = limitMs;
@@ -34,6 +38,11 @@ export class Heartbeat {
     const [startedMs = 0, limitMs = 0, callSeq = 0, startedCpuMs = 0] = this.#cells;
     if (startedMs === 0 || !isTimeUp(nowMs - startedMs, limitMs, () => cpuMs - startedCpuMs)) return null;
     return callSeq;
+  }
+
+  /** 0: not known. */
+  restBytes(): number {
+    return this.#cells[4] as number;
   }
 
   runningCall(): number | null {

@@ -40,6 +40,7 @@ export class MemoryWatch {
   lookAtMs = Infinity;
   readonly #gauge: HeapGauge | null;
   readonly #clock: Clock;
+  readonly #rested: (bytes: number) => void;
   readonly #doubt = new MemoryDoubt("a call may hold too much memory");
   #suspected: HeapReading | null = null;
   /** Before the running call, or before one shortly before it. */
@@ -49,9 +50,11 @@ export class MemoryWatch {
   #least: HeapReading | null = null;
   #collectAllAtMs = -Infinity;
 
-  constructor(gauge: HeapGauge | null, clock: Clock) {
+  /** `rested` is told what the heap holds between calls. */
+  constructor(gauge: HeapGauge | null, clock: Clock, rested: (bytes: number) => void = () => {}) {
     this.#gauge = gauge;
     this.#clock = clock;
+    this.#rested = rested;
   }
 
   /** Between calls: what the heap holds without one. */
@@ -59,6 +62,7 @@ export class MemoryWatch {
     if (this.#gauge === null || nowMs - this.#restedAtMs < lookIntervalMs) return;
     this.#restedAtMs = nowMs;
     this.#rest = this.#gauge.read();
+    this.#rested(this.#rest.heapBytes + this.#rest.bufferBytes);
   }
 
   /** Runs a call up to, not including, its commit: a second time if it was broken off without need. */

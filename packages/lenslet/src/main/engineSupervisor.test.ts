@@ -13,11 +13,15 @@ import { realTimers } from "./realOs.ts";
 const app = (loop: string) => ({
   "m.ts": `
     import { query, mutation } from "./_generated/server";
+    import { api } from "./_generated/api";
     export const maySpin = query(async ({ db }, { who }) => { if ((await db.query("flags").first()) !== null) ${loop} return who; });
     export const raise = mutation(async ({ db }) => { await db.insert("flags", {}); return "raised"; });
     export const add = mutation(async ({ db }, { n }) => { await db.insert("t", { n }); return n; });
     export const list = query(async ({ db }) => (await db.query("t").collect()).map((d) => d.n));
     export const spin = mutation(async ({ db }) => { await db.insert("t", { n: -1 }); for (;;); });
+    const fill = () => { const all = []; for (let i = 0; i < 16; i++) all.push(new ArrayBuffer(16 * 2 ** 20)); for (;;) all.at(0); };
+    export const fills = query(() => fill());
+    export const fillsNested = query(async (ctx) => await ctx.runQuery(api.m.fills, {}));
     export const hoard = query(() => { const all = []; for (;;) all.push(new Array(10000).fill(all.length)); });
   `,
 });
@@ -111,6 +115,13 @@ describe("a function that does not end", () => {
     await expect.poll(() => [shown(one), shown(two), shown(list)]).toEqual([timeout, timeout, [1]]);
     await push("{}");
     await expect.poll(() => [shown(one), shown(two)]).toEqual([1, 2]);
+  });
+
+  it("is told of its memory when it has filled that before its time was up, also as a nested one", async () => {
+    const outOfMemory = "JavaScript execution ran out of memory (maximum memory usage: 64 MB)\n";
+    expect(failureOf(await query("m:fills"))).toBe(outOfMemory);
+    expect(failureOf(await query("m:fillsNested"))).toBe(outOfMemory);
+    expect(failureOf(await mutation("m:spin"))).toBe(timeout);
   });
 
   it("does not keep the server from ending", async () => {

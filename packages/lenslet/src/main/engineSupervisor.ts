@@ -19,6 +19,11 @@ const watchdogIntervalMs = 25;
  */
 const callHeapGrowthBytesMax = 512 * 1024 * 1024;
 /**
+ * Growth with which a call whose time is up is told that it has run out of memory: with so much it has, on the platform,
+ * before its time was up. What it may hold, and as much garbage of its own and of those before it.
+ */
+const memoryTextBytesMin = 192 * 1024 * 1024;
+/**
  * More losses of the engine thread within the window, for which no function is to blame, end the process. The others
  * are not counted: each settles the call to blame, so they come to an end, and whoever calls may not end the process.
  */
@@ -109,11 +114,13 @@ export class EngineSupervisor {
   /** A call is running for longer than it may: ends it if the thread has computed all that time. */
   #watchTime(worker: Worker): void {
     // Answered through an interrupt, also while JavaScript is running.
-    worker.cpuUsage().then(
-      (usage) => {
+    Promise.all([worker.cpuUsage(), worker.getHeapStatistics()]).then(
+      ([usage, { used_heap_size: heap, external_memory: external }]) => {
         const guilty = this.#heartbeat.overdue(sharedMonotonicMs(), cpuMsOf(usage));
         if (guilty === null || this.#replacing || worker !== this.#worker) return;
-        this.#end(worker, guilty, "a function ran too long", timeoutMessage);
+        const restBytes = this.#heartbeat.restBytes();
+        const isFull = restBytes > 0 && heap + external - restBytes > memoryTextBytesMin;
+        this.#end(worker, guilty, "a function ran too long", isFull ? memoryMessage : timeoutMessage);
       },
       () => {
         // The thread has ended meanwhile; its exit is dealt with elsewhere.
@@ -133,7 +140,7 @@ export class EngineSupervisor {
     worker.getHeapStatistics().then(
       ({ used_heap_size: heap, external_memory: external }) => {
         if (this.#watched !== watched || this.#heartbeat.runningCall() !== call || this.#replacing) return;
-        watched.heapBytes ??= heap + external;
+        watched.heapBytes ??= this.#heartbeat.restBytes() || heap + external;
         if (heap + external - watched.heapBytes <= callHeapGrowthBytesMax) return;
         this.#end(worker, call, "a function used up its memory", memoryMessage);
       },

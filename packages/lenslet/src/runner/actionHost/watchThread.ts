@@ -88,7 +88,8 @@ class Watch {
   /** Once in each silence: whose it is, if that can be asked, for a call that blocks only if there is no other. */
   #lookForHog(silentMs: number, nowMs: number): void {
     if (this.#hogBeat === this.#beat) return;
-    if (silentMs > hogMs * idleHangFactor) {
+    const isAlone = Atomics.load(this.#cells, watchCell.running) === 1;
+    if (isAlone && silentMs > hogMs * idleHangFactor) {
       this.#hogBeat = this.#beat;
       tellHog(0);
     } else if (cpuMs() - this.#cpuMsAtBeat > hogMs / 2) {

@@ -157,7 +157,7 @@ describe.concurrent.each(["isolated", "native"])("a loop in %s code", (module) =
   );
 });
 
-describe.concurrent("a loop", () => {
+describe("a loop", () => {
   /** Long enough for what runs to be no longer young, and for a loop to have begun. */
   const aWhile = () => new Promise((resolve) => setTimeout(resolve, 500));
   const runAll = ({ run, post }: Runner) => [

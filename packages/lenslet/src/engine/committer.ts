@@ -9,8 +9,8 @@ import type { IndexState } from "../store/catalog.ts";
 import { applyEffects, type CatalogEffect, type CatalogState } from "../store/catalogState.ts";
 import { makeDocument } from "../store/document.ts";
 import type { DocumentWrite, IndexId, SessionRequest, Store, StoredDocument } from "../store/store.ts";
+import { keyChangesOf } from "../transaction/pendingWrites.ts";
 import { decodeId } from "../values/id.ts";
-import { indexKeyOf } from "../values/key.ts";
 import {
   type CommitRecord,
   decodeCommitRecord,
@@ -239,11 +239,7 @@ export class Committer {
       const exists = this.#catalog.tableByTablet(write.tablet) !== null;
       const before: StoredDocument | null = exists ? store.get(write.tablet, id) : null;
       const after = write.json === null ? null : makeDocument(id, write.idText, write.json);
-      const keys = table.indexes.map((index) => ({
-        index: index.id,
-        before: before === null ? null : indexKeyOf(before.value, index.fields, id),
-        after: after === null ? null : indexKeyOf(after.value, index.fields, id),
-      }));
+      const keys = keyChangesOf(table, id, before, after);
       const base = { tablet: write.tablet, id, idText: write.idText, before, after, keys };
       const search = searchChangesOf(table, before, after);
       const vectors = vectorChangesOf(table, before, after);

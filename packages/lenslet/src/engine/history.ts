@@ -34,7 +34,8 @@ export class CommitHistory {
 
   add(ts: CommitTs, atMs: number, writes: readonly DocumentWrite[]): void {
     const textBytes = textBytesOf(writes);
-    this.#commits.push({ ts, atMs, writes: writes.map(withoutVectors), textBytes });
+    const kept = writes.some(hasVectors) ? writes.map(withoutVectors) : writes;
+    this.#commits.push({ ts, atMs, writes: kept, textBytes });
     this.#writeCount += writes.length;
     this.#textBytes += textBytes;
     this.#forget(atMs);
@@ -88,9 +89,12 @@ function textBytesOf(writes: readonly DocumentWrite[]): number {
   return bytes;
 }
 
+function hasVectors({ vectors }: DocumentWrite): boolean {
+  return vectors !== undefined;
+}
+
 /** No query looks at vectors. */
 function withoutVectors(write: DocumentWrite): DocumentWrite {
-  if (write.vectors === undefined) return write;
   const { vectors: _vectors, ...rest } = write;
   return rest;
 }

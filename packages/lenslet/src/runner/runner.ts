@@ -93,7 +93,8 @@ export class Runner {
     for (let i = pool.idle.length - 1; i >= 0; i--) {
       const realm = pool.idle[i]!;
       if (realm.dedicatedTo === null || realm.dedicatedTo === modulePath) {
-        pool.idle.splice(i, 1);
+        if (i === pool.idle.length - 1) pool.idle.pop();
+        else pool.idle.splice(i, 1);
         return realm;
       }
     }

@@ -48,6 +48,7 @@ export class DocumentCache {
       generations = { young: new Map(), old: new Map() };
       this.#tablets.set(tablet, generations);
     }
+    if (this.#replace(generations, id, document)) return;
     this.#remove(generations, id);
     this.#add(generations, id, document);
   }
@@ -77,6 +78,17 @@ export class DocumentCache {
     if (this.#youngBytes + bytes > this.#generationBytesMax) this.#age();
     this.#youngBytes += bytes;
     generations.young.set(id, document);
+  }
+
+  /** In its place: a Map of many entries pays for each that is taken out and put in again. False if it has none. */
+  #replace({ young }: Generations, id: InternalId, document: StoredDocument): boolean {
+    const held = young.get(id);
+    if (held === undefined) return false;
+    const youngBytes = this.#youngBytes - heapBytesOf(held) + heapBytesOf(document);
+    if (youngBytes > this.#generationBytesMax) return false;
+    this.#youngBytes = youngBytes;
+    young.set(id, document);
+    return true;
   }
 
   #remove(generations: Generations, id: InternalId): void {

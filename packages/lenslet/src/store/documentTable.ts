@@ -10,7 +10,7 @@ import type { IndexId, StoredDocument, TabletId } from "./store.ts";
 import type { WriteBuffer } from "./writeBuffer.ts";
 
 interface PendingDocument {
-  readonly document: StoredDocument | null;
+  document: StoredDocument | null;
   /** Whether SQLite has a row for it, of whatever version. */
   readonly stored: boolean;
 }
@@ -73,8 +73,11 @@ export class DocumentTable {
 
   write(id: InternalId, before: StoredDocument | null, after: StoredDocument | null): void {
     this.count += Number(after !== null) - Number(before !== null);
-    const stored = this.#pending.get(id)?.stored ?? before !== null;
-    if (stored || after !== null) this.#pending.set(id, { document: after, stored });
+    const pending = this.#pending.get(id);
+    if (pending === undefined) {
+      if (before !== null || after !== null)
+        this.#pending.set(id, { document: after, stored: before !== null });
+    } else if (pending.stored || after !== null) pending.document = after;
     else this.#pending.delete(id);
     this.#buffer.note(this, 1, after === null ? 0 : after.json.length);
   }

@@ -2,9 +2,11 @@ import { assert } from "../base/assert.ts";
 import { searchEntryOf } from "../search/entry.ts";
 import { SearchOverlay } from "../search/overlay.ts";
 import type { DatabaseIndex, SearchIndex, Table } from "../store/catalog.ts";
-import type { DocumentWrite, IndexId, StoredDocument, TabletId } from "../store/store.ts";
+import type { DocumentWrite, IndexId, IndexKeyChange, StoredDocument, TabletId } from "../store/store.ts";
 import type { InternalId } from "../values/id.ts";
 import { type IndexKey, indexKeyOf } from "../values/key.ts";
+import { getField } from "../values/names.ts";
+import type { ValueObject } from "../values/value.ts";
 import { IndexOverlay } from "./overlay.ts";
 
 /** A document the transaction has written: the committed version and the newest pending one. */
@@ -35,6 +37,26 @@ interface PendingTable {
 
 export function indexKey(index: DatabaseIndex, document: StoredDocument): IndexKey {
   return index.fields.length === 0 ? document.id : indexKeyOf(document.value, index.fields, document.id);
+}
+
+/** The keys of a document in all indexes of its table. One that stays costs no second string: history keeps them all. */
+export function keyChangesOf(
+  table: Table,
+  id: InternalId,
+  before: StoredDocument | null,
+  after: StoredDocument | null,
+): IndexKeyChange[] {
+  return table.indexes.map(({ id: index, fields }) => {
+    const key = before === null ? null : indexKeyOf(before.value, fields, id);
+    const stays = before !== null && after !== null && haveSameFields(before.value, after.value, fields);
+    if (stays) return { index, before: key, after: key };
+    return { index, before: key, after: after === null ? null : indexKeyOf(after.value, fields, id) };
+  });
+}
+
+function haveSameFields(a: ValueObject, b: ValueObject, fields: DatabaseIndex["fields"]): boolean {
+  for (const field of fields) if (!Object.is(getField(a, field), getField(b, field))) return false;
+  return true;
 }
 
 /**

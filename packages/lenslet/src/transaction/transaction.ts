@@ -8,7 +8,7 @@ import { searchDocuments } from "../search/searchDocuments.ts";
 import type { SearchQuery } from "../search/searchRead.ts";
 import type { Catalog, DatabaseIndex, SearchIndex, Table } from "../store/catalog.ts";
 import { makeDocument } from "../store/document.ts";
-import type { DocumentWrite, IndexKeyChange, Namespace, Store, StoredDocument } from "../store/store.ts";
+import type { DocumentWrite, Namespace, Store, StoredDocument } from "../store/store.ts";
 import { publicSystemTables } from "../store/systemTables.ts";
 import { type InternalId, encodeId } from "../values/id.ts";
 import { resolveCommitTs, stringifyValue } from "../values/json.ts";
@@ -27,7 +27,7 @@ import {
 import { IndexScan, type ScanRecorder } from "./indexScan.ts";
 import { type RowSource, type ScanOrder, overlaid } from "./overlay.ts";
 import { type CatalogState, PendingTables, tableDocument } from "./pendingTables.ts";
-import { PendingWrites, UndoOverlay, indexKey } from "./pendingWrites.ts";
+import { PendingWrites, UndoOverlay, keyChangesOf } from "./pendingWrites.ts";
 import { type KeyInterval, ReadSet, pointInterval } from "./readSet.ts";
 import type { RowCounts } from "./rowCounts.ts";
 import { SearchScan } from "./searchScan.ts";
@@ -396,19 +396,18 @@ export class Transaction {
     const writes: DocumentWrite[] = [];
     for (const { table, id, idText, base, current } of this.#pending.changed()) {
       const after = current === null ? null : resolved(current, commitTs);
-      const keys: IndexKeyChange[] = table.indexes.map((index) => ({
-        index: index.id,
-        before: base === null ? null : indexKey(index, base),
-        after: after === null ? null : indexKey(index, after),
-      }));
+      const keys = keyChangesOf(table, id, base, after);
       const write = { tablet: table.tablet, id, idText, before: base, after, keys };
       const search = searchChangesOf(table, base, after);
       const vectors = vectorChangesOf(table, base, after);
-      writes.push({
-        ...write,
-        ...(search === undefined ? {} : { search }),
-        ...(vectors === undefined ? {} : { vectors }),
-      });
+      if (search === undefined && vectors === undefined) writes.push(write);
+      else {
+        writes.push({
+          ...write,
+          ...(search === undefined ? {} : { search }),
+          ...(vectors === undefined ? {} : { vectors }),
+        });
+      }
     }
     return writes;
   }

@@ -104,8 +104,9 @@ export class TransactionUsage {
   #scheduleWarnings: UsageWarning[] = [];
   #readsAreFree = false;
 
-  constructor(limits: Partial<TransactionLimits> = {}) {
-    this.#globalLimits = { ...defaultTransactionLimits, ...limits };
+  constructor(limits: Partial<TransactionLimits> | null = null) {
+    this.#globalLimits =
+      limits === null ? defaultTransactionLimits : { ...defaultTransactionLimits, ...limits };
     this.#limits = this.#globalLimits;
   }
 

@@ -15,6 +15,7 @@ const rooms = [
   "scheduler",
   "files",
   "transfer",
+  "cluster",
   "auth",
   "sync",
   "http",

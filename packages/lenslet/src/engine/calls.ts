@@ -7,7 +7,7 @@ import type { SystemFunction } from "../deploy/systemFunction.ts";
 import { systemFunctions, systemMutations } from "../deploy/systemFunctions.ts";
 import { type Random, randomHex } from "../base/random.ts";
 import { earlier, earliestDueMs } from "../jobs/dueTimes.ts";
-import type { CommitTs } from "../log/log.ts";
+import type { CommitTs, LogRecord } from "../log/log.ts";
 import { formatFailure } from "../runner/failure.ts";
 import { LogBuffer } from "../runner/logLines.ts";
 import type { Runner } from "../runner/runner.ts";
@@ -83,6 +83,8 @@ export interface CallsOptions extends EngineKeys {
   readonly cloudUrl: string;
   readonly siteUrl: string;
   readonly reportDefect: (error: unknown) => void;
+  /** Another node writes: nothing is built or validated here. */
+  readonly isFollower?: boolean;
   /** Absent: nobody's memory is looked at. */
   readonly heap?: HeapGauge;
   /** Contents of files that are at hand without waiting; "awaited": they are not, calls wait for them. */
@@ -298,7 +300,7 @@ export class Calls {
   }
 
   get hasBackfillWork(): boolean {
-    return this.#backfillPending;
+    return this.#backfillPending && this.#options.isFollower !== true;
   }
 
   /** One slice of building indexes and validating documents for a push. */
@@ -480,6 +482,16 @@ export class Calls {
     const writes = tx.finish(ts);
     if (writes.length === 0 && request === null) return null;
     this.#options.committer.commit(ts, writes, request, recordCall());
+    this.#committed(writes);
+    return ts;
+  }
+
+  /** Applies a commit that another node has made. */
+  follow(record: LogRecord): void {
+    this.#committed(this.#options.committer.follow(record));
+  }
+
+  #committed(writes: readonly DocumentWrite[]): void {
     this.#snapshots.committed(writes, this.#options.committer.catalog);
     this.#streamSnapshots.committed(writes, this.#options.committer.catalog);
     this.#measures.written(writes);
@@ -488,7 +500,6 @@ export class Calls {
     if (touchesBackfills(writes)) this.#backfillPending = true;
     if (dropsOrChangesIndexes(writes)) this.live.invalidateAll();
     if (touchesDeployment(writes)) this.#reloadDeployment();
-    return ts;
   }
 
   #recordedCall(seq: number, resultJson: string, logLinesJson: string): RecordedCall {

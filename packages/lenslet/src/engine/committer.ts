@@ -41,6 +41,8 @@ export interface CommitterOptions {
   readonly boot: string;
   /** See `EngineHandover`. */
   readonly answeredTs?: CommitTs | null;
+  /** Somebody else appends to the log, also while it is opened: what comes is handed to `follow`. */
+  readonly isFollower?: boolean;
 }
 
 /**
@@ -97,7 +99,10 @@ export class Committer {
         committer.#recoverCall(record);
       }
     }
-    assert(committer.#lastTs === log.lastTs(), "replay ends at the log's last commit");
+    assert(
+      options.isFollower === true || committer.#lastTs === log.lastTs(),
+      "replay ends at the log's last commit",
+    );
     return committer;
   }
 
@@ -210,14 +215,22 @@ export class Committer {
     if (changesIndexes(effects)) this.history.forgetBefore(ts);
   }
 
+  /** Applies the next commit of the log, which somebody else has made; returns what it wrote. */
+  follow(record: LogRecord): readonly DocumentWrite[] {
+    assert(record.ts > this.#lastTs, "commits are followed in their order");
+    return this.#replay(decodeCommitRecord(record));
+  }
+
   #recoverCall({ ts, call }: CommitRecord): void {
     if (call?.boot === this.#options.boot) this.#recoveredCalls.set(call.callSeq, { ...call, ts });
   }
 
-  #replay(record: CommitRecord): void {
+  #replay(record: CommitRecord): readonly DocumentWrite[] {
     const before = this.#catalog;
-    this.#apply(record.ts, this.#resolveWrites(record), record.request);
+    const writes = this.#resolveWrites(record);
+    this.#apply(record.ts, writes, record.request);
     if (this.#catalog !== before) this.#completeBackfills(before);
+    return writes;
   }
 
   /**

@@ -1,7 +1,7 @@
 import { assert } from "../base/assert.ts";
 import type { Clock, Timers } from "../base/clock.ts";
 import { LensletError, internalErrorMessage } from "../base/errors.ts";
-import type { CommitTs } from "../log/log.ts";
+import type { CommitTs, LogRecord } from "../log/log.ts";
 import type { FunctionFailure, LiveQueryId, LiveQueryState } from "./api.ts";
 import { FilesAwaited } from "./awaitedFiles.ts";
 import { Calls, type CallsOptions } from "./calls.ts";
@@ -52,6 +52,8 @@ export class Engine {
   readonly #closes: { id: LiveQueryId; watchers: number }[] = [];
   readonly #reopens: ReopenedQuery[] = [];
   readonly #order = new SessionOrder();
+  /** Commits of another node that are not applied yet. */
+  #followed: LogRecord[] = [];
   #out: EngineOut[] = [];
   #publishedTs: CommitTs = 0n;
   #scheduled = false;
@@ -93,6 +95,12 @@ export class Engine {
     this.#schedule();
   }
 
+  /** The next commits of the log that another node writes. */
+  follow(records: readonly LogRecord[]): void {
+    for (const record of records) this.#followed.push(record);
+    this.#schedule();
+  }
+
   /** Finishes what has been received, then makes everything persistent. */
   async drain(): Promise<void> {
     while (this.#hasWork()) this.#tick();
@@ -117,6 +125,7 @@ export class Engine {
     return (
       this.#writes.length > 0 ||
       this.#reads.length > 0 ||
+      this.#followed.length > 0 ||
       this.#closes.length > 0 ||
       this.#reopens.length > 0 ||
       this.#searches.hasWork ||
@@ -137,6 +146,7 @@ export class Engine {
   #tick(): void {
     const nowMs = this.#nowMs();
     this.#calls.memory.rest(nowMs);
+    if (this.#followed.length > 0) this.#applyFollowed(nowMs + turnBudgetMs);
     this.#runTurn(this.#writes, nowMs + turnBudgetMs);
     this.#runBackfill();
     this.#options.committer.flush();
@@ -169,6 +179,16 @@ export class Engine {
     if (done > 0) queue.splice(0, done);
   }
 
+  #applyFollowed(untilMs: number): void {
+    let done = 0;
+    while (done < this.#followed.length) {
+      this.#calls.follow(this.#followed[done] as LogRecord);
+      done += 1;
+      if (this.#nowMs() >= untilMs) break;
+    }
+    this.#followed = this.#followed.slice(done);
+  }
+
   #runSearches(): void {
     for (const outcome of this.#searches.step((seq) => this.#calls.beginCall(seq))) {
       const { seq } = outcome;
@@ -190,6 +210,7 @@ export class Engine {
     if (this.#order.holds(queued)) return [];
     const { seq, request, condemned, files } = queued;
     try {
+      if (this.#options.isFollower === true && writingRequests.has(request.type)) throw notTheLeader();
       this.#calls.beginCall(seq, files);
       if (request.type === "vectorSearch") {
         this.#calls.startVectorSearch(this.#searches, seq, request);
@@ -279,4 +300,8 @@ export class Engine {
   #nowMs(): number {
     return this.#options.clock.monotonicMs();
   }
+}
+
+function notTheLeader(): LensletError {
+  return new LensletError("Overloaded", "NotTheLeader", "This node follows another one, which writes.");
 }

@@ -8,7 +8,7 @@ import { Engine } from "../engine/engine.ts";
 import { Heartbeat } from "../engine/heartbeat.ts";
 import type { EngineHandover, WireError } from "../engine/wire.ts";
 import { type PackedIn, packOut, unpackIn } from "../engine/wireRuns.ts";
-import { openLocalLog } from "../log/local/localLog.ts";
+import { type LocalLog, openLocalLog } from "../log/local/localLog.ts";
 import type { LogConnection } from "../log/local/messages.ts";
 import { Runner } from "../runner/runner.ts";
 import { CatalogState } from "../store/catalogState.ts";
@@ -31,6 +31,8 @@ export interface EngineWorkerInit extends EngineKeys {
   /** Names this run of the process. */
   readonly boot: string;
   readonly handover: EngineHandover;
+  /** Another node writes: this engine applies what comes, and runs queries only. */
+  readonly isFollower?: boolean;
 }
 
 export type EngineWorkerMessage =
@@ -50,8 +52,9 @@ async function main(init: EngineWorkerInit): Promise<void> {
     after: () => failpoint("store.persisted"),
   });
   const random = createRealRandom();
+  const { isFollower = false } = init;
   const committer = await Committer.open(
-    { store, log, clock: realClock, boot: init.boot, answeredTs: init.handover.answeredTs },
+    { store, log, clock: realClock, boot: init.boot, answeredTs: init.handover.answeredTs, isFollower },
     CatalogState.load(store),
   );
   const engine = new Engine({
@@ -68,6 +71,7 @@ async function main(init: EngineWorkerInit): Promise<void> {
     jwtSecret: init.jwtSecret,
     instanceName: init.instanceName,
     boot: init.boot,
+    isFollower,
     cloudUrl: init.cloudUrl,
     siteUrl: init.siteUrl,
     readContents: init.filesAreRemote
@@ -90,6 +94,35 @@ async function main(init: EngineWorkerInit): Promise<void> {
   // First, so that the watchdog looks on when the queries that are opened again run.
   parentPort?.postMessage({ type: "ready" } satisfies EngineWorkerMessage);
   engine.start(init.handover);
+  if (isFollower) follow(engine, log, committer.lastTs);
+}
+
+/** Hands the engine what the log gets, from `afterTs` on. */
+function follow(engine: Engine, log: LocalLog, afterTs: bigint): void {
+  let lastTs = afterTs;
+  let isReading = false;
+  const read = async () => {
+    while (lastTs < log.durableTs()) {
+      for await (const records of log.readAfter(lastTs)) {
+        lastTs = records.at(-1)?.ts ?? lastTs;
+        queueMicrotask(() => engine.follow(records));
+      }
+    }
+  };
+  const readOn = () => {
+    if (isReading) return;
+    isReading = true;
+    read().then(
+      () => (isReading = false),
+      (error: unknown) => {
+        // The log has failed or is closed: its owner knows.
+        if (error instanceof LensletError) return;
+        throw error;
+      },
+    );
+  };
+  log.onDurable(readOn);
+  readOn();
 }
 
 /** A small "disk" for tests. */

@@ -14,11 +14,12 @@ export interface PostgresConfig {
   readonly nodeUrl: string | null;
 }
 
-export interface PostgresLogOptions extends PostgresConfig {
+export interface PostgresLogOptions {
+  readonly url: string;
   readonly dataFolder: string;
   /** What the data folder says. */
   readonly instance: Instance;
-  /** Of the API. */
+  /** `nodeAddress` of this node. */
   readonly address: string;
   readonly report: (level: "info" | "warn" | "error", message: string) => void;
 }
@@ -46,7 +47,7 @@ export async function openPostgresLog(
       secret: Buffer.from(instance.isReplica === true ? randomBytes(32) : instance.secret).toString("hex"),
     },
     owner: randomUUID(),
-    address: options.nodeUrl ?? options.address,
+    address: options.address,
     leaseMs: leaseMsOf(process.env["LENSLET_LEASE_MS"]),
     report: (message) => report("warn", message),
   });
@@ -61,22 +62,16 @@ export async function openPostgresLog(
   }
 }
 
-/** Resolves when this node has the lease. Rejects when the log fails first. */
-export function untilLeader(logThread: PostgresLogThread, report: (message: string) => void): Promise<void> {
+/** Resolves when this node has the lease. */
+export function untilLeader(logThread: PostgresLogThread): Promise<void> {
   return new Promise((resolve) => {
-    if (logThread.leadership.isLeader) {
-      resolve();
-      return;
-    }
-    report(
-      `the node at ${logThread.leadership.leaderAddress ?? "an unknown address"} leads; this one waits to take its place`,
-    );
     const stop = logThread.onLeadership(({ isLeader }) => {
-      if (!isLeader) return;
-      stop();
-      report("this node leads now");
-      resolve();
+      if (isLeader) {
+        stop();
+        resolve();
+      }
     });
+    if (logThread.leadership.isLeader) resolve();
   });
 }
 

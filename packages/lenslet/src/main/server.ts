@@ -4,6 +4,9 @@ import type { AddressInfo, Socket } from "node:net";
 import path from "node:path";
 import { readFileSync } from "node:fs";
 import { adminKeyOf } from "../auth/adminKey.ts";
+import { nodeAddress } from "../cluster/leaderLink.ts";
+import { leaderRoutes } from "../cluster/leaderRoutes.ts";
+import { nodeKey } from "../cluster/wire.ts";
 import { createAuthenticator } from "../auth/authenticator.ts";
 import { LensletError } from "../base/errors.ts";
 import type { EngineMeasures, ExecutionLogEntry } from "../engine/api.ts";
@@ -20,7 +23,8 @@ import { LogStream } from "../http/functionLogs.ts";
 import { createHttpHandlers, httpServerOptions } from "../http/handler.ts";
 import { openLocalLog } from "../log/local/localLog.ts";
 import { LocalLogThread } from "../log/local/logThread.ts";
-import type { PostgresLogThread } from "../log/postgres/postgresLogThread.ts";
+import type { LogConnection } from "../log/local/messages.ts";
+import { PostgresLogThread } from "../log/postgres/postgresLogThread.ts";
 import { startScheduler } from "../scheduler/scheduler.ts";
 import { type EgressMap, installEgressForFetch } from "../runner/actionHost/egress.ts";
 import { createSyncServer } from "../sync/server.ts";
@@ -35,6 +39,7 @@ import { devIssuerVariables, openDevIssuer } from "./devIssuer.ts";
 import { devIssuerRoutes } from "./devIssuerRoutes.ts";
 import { EngineSupervisor } from "./engineSupervisor.ts";
 import { updateEnvironment } from "./environmentUpdates.ts";
+import { startFollower } from "./follower.ts";
 import { ExternalPackages } from "./externalPackages.ts";
 import { announceServer, lockDataFolder } from "./folderLock.ts";
 import { finishRestore } from "./restoreCommand.ts";
@@ -116,7 +121,67 @@ async function open(
   const cloudUrl = config.cloudUrl ?? originOf(config.host, api);
   const siteUrl = config.siteUrl ?? originOf(config.host, site);
 
-  const { logThread, instance } = await openLog(config, ownInstance, originOf(config.host, api), closers);
+  const ports: Ports = { api, site, cloudUrl, siteUrl, apiOrigin: originOf(config.host, api) };
+  const { logThread, instance } = await openLog(config, ownInstance, ports, closers);
+  if (logThread instanceof PostgresLogThread && !logThread.leadership.isLeader) {
+    await followThenLead(config, logThread, instance, ports, closers);
+  } else await lead(config, logThread, instance, ports, closers);
+  return {
+    cloudUrl,
+    siteUrl,
+    adminKey: adminKeyOf(instance.name, instance.secret),
+    instanceName: instance.name,
+    close,
+  };
+}
+
+interface Ports {
+  readonly api: http.Server;
+  readonly site: http.Server;
+  /** As clients see them. */
+  readonly cloudUrl: string;
+  readonly siteUrl: string;
+  /** As this machine sees it. */
+  readonly apiOrigin: string;
+}
+
+/** Serves as a follower; when it gets the lease, closes that and serves as the leader, on the same ports. */
+async function followThenLead(
+  config: ServerConfig,
+  logThread: PostgresLogThread,
+  instance: Instance,
+  ports: Ports,
+  closers: (() => Promise<unknown> | void)[],
+): Promise<void> {
+  const { report } = config;
+  const follower = await startFollower({ ...config, logThread, instance, ...ports, fatal: fatalOf(config) });
+  closers.push(() => follower.close());
+  for (const server of [ports.api, ports.site]) server.off("connection", refuse);
+  const takeOver = async () => {
+    await untilLeader(logThread);
+    for (const server of [ports.api, ports.site]) server.on("connection", refuse);
+    await follower.close();
+    await lead(config, logThread, instance, ports, closers);
+    report("info", "this node leads now");
+  };
+  takeOver().catch(fatalOf(config));
+}
+
+function fatalOf(config: ServerConfig): (error: Error) => void {
+  return (error) => {
+    config.report("error", error.message);
+    process.exit(1);
+  };
+}
+
+/** Everything of a server that writes. */
+async function lead(
+  config: ServerConfig,
+  logThread: { connect(): LogConnection },
+  instance: Instance,
+  { api, site, cloudUrl, siteUrl, apiOrigin }: Ports,
+  closers: (() => Promise<unknown> | void)[],
+): Promise<void> {
   const keys = instanceKeys(instance);
   const fileStore = await openFileStore(config);
   const supervisor = await EngineSupervisor.start({
@@ -132,10 +197,7 @@ async function open(
     boot: randomBytes(8).toString("hex"),
     heapMaxMib: config.heapMaxMib,
     report: config.report,
-    fatal: (error) => {
-      config.report("error", error.message);
-      process.exit(1);
-    },
+    fatal: fatalOf(config),
   });
   closers.push(() => supervisor.close());
   const engine = supervisor.client;
@@ -174,7 +236,7 @@ async function open(
     clock: realClock,
     timers: realTimers,
     random,
-    localOrigin: originOf(config.host, api),
+    localOrigin: apiOrigin,
     instanceName: instance.name,
     executed,
     egress,
@@ -297,6 +359,17 @@ async function open(
   });
 
   let route = handlers.cloud;
+  if (config.postgres !== undefined) {
+    route = leaderRoutes(
+      {
+        engine,
+        runAction: (call) => actions.run(call),
+        key: nodeKey(instance.secret),
+        onUnexpectedError: (error) => config.report("error", `for a follower: ${String(error)}`),
+      },
+      route,
+    );
+  }
   if (config.devIssuer === true) {
     const issuer = await openDevIssuer(config.dataFolder, cloudUrl);
     const changes = Object.entries(devIssuerVariables(issuer)).map(([name, value]) => ({ name, value }));
@@ -309,21 +382,14 @@ async function open(
   api.on("upgrade", (request, socket, head) => syncServer.handleUpgrade(request, socket, head));
   site.on("request", handlers.site);
   closers.push(() => syncServer.drain());
-  closers.push(announceServer(config.dataFolder, originOf(config.host, api)));
-  return {
-    cloudUrl,
-    siteUrl,
-    adminKey: adminKeyOf(instance.name, instance.secret),
-    instanceName: instance.name,
-    close,
-  };
+  closers.push(announceServer(config.dataFolder, apiOrigin));
 }
 
-/** The log, and the deployment it is of. Resolves when this process is the one that may append to it. */
+/** The log, and the deployment it is of. */
 async function openLog(
   config: ServerConfig,
   ownInstance: Instance,
-  address: string,
+  { apiOrigin, site }: Ports,
   closers: (() => Promise<unknown> | void)[],
 ): Promise<{ logThread: LocalLogThread | PostgresLogThread; instance: Instance }> {
   const { dataFolder, postgres, report } = config;
@@ -343,9 +409,17 @@ async function openLog(
       "stored files are in the data folder of this node alone; use --files-s3 when another node is to take its place",
     );
   }
-  const opened = await openPostgresLog({ ...postgres, dataFolder, instance: ownInstance, address, report });
+  const own = postgres.nodeUrl ?? apiOrigin;
+  const siteOrigin = new URL(own);
+  siteOrigin.port = String((site.address() as AddressInfo).port);
+  const opened = await openPostgresLog({
+    url: postgres.url,
+    dataFolder,
+    instance: ownInstance,
+    address: nodeAddress(own, siteOrigin.origin),
+    report,
+  });
   closers.push(() => opened.logThread.close());
-  await untilLeader(opened.logThread, (message) => report("info", message));
   return opened;
 }
 

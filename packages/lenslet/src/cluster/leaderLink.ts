@@ -3,6 +3,7 @@ import { pipeline } from "node:stream";
 import type { Timers } from "../base/clock.ts";
 import { LensletError } from "../base/errors.ts";
 import type { FunctionCall, FunctionResult, MutationCall, MutationResult } from "../engine/api.ts";
+import { requestKey } from "../engine/wire.ts";
 import {
   errorOfAnswer,
   mutationOfAnswer,
@@ -25,6 +26,8 @@ export interface LeaderLinkOptions {
   readonly timers: Timers;
   /** Resolves when this node shows all that has been made durable before the call. */
   readonly caughtUp: () => Promise<void>;
+  /** Told after each answer to a session's mutation. */
+  readonly answered: () => void;
 }
 
 /** A follower's way to the leader. */
@@ -33,21 +36,31 @@ export class LeaderLink {
   readonly #agent = new http.Agent({ keepAlive: true });
   /** The newest mutation of each session that has one under way: they run in the order they were sent. */
   readonly #newest = new Map<string, Promise<unknown>>();
+  readonly #underWay = new Set<string>();
   #closed = false;
 
   constructor(options: LeaderLinkOptions) {
     this.#options = options;
   }
 
+  /** Whether none of these requests of sessions (`requestKey`) is under way from here. */
+  areAnswered(requests: readonly string[]): boolean {
+    return !requests.some((key) => this.#underWay.has(key));
+  }
+
   mutation(call: MutationCall): Promise<MutationResult> {
     const { session } = call;
     if (session === undefined) return this.#mutation(call);
+    const key = requestKey(session);
+    this.#underWay.add(key);
     const run = () => this.#mutation(call);
     const before = this.#newest.get(session.sessionId);
     const answer = before === undefined ? run() : before.then(run, run);
     const settled = answer
       .catch(() => {})
       .then(() => {
+        this.#underWay.delete(key);
+        this.#options.answered();
         if (this.#newest.get(session.sessionId) === settled) this.#newest.delete(session.sessionId);
       });
     this.#newest.set(session.sessionId, settled);

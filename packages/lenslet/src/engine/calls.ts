@@ -486,9 +486,11 @@ export class Calls {
     return ts;
   }
 
-  /** Applies a commit that another node has made. */
-  follow(record: LogRecord): void {
-    this.#committed(this.#options.committer.follow(record));
+  /** Applies a commit that another node has made; returns the request of a session that it answers. */
+  follow(record: LogRecord): SessionRequest | null {
+    const { writes, request } = this.#options.committer.follow(record);
+    this.#committed(writes);
+    return request;
   }
 
   #committed(writes: readonly DocumentWrite[]): void {

@@ -215,10 +215,14 @@ export class Committer {
     if (changesIndexes(effects)) this.history.forgetBefore(ts);
   }
 
-  /** Applies the next commit of the log, which somebody else has made; returns what it wrote. */
-  follow(record: LogRecord): readonly DocumentWrite[] {
+  /** Applies the next commit of the log, which somebody else has made. */
+  follow(record: LogRecord): {
+    readonly writes: readonly DocumentWrite[];
+    readonly request: SessionRequest | null;
+  } {
     assert(record.ts > this.#lastTs, "commits are followed in their order");
-    return this.#replay(decodeCommitRecord(record));
+    const decoded = decodeCommitRecord(record);
+    return { writes: this.#replay(decoded), request: decoded.request };
   }
 
   #recoverCall({ ts, call }: CommitRecord): void {

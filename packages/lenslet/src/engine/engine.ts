@@ -9,6 +9,7 @@ import type { Committer } from "./committer.ts";
 import { encodeExecutions } from "./executionLog.ts";
 import { SessionOrder } from "./sessionOrder.ts";
 import { VectorSearches } from "./vectorSearches.ts";
+import { requestKey } from "./wire.ts";
 import type {
   EngineHandover,
   EngineIn,
@@ -54,6 +55,8 @@ export class Engine {
   readonly #order = new SessionOrder();
   /** Commits of another node that are not applied yet. */
   #followed: LogRecord[] = [];
+  /** The requests that those of this tick answer. */
+  #answered: string[] = [];
   #out: EngineOut[] = [];
   #publishedTs: CommitTs = 0n;
   #scheduled = false;
@@ -182,7 +185,8 @@ export class Engine {
   #applyFollowed(untilMs: number): void {
     let done = 0;
     while (done < this.#followed.length) {
-      this.#calls.follow(this.#followed[done] as LogRecord);
+      const request = this.#calls.follow(this.#followed[done] as LogRecord);
+      if (request !== null) this.#answered.push(requestKey(request));
       done += 1;
       if (this.#nowMs() >= untilMs) break;
     }
@@ -294,7 +298,9 @@ export class Engine {
     if (this.#out.length === 0) return;
     const messages = this.#out;
     this.#out = [];
-    this.#options.post({ gateTs: this.#options.committer.lastTs, messages });
+    const gateTs = this.#options.committer.lastTs;
+    if (this.#answered.length === 0) this.#options.post({ gateTs, messages });
+    else this.#options.post({ gateTs, messages, answered: this.#answered.splice(0) });
   }
 
   #nowMs(): number {

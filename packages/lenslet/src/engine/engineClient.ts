@@ -47,6 +47,11 @@ export interface EngineClientOptions {
   readonly soon: (callback: () => void) => void;
   /** Fetches what the engine cannot wait for; absent when it reads all contents itself. */
   readonly fetchContents?: FetchContents;
+  /**
+   * False while an answer to one of these requests is still under way to somebody here, who must get it before anything
+   * shows what the request has done. See EngineOutBatch.
+   */
+  readonly mayShow?: (answered: readonly string[]) => boolean;
 }
 
 interface InFlight {
@@ -165,8 +170,14 @@ export class EngineClient implements JobEngine {
   }
 
   receive(batch: EngineOutBatch): void {
-    if (this.#held.length === 0 && this.#options.durability.durableTs() >= batch.gateTs) this.#deliver(batch);
+    const isDurable = this.#options.durability.durableTs() >= batch.gateTs;
+    if (this.#held.length === 0 && isDurable && this.#mayShow(batch)) this.#deliver(batch);
     else this.#held.push(batch);
+  }
+
+  /** For whoever has given `mayShow`: its answer may have changed. */
+  showHeld(): void {
+    this.#deliverDurable();
   }
 
   /**
@@ -283,9 +294,16 @@ export class EngineClient implements JobEngine {
 
   #deliverDurable(): void {
     const durableTs = this.#options.durability.durableTs();
-    while (this.#held.length > 0 && (this.#held[0] as EngineOutBatch).gateTs <= durableTs) {
-      this.#deliver(this.#held.shift() as EngineOutBatch);
+    for (;;) {
+      const [next] = this.#held;
+      if (next === undefined || next.gateTs > durableTs || !this.#mayShow(next)) return;
+      this.#held.shift();
+      this.#deliver(next);
     }
+  }
+
+  #mayShow({ answered }: EngineOutBatch): boolean {
+    return answered === undefined || this.#options.mayShow?.(answered) !== false;
   }
 
   #deliver(batch: EngineOutBatch): void {

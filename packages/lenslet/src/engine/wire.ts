@@ -112,4 +112,11 @@ export type EngineOut =
 export interface EngineOutBatch {
   readonly gateTs: CommitTs;
   readonly messages: readonly EngineOut[];
+  /** `requestKey`s of what the leader has answered with the commits that a follower shows here for the first time. */
+  readonly answered?: readonly string[];
+}
+
+/** Names a session's mutation. */
+export function requestKey(request: { readonly sessionId: string; readonly requestId: number }): string {
+  return `${request.sessionId} ${request.requestId}`;
 }

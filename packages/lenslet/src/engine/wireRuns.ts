@@ -35,6 +35,7 @@ export type PackedOut = EngineOut | AnswerRun;
 export interface PackedOutBatch {
   readonly gateTs: CommitTs;
   readonly messages: readonly PackedOut[];
+  readonly answered?: readonly string[];
 }
 
 /** Positions of what has been seen, by identity: equal objects may be listed twice. */
@@ -161,7 +162,7 @@ function usualAnswer(message: EngineOut): (MutationResult & { readonly ok: true 
   return isUsual && typeof value.ts === "bigint" && typeof value.valueJson === "string" ? value : null;
 }
 
-export function packOut({ gateTs, messages }: EngineOutBatch): PackedOutBatch {
+export function packOut({ messages, ...rest }: EngineOutBatch): PackedOutBatch {
   const packed: PackedOut[] = [];
   for (let i = 0; i < messages.length;) {
     const seqs: CallSeq[] = [];
@@ -179,10 +180,10 @@ export function packOut({ gateTs, messages }: EngineOutBatch): PackedOutBatch {
     else packed.push(messages[i] as EngineOut);
     i += Math.max(seqs.length, 1);
   }
-  return { gateTs, messages: packed };
+  return { ...rest, messages: packed };
 }
 
-export function unpackOut({ gateTs, messages }: PackedOutBatch): EngineOutBatch {
+export function unpackOut({ messages, ...rest }: PackedOutBatch): EngineOutBatch {
   const unpacked: EngineOut[] = [];
   for (const item of messages) {
     if (item.type !== "answers") {
@@ -199,5 +200,5 @@ export function unpackOut({ gateTs, messages }: PackedOutBatch): EngineOutBatch 
       unpacked.push({ type: "answer", seq, value });
     }
   }
-  return { gateTs, messages: unpacked };
+  return { ...rest, messages: unpacked };
 }

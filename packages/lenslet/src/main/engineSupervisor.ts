@@ -45,6 +45,8 @@ export interface EngineSupervisorOptions extends Omit<
   readonly report: (level: "info" | "warn" | "error", message: string) => void;
   /** The engine can no longer run: the process has to end. */
   readonly fatal: (error: Error) => void;
+  /** See EngineClientOptions. */
+  readonly mayShow?: (answered: readonly string[]) => boolean;
 }
 
 /**
@@ -79,6 +81,7 @@ export class EngineSupervisor {
       durability: { durableTs: () => log.durableTs(), onDurable: (listener) => log.onDurable(listener) },
       soon: setImmediate,
       ...(options.fetchContents === undefined ? {} : { fetchContents: options.fetchContents }),
+      ...(options.mayShow === undefined ? {} : { mayShow: options.mayShow }),
     });
   }
 
@@ -157,7 +160,15 @@ export class EngineSupervisor {
   }
 
   async #startWorker(): Promise<void> {
-    const { logThread, heapMaxMib, fetchContents, report: _report, fatal: _fatal, ...rest } = this.#options;
+    const {
+      logThread,
+      heapMaxMib,
+      fetchContents,
+      report: _report,
+      fatal: _fatal,
+      mayShow: _mayShow,
+      ...rest
+    } = this.#options;
     this.#heartbeat.stopClock();
     const { port1, port2 } = new MessageChannel();
     const connection = logThread.connect();

@@ -41,7 +41,15 @@ export interface Follower {
  */
 export async function startFollower(options: FollowerOptions): Promise<Follower> {
   const { logThread, instance, api, site, report } = options;
-  const supervisor = await EngineSupervisor.start({
+  const link: LeaderLink = new LeaderLink({
+    address: () => logThread.leadership.leaderAddress,
+    key: nodeKey(instance.secret),
+    timers: realTimers,
+    caughtUp: async () => untilShown(supervisor.client, await logThread.refresh()),
+    // Later than whoever waits for the answer.
+    answered: () => setImmediate(() => supervisor.client.showHeld()),
+  });
+  const supervisor: EngineSupervisor = await EngineSupervisor.start({
     logThread,
     dataFolder: options.dataFolder,
     instanceName: instance.name,
@@ -51,17 +59,12 @@ export async function startFollower(options: FollowerOptions): Promise<Follower>
     boot: randomBytes(8).toString("hex"),
     heapMaxMib: options.heapMaxMib,
     isFollower: true,
+    mayShow: (answered) => link.areAnswered(answered),
     report,
     fatal: options.fatal,
   });
   const engine = supervisor.client;
   installEgressForFetch(options.egress ?? {});
-  const link = new LeaderLink({
-    address: () => logThread.leadership.leaderAddress,
-    key: nodeKey(instance.secret),
-    timers: realTimers,
-    caughtUp: async () => untilShown(engine, await logThread.refresh()),
-  });
   const syncServer = createSyncServer({
     engine: followerEngine(engine, link),
     authenticator: createAuthenticator({

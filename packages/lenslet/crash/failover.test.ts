@@ -1,3 +1,5 @@
+import { ConvexClient } from "convex/browser";
+import { anyApi } from "convex/server";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePorts } from "../../../conformance/support/ports.ts";
 import { postgresMissing, TestPostgres } from "../../../conformance/support/postgres.ts";
@@ -11,6 +13,7 @@ import {
   addBySession,
   callHttp,
   ledgerProject,
+  newOperation,
   push,
   queryHttp,
   readLedger,
@@ -124,6 +127,48 @@ describe.skipIf(skipped)("nodes over one PostgreSQL", () => {
       expect(own.flatMap((client) => client.violations)).toEqual([]);
     } finally {
       for (const client of own) client.close();
+    }
+  });
+
+  it("serves official clients and HTTP actions on every node", async () => {
+    const opened = nodes.map((node) => new ConvexClient(node.url, { logger: false }));
+    const counts = opened.map(() => -1);
+    try {
+      for (const [i, client] of opened.entries())
+        client.onUpdate(
+          anyApi["ledger"]!["totals"]!,
+          {},
+          ({ count }: { count: number }) => (counts[i] = count),
+        );
+      await until("all have their first result", () => counts.every((count) => count >= 0));
+      const before = counts[0] as number;
+      for (const client of opened) {
+        const operation = newOperation(history, "http");
+        const { key, account, amount } = operation;
+        const { position, balance } = (await client.mutation(anyApi["ledger"]!["add"]!, {
+          key,
+          account,
+          amount,
+        })) as { position: number; balance: number };
+        operation.outcome = { type: "acknowledged", position, balance, ts: null };
+      }
+      await until("all show what each has written", () =>
+        counts.every((count) => count === before + opened.length),
+      );
+      for (const { siteUrl } of nodes) {
+        const response = await fetch(`${siteUrl}/anything/${nodes.length}`);
+        expect([response.status, await response.text()]).toEqual([200, `/anything/${nodes.length}`]);
+      }
+      const refusals = opened.map((client) =>
+        client.action(anyApi["ledger"]!["nothing"]!, {}).then(
+          () => "it ran",
+          (error: Error) => error.message,
+        ),
+      );
+      const missing = await Promise.all(refusals);
+      for (const message of missing) expect(message).toContain("Could not find public function");
+    } finally {
+      for (const client of opened) await client.close();
     }
   });
 

@@ -115,7 +115,7 @@ export function watchingClient(url: string, history: History): SyncClient {
 
 let operationCount = 0;
 
-function newOperation(history: History, via: Operation["via"]): Operation {
+export function newOperation(history: History, via: Operation["via"]): Operation {
   const number = operationCount++;
   const account = accountNames[number % accountNames.length] as string;
   const amount = 1 + (number % 7);

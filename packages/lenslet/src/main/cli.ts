@@ -74,7 +74,7 @@ function createProgram(argv: readonly string[]): Command {
       )
       .option(
         "--postgres <url>",
-        "keep the log in PostgreSQL, with other nodes ready to take over: postgresql://user:password@host:5432/database; the data folder is a replica that can be thrown away (LENSLET_POSTGRES_URL)",
+        "keep the log in PostgreSQL, for several nodes: one writes, the others serve live queries and take over: postgresql://user:password@host:5432/database; the data folder is a replica that can be thrown away (LENSLET_POSTGRES_URL)",
         process.env["LENSLET_POSTGRES_URL"],
       )
       .option(

@@ -115,9 +115,13 @@ function follow(engine: Engine, log: LocalLog, afterTs: bigint): void {
     read().then(
       () => (isReading = false),
       (error: unknown) => {
-        // The log has failed or is closed: its owner knows.
-        if (error instanceof LensletError) return;
-        throw error;
+        // The log has failed or is closed, and its owner knows.
+        if (error instanceof LensletError && /^Log(Closed|Failed|Deposed)$/.test(error.code)) return;
+        // A replica that cannot follow must not go on as if it did.
+        process.stderr.write(`lenslet: error: ${(error as Error).message}\n`);
+        queueMicrotask(() => {
+          throw error;
+        });
       },
     );
   };

@@ -155,16 +155,26 @@ async function followThenLead(
 ): Promise<void> {
   const { report } = config;
   const follower = await startFollower({ ...config, logThread, instance, ...ports, fatal: fatalOf(config) });
-  closers.push(() => follower.close());
+  let isClosing = false;
+  closers.push(
+    () => follower.close(),
+    () => {
+      isClosing = true;
+    },
+  );
   for (const server of [ports.api, ports.site]) server.off("connection", refuse);
   const takeOver = async () => {
     await untilLeader(logThread);
+    if (isClosing) return;
     for (const server of [ports.api, ports.site]) server.on("connection", refuse);
     await follower.close();
     await lead(config, logThread, instance, ports, closers);
     report("info", "this node leads now");
   };
-  takeOver().catch(fatalOf(config));
+  takeOver().catch((error: Error) => {
+    // It may be closed while it takes over; then nothing that it still wants to open matters.
+    if (!isClosing) fatalOf(config)(error);
+  });
 }
 
 function fatalOf(config: ServerConfig): (error: Error) => void {

@@ -9,7 +9,6 @@ import { nodeKey } from "../cluster/wire.ts";
 import type { EngineApi } from "../engine/api.ts";
 import type { CommitTs } from "../log/log.ts";
 import type { PostgresLogThread } from "../log/postgres/postgresLogThread.ts";
-import { type EgressMap, installEgressForFetch } from "../runner/actionHost/egress.ts";
 import { createSyncServer } from "../sync/server.ts";
 import { type Instance, instanceKeys } from "./dataFolder.ts";
 import { EngineSupervisor } from "./engineSupervisor.ts";
@@ -25,7 +24,6 @@ export interface FollowerOptions {
   readonly siteUrl: string;
   readonly redactErrors: boolean;
   readonly heapMaxMib: number;
-  readonly egress?: EgressMap;
   readonly report: (level: "info" | "warn" | "error", message: string) => void;
   readonly fatal: (error: Error) => void;
 }
@@ -64,7 +62,6 @@ export async function startFollower(options: FollowerOptions): Promise<Follower>
     fatal: options.fatal,
   });
   const engine = supervisor.client;
-  installEgressForFetch(options.egress ?? {});
   const syncServer = createSyncServer({
     engine: followerEngine(engine, link),
     authenticator: createAuthenticator({

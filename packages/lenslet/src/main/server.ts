@@ -122,6 +122,12 @@ async function open(
   const siteUrl = config.siteUrl ?? originOf(config.host, site);
 
   const ports: Ports = { api, site, cloudUrl, siteUrl, apiOrigin: originOf(config.host, api) };
+  const egress = config.egress ?? {};
+  for (const [from, to] of Object.entries(egress)) {
+    config.report("info", `egress: requests to ${from} go to ${to}`);
+  }
+  // Of this process: the authenticator asks identity providers.
+  installEgressForFetch(egress);
   const { logThread, instance } = await openLog(config, ownInstance, ports, closers);
   if (logThread instanceof PostgresLogThread && !logThread.leadership.isLeader) {
     await followThenLead(config, logThread, instance, ports, closers);
@@ -215,11 +221,6 @@ async function lead(
   await finishRestore(engine, config.dataFolder);
 
   const egress = config.egress ?? {};
-  for (const [from, to] of Object.entries(egress)) {
-    config.report("info", `egress: requests to ${from} go to ${to}`);
-  }
-  // Of this process: the authenticator asks identity providers.
-  installEgressForFetch(egress);
   const authenticator = createAuthenticator({
     instanceName: instance.name,
     instanceSecret: instance.secret,

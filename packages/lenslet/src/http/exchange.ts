@@ -3,7 +3,7 @@ import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { badRequest } from "../base/errors.ts";
 import type { Identity } from "../engine/api.ts";
-import { type ClientMetadata, clientMetadataOf } from "../protocol/clientMetadata.ts";
+import type { ClientMetadata } from "../protocol/clientMetadata.ts";
 import {
   checkClientSupported,
   parseClientVersion,
@@ -88,7 +88,7 @@ export class Exchange {
 
   /** For `ctx.meta.getRequestMetadata()`. */
   clientMetadata(): ClientMetadata {
-    return clientMetadataOf(this.request.headers, this.request.socket.remoteAddress);
+    return this.options.clientMetadataOf(this.request.headers, this.request.socket.remoteAddress);
   }
 
   /** Runs an operation of the server that an admin wants, with who that is: it goes into the audit log. */

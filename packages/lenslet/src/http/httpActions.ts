@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { LensletError } from "../base/errors.ts";
 import type { Identity } from "../engine/api.ts";
-import { clientMetadataOf } from "../protocol/clientMetadata.ts";
 import { drain } from "./body.ts";
 import { errorAnswer } from "./errors.ts";
 import type { ServerState } from "./exchange.ts";
@@ -66,7 +65,7 @@ async function answer(
     hasBody,
     identity: await identityOf(request, state),
     requestId: requestIds.next(request.headers["convex-request-id"]),
-    client: clientMetadataOf(request.headers, request.socket.remoteAddress),
+    client: options.clientMetadataOf(request.headers, request.socket.remoteAddress),
   };
   try {
     const end = await options.runHttpAction(call, connection);

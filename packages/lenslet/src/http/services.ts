@@ -8,6 +8,7 @@ import type { HttpHeaders } from "../runner/actionHost/messages.ts";
 import type { RunFailure } from "../runner/types.ts";
 import type { FoundFile } from "../engine/storageOperations.ts";
 import type { TableColumns } from "../engine/streamOperations.ts";
+import type { ClientMetadataOf } from "../protocol/clientMetadata.ts";
 import type { OutputFormat } from "../protocol/http.ts";
 import type { StreamSelection } from "../protocol/streamSelection.ts";
 import type { LogStream } from "./functionLogs.ts";
@@ -168,6 +169,8 @@ export interface HttpHandlerOptions {
   readonly instanceName: string;
   /** Text of `/version`. */
   readonly version: string;
+  /** Who asks, as far as that is known: it depends on the proxies that are trusted. */
+  readonly clientMetadataOf: ClientMetadataOf;
   /** Production mode: clients get neither error texts nor log lines of functions. */
   readonly redact: boolean;
   readonly timers: Timers;

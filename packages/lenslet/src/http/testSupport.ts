@@ -22,6 +22,7 @@ import type {
   UdfType,
 } from "../engine/api.ts";
 import { parseFunctionPath, strippedPath } from "../engine/functionPath.ts";
+import { clientMetadataBehind } from "../protocol/clientMetadata.ts";
 import { AppMetrics } from "./appMetrics.ts";
 import type { FoundFile } from "../engine/storageOperations.ts";
 import { LogStream } from "./functionLogs.ts";
@@ -267,6 +268,7 @@ export class TestServer {
     };
     const handlers = createHttpHandlers({
       engine,
+      clientMetadataOf: clientMetadataBehind("loopback")!,
       authenticator: fakeAuthenticator(engine, time),
       push: {
         getConfigHashes: step("getConfigHashes"),

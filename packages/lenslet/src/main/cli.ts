@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { adminKeyOf } from "../auth/adminKey.ts";
 import { LensletError } from "../base/errors.ts";
 import { logRetentionMsDefault } from "../engine/logRetention.ts";
+import { clientMetadataBehind, type ClientMetadataOf } from "../protocol/clientMetadata.ts";
 import type { EgressMap } from "../runner/actionHost/egress.ts";
 import type { S3Credentials, S3Location } from "../files/s3FileStore.ts";
 import { addBackupCommand, addRestoreCommand } from "./backupCommands.ts";
@@ -26,6 +27,7 @@ interface ServerFlags {
   heap: number;
   logRetention: number;
   egress: EgressMap;
+  trustedProxies: ClientMetadataOf;
 }
 
 interface StartFlags extends ServerFlags {
@@ -176,6 +178,17 @@ function addServerOptions(command: Command): Command {
           process.env["LENSLET_LOG_RETENTION"] || "14d",
         ),
     )
+    .addOption(
+      new Option(
+        "--trusted-proxies <list>",
+        "who may say in X-Forwarded-For where a client is: addresses and ranges like 10.0.0.0/8, separated by commas; loopback, private (with loopback) and none are such ranges too (LENSLET_TRUSTED_PROXIES)",
+      )
+        .argParser(parseProxies)
+        .default(
+          envOption("LENSLET_TRUSTED_PROXIES", parseProxies("loopback"), parseProxies),
+          process.env["LENSLET_TRUSTED_PROXIES"] || "loopback",
+        ),
+    )
     .option(
       "--egress <origin=address>",
       "send what functions request from an origin elsewhere, e.g. https://api.example.com=http://127.0.0.1:4010; may be repeated (LENSLET_EGRESS, separated by commas)",
@@ -197,6 +210,7 @@ function configOf(flags: ServerFlags): ServerConfig {
     heapMaxMib: flags.heap,
     logRetentionMs: flags.logRetention,
     egress: flags.egress,
+    clientMetadataOf: flags.trustedProxies,
     report: (level, message) =>
       process.stderr.write(`lenslet: ${level === "info" ? "" : `${level}: `}${message}\n`),
   };
@@ -267,6 +281,15 @@ function parseOrigin(text: string): string {
   if (url === null || !/^https?:$/.test(url.protocol) || url.pathname !== "/" || url.search || url.hash)
     throw new InvalidArgumentError("an origin like https://api.example.com is needed, without a path.");
   return url.origin;
+}
+
+function parseProxies(text: string): ClientMetadataOf {
+  const metadataOf = clientMetadataBehind(text);
+  if (metadataOf === null)
+    throw new InvalidArgumentError(
+      "addresses, ranges like 10.0.0.0/8, loopback, private or none are needed.",
+    );
+  return metadataOf;
 }
 
 function addEgress(text: string, before: EgressMap): EgressMap {

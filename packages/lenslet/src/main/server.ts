@@ -21,6 +21,7 @@ import { jwksJson } from "../engine/jwtSigning.ts";
 import { LogRetention } from "../engine/logRetention.ts";
 import { LogStream } from "../http/functionLogs.ts";
 import { createHttpHandlers, httpServerOptions } from "../http/handler.ts";
+import type { ClientMetadataOf } from "../protocol/clientMetadata.ts";
 import { openLocalLog } from "../log/local/localLog.ts";
 import { LocalLogThread } from "../log/local/logThread.ts";
 import type { LogConnection } from "../log/local/messages.ts";
@@ -58,6 +59,7 @@ export interface ServerConfig {
   readonly cloudUrl: string | null;
   readonly siteUrl: string | null;
   readonly redactErrors: boolean;
+  readonly clientMetadataOf: ClientMetadataOf;
   /** Where files are kept; null: in the data folder. */
   readonly files: { readonly location: S3Location; readonly credentials: S3Credentials } | null;
   readonly heapMaxMib: number;
@@ -318,6 +320,7 @@ async function lead(
   const dataSync = new DataSync({ engine, log, random });
   const syncServer = createSyncServer({
     engine,
+    clientMetadataOf: config.clientMetadataOf,
     authenticator,
     runAction: (call) => actions.run(call),
     clock: realClock,
@@ -330,6 +333,7 @@ async function lead(
   closers.push(() => syncServer.close());
   const handlers = createHttpHandlers({
     engine,
+    clientMetadataOf: config.clientMetadataOf,
     authenticator,
     push: createPushService(engine, realTimers, externalPackages),
     testQueries: createTestQueries(engine),

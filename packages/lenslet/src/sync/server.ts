@@ -7,7 +7,7 @@ import type { Clock, Timers } from "../base/clock.ts";
 import { LensletError } from "../base/errors.ts";
 import { randomHex, type Random } from "../base/random.ts";
 import type { EngineApi, EngineEvents, FunctionCall, FunctionResult } from "../engine/api.ts";
-import { type ClientMetadata, clientMetadataOf } from "../protocol/clientMetadata.ts";
+import type { ClientMetadata, ClientMetadataOf } from "../protocol/clientMetadata.ts";
 import { Connection, type ConnectionHost, type Tick } from "./connection.ts";
 import { TransitionEncoder } from "./frames.ts";
 import * as limits from "./limits.ts";
@@ -24,6 +24,8 @@ export interface SyncServerOptions {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
+  /** Who connects, as far as that is known: it depends on the proxies that are trusted. */
+  readonly clientMetadataOf: ClientMetadataOf;
   /** Clients see neither error texts nor log lines. */
   readonly redactErrors: boolean;
   /** Told of defects; never of anything a client can cause at will. */
@@ -134,7 +136,7 @@ class Server implements SyncServer, ConnectionHost {
       this.#accept(
         webSocket,
         socket,
-        clientMetadataOf(request.headers, request.socket.remoteAddress),
+        this.#options.clientMetadataOf(request.headers, request.socket.remoteAddress),
         withChunks,
       );
     });

@@ -5,6 +5,7 @@ import { WebSocket } from "ws";
 import type { Authenticator } from "../auth/authenticator.ts";
 import { LensletError } from "../base/errors.ts";
 import type { FunctionCall, FunctionResult } from "../engine/api.ts";
+import { clientMetadataBehind } from "../protocol/clientMetadata.ts";
 import { decodeU64 } from "../protocol/sync.ts";
 import { FakeClock, FakeEngine, fakeRandom } from "./fakeEngine.ts";
 import { createSyncServer, type SyncServer } from "./server.ts";
@@ -61,6 +62,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   const defects: unknown[] = [];
   const sync = createSyncServer({
     engine,
+    clientMetadataOf: clientMetadataBehind("loopback")!,
     authenticator: fakeAuthenticator(),
     runAction: (call) => {
       actions.push(call);

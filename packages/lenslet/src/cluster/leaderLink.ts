@@ -99,7 +99,7 @@ export class LeaderLink {
     }
     const outgoing = http.request(new URL(request.url ?? "/", address), {
       method: request.method ?? "GET",
-      headers: endToEnd(request.headers),
+      headers: { ...endToEnd(request.headers), "x-forwarded-for": forwardedFor(request) },
       agent: this.#agent,
       setHost: false,
     });
@@ -171,6 +171,12 @@ function post(
 function endToEnd(headers: http.IncomingHttpHeaders): OutgoingHttpHeaders {
   const { connection: _connection, "keep-alive": _alive, "transfer-encoding": _encoding, ...rest } = headers;
   return rest;
+}
+
+/** As every proxy does it: where a request came from is said at the end. */
+function forwardedFor({ headers, socket }: IncomingMessage): string {
+  const before = headers["x-forwarded-for"];
+  return [...(before === undefined ? [] : [String(before)]), socket.remoteAddress ?? "unknown"].join(", ");
 }
 
 function refuse(response: ServerResponse): void {

@@ -9,6 +9,7 @@ import { nodeKey } from "../cluster/wire.ts";
 import type { EngineApi } from "../engine/api.ts";
 import type { CommitTs } from "../log/log.ts";
 import type { PostgresLogThread } from "../log/postgres/postgresLogThread.ts";
+import type { ClientMetadataOf } from "../protocol/clientMetadata.ts";
 import { createSyncServer } from "../sync/server.ts";
 import { type Instance, instanceKeys } from "./dataFolder.ts";
 import { EngineSupervisor } from "./engineSupervisor.ts";
@@ -23,6 +24,7 @@ export interface FollowerOptions {
   readonly cloudUrl: string;
   readonly siteUrl: string;
   readonly redactErrors: boolean;
+  readonly clientMetadataOf: ClientMetadataOf;
   readonly heapMaxMib: number;
   readonly report: (level: "info" | "warn" | "error", message: string) => void;
   readonly fatal: (error: Error) => void;
@@ -72,6 +74,7 @@ export async function startFollower(options: FollowerOptions): Promise<Follower>
       fetch,
       redact: options.redactErrors,
     }),
+    clientMetadataOf: options.clientMetadataOf,
     runAction: (call) => link.action(call),
     clock: realClock,
     timers: realTimers,

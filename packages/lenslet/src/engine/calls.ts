@@ -1,23 +1,19 @@
 import { badRequest, LensletError } from "../base/errors.ts";
-import { type Clock, computedMs } from "../base/clock.ts";
+import { computedMs } from "../base/clock.ts";
 import { Backfiller } from "../deploy/backfill.ts";
 import { PendingPushes } from "../deploy/pendingPushes.ts";
 import { noteMismatches } from "../deploy/schemaState.ts";
 import type { SystemFunction } from "../deploy/systemFunction.ts";
 import { systemFunctions, systemMutations } from "../deploy/systemFunctions.ts";
-import { type Random, randomHex } from "../base/random.ts";
+import { randomHex } from "../base/random.ts";
 import { earlier, earliestDueMs } from "../jobs/dueTimes.ts";
 import type { CommitTs, LogRecord } from "../log/log.ts";
-import { formatFailure } from "../runner/failure.ts";
-import { LogBuffer } from "../runner/logLines.ts";
-import type { Runner } from "../runner/runner.ts";
 import type { DocumentWrite, SessionRequest, Store } from "../store/store.ts";
 import type { JsonObject } from "../transaction/syscallArguments.ts";
 import { Transaction } from "../transaction/transaction.ts";
 import type { TransactionUsage } from "../transaction/usage.ts";
-import { parseValue, stringifyValue, type JsonValue } from "../values/json.ts";
+import type { JsonValue } from "../values/json.ts";
 import { newInternalId } from "../values/id.ts";
-import { isValueObject } from "../values/value.ts";
 import type {
   EngineMeasures,
   FunctionCall,
@@ -36,10 +32,10 @@ import type {
   QueryResult,
   UdfType,
 } from "./api.ts";
-import { ArgumentError, parseArguments, withCommitTs } from "./arguments.ts";
+import { prepareAction } from "./actionCalls.ts";
+import { withCommitTs } from "./arguments.ts";
 import { type CalledFunction, CallLog, logWarnings } from "./callLog.ts";
-import { AuditLog } from "./auditLog.ts";
-import { AwaitedFiles, FilesAwaited } from "./awaitedFiles.ts";
+import { FilesAwaited } from "./awaitedFiles.ts";
 import type { Committer } from "./committer.ts";
 import { recordedAnswer, type RecordedCall } from "./commitRecord.ts";
 import type { LoadedDeployment } from "./deployment.ts";
@@ -49,13 +45,18 @@ import {
   touchesBackfills,
   touchesDeployment,
 } from "./deploymentLoader.ts";
-import { attributesOf, type CallContext, type EngineKeys, jobOf } from "./callContext.ts";
+import {
+  type CallContext,
+  type CallSurroundings,
+  jobOf,
+  newCallContext,
+  nothingObserved,
+} from "./callContext.ts";
 import { callInto } from "./componentBorders.ts";
 import { type FunctionRunResult, resultOf, runFunction } from "./execution.ts";
 import type { Execution } from "./executionLog.ts";
 import { findTarget, resolveTarget } from "./functionLookup.ts";
 import { canonicalPath, parseFunctionPath } from "./functionPath.ts";
-import type { Heartbeat } from "./heartbeat.ts";
 import { inlineFunction } from "./inlineQuery.ts";
 import { failedBeforeRunning, failedRun, type Outcome } from "./callOutcome.ts";
 import { type JobHost, runJob } from "./jobCalls.ts";
@@ -64,21 +65,15 @@ import { type HeapGauge, MemoryWatch } from "./memoryWatch.ts";
 import { type Asker, LiveQueries, type QueryRunResult, type QuerySpec } from "./liveQueries.ts";
 import type { RunningJob } from "./scheduling.ts";
 import { exportSnapshotLimits, Snapshots, streamSnapshotLimits } from "./snapshots.ts";
-import type { ReadContents } from "./storageSyscalls.ts";
 import { StoreFile } from "./storeFile.ts";
-import { systemFunctionOf, tellingRefusals } from "./systemCalls.ts";
+import { runSystemFunction, systemFunctionOf, tellingRefusals } from "./systemCalls.ts";
 import { runSystemOperation } from "./systemOperations.ts";
 import type { VectorSearches } from "./vectorSearches.ts";
 import type { EngineOut, EngineRequest, FetchedFile } from "./wire.ts";
 
-export interface CallsOptions extends EngineKeys {
+export interface CallsOptions extends CallSurroundings {
   readonly store: Store;
   readonly committer: Committer;
-  readonly runner: Runner;
-  readonly heartbeat: Heartbeat;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly instanceName: string;
   readonly boot: string;
   readonly cloudUrl: string;
   readonly siteUrl: string;
@@ -87,13 +82,10 @@ export interface CallsOptions extends EngineKeys {
   readonly isFollower?: boolean;
   /** Absent: nobody's memory is looked at. */
   readonly heap?: HeapGauge;
-  /** Contents of files that are at hand without waiting; "awaited": they are not, calls wait for them. */
-  readonly readContents?: ReadContents | "awaited";
 }
 
 /** Who watches the progress of work in the background is told this often. */
 export const progressShownMs = 500;
-const nothingObserved = { identity: false, clock: false, progress: false };
 
 /** At least the distance of two creation times within a transaction: a double's resolution until the year 2109. */
 const creationStepMs = 2 ** -11;
@@ -251,24 +243,7 @@ export class Calls {
   }
 
   prepareAction(call: FunctionCall): PreparedAction {
-    const resolved = resolveTarget(this.#deployment, call.target, call.identity, "Action");
-    if (!resolved.ok) return { ok: false, error: { message: formatFailure(resolved.failure) } };
-    const { component, info } = resolved;
-    const tx = this.#transaction(true, null);
-    try {
-      parseArguments(call.argsJson, info, tx.idContext(component.namespace), false);
-    } catch (error) {
-      if (!(error instanceof ArgumentError)) throw error;
-      return { ok: false, error: { message: formatFailure({ message: error.message, frames: [] }) } };
-    }
-    return {
-      ok: true,
-      componentPath: component.componentPath,
-      functionPath: canonicalPath(info.path),
-      environment: info.environment,
-      returnsJson: info.returnsJson,
-      codeId: component.code.id,
-    };
+    return prepareAction(this.#deployment, this.#transaction(true, null), call);
   }
 
   lookup(target: FunctionTarget, identity: Identity): UdfType | null {
@@ -514,33 +489,23 @@ export class Calls {
     const context = this.#context(call, tx);
     let newJournal: string | null = null;
     const run = this.#guarded(() => {
-      const [argument] = JSON.parse(call.argsJson) as JsonValue[];
-      const args = parseValue(argument ?? {});
-      if (!isValueObject(args)) throw badRequest("InvalidArguments", "System functions take one object");
       const { convexCloudUrl, convexSiteUrl } = this.#deployment.canonicalUrls;
-      const value = system(
-        tx,
-        {
-          componentPath: call.target.kind === "path" ? call.target.componentPath : "",
-          cloudUrl: convexCloudUrl,
-          siteUrl: convexSiteUrl,
-          cursorSecret: this.#options.cursorSecret,
-          uploadSecret: this.#options.uploadSecret,
-          random: this.#options.random,
-          nowMs: context.nowMs,
-          client: call.client ?? null,
-          journal,
-          setJournal: (text) => {
-            newJournal = text;
-          },
-          progress: () => {
-            context.observed.progress = true;
-            return this.#backfiller;
-          },
+      return runSystemFunction(system, call, tx, {
+        cloudUrl: convexCloudUrl,
+        siteUrl: convexSiteUrl,
+        cursorSecret: this.#options.cursorSecret,
+        uploadSecret: this.#options.uploadSecret,
+        random: this.#options.random,
+        nowMs: context.nowMs,
+        journal,
+        setJournal: (text) => {
+          newJournal = text;
         },
-        args,
-      );
-      return { ok: true, valueJson: stringifyValue(value), journal: null };
+        progress: () => {
+          context.observed.progress = true;
+          return this.#backfiller;
+        },
+      });
     });
     return { result: resultOf(run, context.logs), journal: newJournal, reads: tx.reads, context };
   }
@@ -576,41 +541,15 @@ export class Calls {
   }
 
   #context(call: FunctionCall, tx: Transaction, job = jobOf(call)): CallContext {
-    const { runner, heartbeat, clock, random, cursorSecret, uploadSecret, jwtSecret, instanceName } =
-      this.#options;
-    const { readContents = null } = this.#options;
-    const files = readContents === "awaited" && !tx.readOnly ? new AwaitedFiles(this.#files) : null;
-    return {
-      tx,
+    return newCallContext(this.#options, {
       deployment: this.#deployment,
-      runner,
-      heartbeat,
       memory: this.memory,
-      clock,
-      cursorSecret,
-      uploadSecret,
-      jwtSecret,
-      instanceName,
-      userIdentity: attributesOf(call.identity),
-      identity: call.identity,
-      requestId: call.requestId,
+      call,
+      tx,
       job,
-      client: call.client ?? { ip: null, userAgent: null },
-      nowMs: Math.floor(clock.nowMs()),
-      files,
-      readContents:
-        files !== null
-          ? (key, size) => files.read(key, size)
-          : typeof readContents === "function"
-            ? readContents
-            : null,
-      nextSeed: () => random.bytes(32),
-      logs: new LogBuffer(),
-      audit: new AuditLog(),
-      observed: { ...nothingObserved },
-      spent: { systemMs: 0, argumentBytes: 0 },
+      fetchedFiles: this.#files,
       staleSnapshot: () => this.#transaction(true, null, tx.usage),
-    };
+    });
   }
 
   /** Turns what escapes a run into the failure its caller sees. */

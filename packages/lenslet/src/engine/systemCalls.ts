@@ -1,7 +1,11 @@
 import { badRequest, isDeveloperError } from "../base/errors.ts";
-import type { SystemFunction } from "../deploy/systemFunction.ts";
+import type { SystemContext, SystemFunction } from "../deploy/systemFunction.ts";
 import { uncaughtText } from "../runner/failure.ts";
+import type { Transaction } from "../transaction/transaction.ts";
+import { type JsonValue, parseValue, stringifyValue } from "../values/json.ts";
+import { isValueObject } from "../values/value.ts";
 import type { FunctionCall } from "./api.ts";
+import type { FunctionRunResult } from "./execution.ts";
 import { canonicalPath, parseFunctionPath } from "./functionPath.ts";
 
 /** The server's own function that an admin asks for, or null: then the name is looked up like any other. */
@@ -24,4 +28,19 @@ export function tellingRefusals(mutation: SystemFunction): SystemFunction {
       throw badRequest(code, uncaughtText("ConvexError", message), message);
     }
   };
+}
+
+/** Throws what the function throws. */
+export function runSystemFunction(
+  system: SystemFunction,
+  { target, argsJson, client }: FunctionCall,
+  tx: Transaction,
+  scope: Omit<SystemContext, "componentPath" | "client">,
+): FunctionRunResult {
+  const [argument] = JSON.parse(argsJson) as JsonValue[];
+  const args = parseValue(argument ?? {});
+  if (!isValueObject(args)) throw badRequest("InvalidArguments", "System functions take one object");
+  const componentPath = target.kind === "path" ? target.componentPath : "";
+  const value = system(tx, { ...scope, componentPath, client: client ?? null }, args);
+  return { ok: true, valueJson: stringifyValue(value), journal: null };
 }

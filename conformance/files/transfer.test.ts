@@ -213,3 +213,48 @@ describe("convex import", () => {
     expect(await documents(to, "attachments")).toEqual(before);
   });
 });
+
+describe("an import in one request (POST /api/import)", () => {
+  const post = async (query: Readonly<Record<string, string>>, body: string) => {
+    const response = await fetch(`${to.server.url}/api/import?${new URLSearchParams(query)}`, {
+      method: "POST",
+      headers: { authorization: `Convex ${to.server.adminKey}` },
+      body,
+    });
+    const answer = (await response.json()) as { code?: string; message?: string; numWritten?: number };
+    return { status: response.status, ...answer };
+  };
+
+  it("writes its rows, and says how many", async () => {
+    const query = { tableName: "atOnce", format: "csv" };
+    expect(await post(query, "name,size\na,1\nb,2\n")).toEqual({ status: 200, numWritten: 2 });
+    expect(await documents(to, "atOnce")).toMatchObject([
+      { name: "a", size: 1 },
+      { name: "b", size: 2 },
+    ]);
+    expect(await post({ ...query, mode: "append" }, "name,size\nc,3\n")).toEqual({
+      status: 200,
+      numWritten: 1,
+    });
+  });
+
+  it("tells what is wrong with it by its code, and writes nothing then", async () => {
+    const before = await documents(to, "atOnce");
+    const refused = async (query: Readonly<Record<string, string>>, body: string) => {
+      const { status, code, message } = await post({ tableName: "atOnce", ...query }, body);
+      expect(status).toBe(400);
+      expect(message).toMatch(/^Hit an error while importing:\n./);
+      return code;
+    };
+    expect(await refused({ format: "csv" }, "name\nx\n")).toBe("TableExists");
+    const append = { mode: "append" };
+    expect(await refused({ ...append, format: "csv" }, "")).toBe("CsvMissingHeaders");
+    expect(await refused({ ...append, format: "csv" }, "name,size\nx\n")).toBe("CsvRowMissingFields");
+    expect(await refused({ ...append, format: "jsonLines" }, '{"name":"x"}\n{"name":\n')).toBe(
+      "JsonInvalidRow",
+    );
+    expect(await refused({ ...append, format: "jsonArray" }, '{"name":"x"}')).toBe("NotJsonArray");
+    expect(await refused({ ...append, format: "jsonLines" }, "[1]\n")).toBe("NotAnObject");
+    expect(await documents(to, "atOnce")).toEqual(before);
+  });
+});

@@ -25,6 +25,8 @@ export interface ImporterOptions {
 export class Importer {
   readonly #options: ImporterOptions;
   #waiting: readonly WaitingImport[] = [];
+  /** Imports in one request that are under way, with the code of what has gone wrong, which their state does not tell. */
+  readonly #atOnce = new Map<string, string | null>();
   #isWorking = false;
   #isClosed = false;
   #working: Promise<void> = Promise.resolve();
@@ -108,7 +110,12 @@ export class Importer {
     const token = await this.startUpload();
     const part = await this.savePart(token, 1, source);
     const id = await this.finishUpload(token, [part], wanted);
-    return await this.#outcome(id);
+    this.#atOnce.set(id, null);
+    try {
+      return await this.#outcome(id);
+    } finally {
+      this.#atOnce.delete(id);
+    }
   }
 
   async #outcome(id: string): Promise<number> {
@@ -121,7 +128,7 @@ export class Importer {
           if (state.state === "waiting_for_confirmation") {
             engine.system("import.perform", JSON.stringify({ importId: id })).catch(reject);
           } else if (state.state === "failed") {
-            reject(badRequest("ImportFailed", String(state["error_message"])));
+            reject(badRequest(this.#atOnce.get(id) ?? "ImportFailed", String(state["error_message"])));
           } else if (state.state === "completed") {
             const { $integer } = state["num_rows_written"] as { $integer: string };
             resolve(Number(Buffer.from($integer, "base64").readBigInt64LE()));
@@ -170,6 +177,7 @@ export class Importer {
       const isExpected = error instanceof LensletError && error.category !== "Internal";
       if (!isExpected) report("error", `import failed: ${(error as Error)?.stack ?? String(error)}`);
       const text = isExpected ? error.message : "Your request couldn't be completed. Try again later.";
+      if (isExpected && this.#atOnce.has(waiting.id)) this.#atOnce.set(waiting.id, error.code);
       await run.fail(`Hit an error while importing:\n${text}`).catch(() => undefined);
       await fs.rm(upload, { recursive: true, force: true });
     }

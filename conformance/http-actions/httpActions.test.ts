@@ -195,6 +195,26 @@ describe("the request", () => {
     expect(await response.json()).toEqual({ name: "Ann", file: "a.txt", content: "inside" });
   });
 
+  it("parses forms of up to 20 MiB, and refuses larger ones while they come", async () => {
+    const sizes = [20 * 1024 * 1024 - 1000, 20 * 1024 * 1024, 60 * 1024 * 1024];
+    const answers = [];
+    for (const size of sizes) {
+      const form = new FormData();
+      form.set("file", new File([new Uint8Array(size)], "zeros"));
+      const response = await site("/form", { method: "POST", body: form });
+      answers.push([response.status, (await response.json()) as object]);
+    }
+    const refused = [
+      500,
+      expect.objectContaining({
+        trace: expect.stringMatching(
+          /^Uncaught RangeError: The body is too large to be parsed by formData\(\): multipart bodies may have 20 MiB\.\n/,
+        ) as string,
+      }),
+    ];
+    expect(answers).toEqual([[200, { name: null, file: "zeros", content: sizes[0] }], refused, refused]);
+  });
+
   it("streams bodies of any size and framing", async () => {
     const body = randomBytes(25_000_000);
     const hashed = await site("/hash", { method: "POST", body });

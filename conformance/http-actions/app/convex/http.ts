@@ -94,7 +94,8 @@ http.route({
   handler: httpAction(async (_ctx, request) => {
     const form = await request.formData();
     const file = form.get("file") as unknown as File;
-    return Response.json({ name: form.get("name"), file: file.name, content: await file.text() });
+    const content = file.size < 1000 ? await file.text() : file.size;
+    return Response.json({ name: form.get("name"), file: file.name, content });
   }),
 });
 /** Reads nothing of what is sent. */

@@ -11,7 +11,7 @@ import { nodeOutOfMemoryText, unresponsiveText } from "./limits.ts";
 import type { ActionRun, HostCode, HostMessage, HostSettings, ServerMessage } from "./messages.ts";
 import { installNodeGlobals, NodeModules } from "./nodeModules.ts";
 import { owners } from "./owner.ts";
-import { installRealmAwareBodies, realmOfCaller } from "./platform.ts";
+import { installRealmAwareBodies, limitMultipartBodies, realmOfCaller } from "./platform.ts";
 import { RunningAction } from "./runningAction.ts";
 import { type BrokenOff, runningActionGlobal, watchCell, type WatchSettings } from "./watch.ts";
 
@@ -219,6 +219,7 @@ export class ActionHost {
     process.on("unhandledRejection", (error) => this.#stray("unhandledRejection", error));
     if (this.#settings.kind === "isolate") {
       installRealmAwareBodies();
+      limitMultipartBodies();
       return;
     }
     installNodeGlobals((action, text) => {

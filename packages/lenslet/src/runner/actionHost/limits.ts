@@ -49,5 +49,9 @@ export const responseTooLargeText = "HttpResponseTooLarge: HTTP actions support 
 export function largeResponseText(bytes: number): string {
   return `Large response returned from an HTTP action (actual: ${bytes} bytes, limit: ${responseBytesMax} bytes).`;
 }
+/** limits.md #79 */
+export const multipartBytesMax = 20 * 1024 * 1024;
+export const multipartTooLargeText =
+  "The body is too large to be parsed by formData(): multipart bodies may have 20 MiB.";
 export const notAResponseText = "HTTP actions must return a Response";
 export const disconnectedText = "The client closed the connection before the response was complete.";

@@ -1,4 +1,5 @@
 import { owners, type Owner } from "./owner.ts";
+import { multipartBytesMax, multipartTooLargeText } from "./limits.ts";
 import type { RealmIntrinsics } from "./actionGlobals.ts";
 
 /** An owner whose user code lives in a realm of its own. */
@@ -116,6 +117,29 @@ export function installRealmAwareBodies(): void {
       const intrinsics = realmOfCaller()?.intrinsics ?? null;
       const body = await Reflect.apply(text, this, []);
       return intrinsics === null ? (JSON.parse(body) as unknown) : intrinsics.parseJson(body);
+    });
+  }
+}
+
+/** `formData()` holds all of what it parses in memory. */
+export function limitMultipartBodies(): void {
+  const parseResponse = Response.prototype.formData as Reader<FormData>;
+  for (const prototype of [Response.prototype, Request.prototype]) {
+    const parse = prototype.formData as Reader<FormData>;
+    replace(prototype, "formData", async function (this: Response | Request) {
+      const type = this.headers.get("content-type") ?? "";
+      if (this.body === null || this.bodyUsed || !/^\s*multipart\//i.test(type))
+        return await parse.call(this);
+      let bytes = 0;
+      const limit = new TransformStream<Uint8Array, Uint8Array>({
+        transform(chunk, controller) {
+          bytes += chunk.byteLength;
+          if (bytes > multipartBytesMax) controller.error(new RangeError(multipartTooLargeText));
+          else controller.enqueue(chunk);
+        },
+      });
+      const body = this.body.pipeThrough(limit);
+      return await parseResponse.call(new Response(body, { headers: { "content-type": type } }));
     });
   }
 }

@@ -17,6 +17,22 @@ export interface Measurement {
   readonly notes: readonly string[];
 }
 
+/** Of something that was done `count` times in all of this time. */
+export function timed(ms: number, count: number): Measurement {
+  return {
+    perSecond: (count / ms) * 1000,
+    count,
+    p50Ms: ms,
+    p99Ms: ms,
+    maxMs: ms,
+    loadCpu: Number.NaN,
+    completed: count,
+    cpuUsEach: Number.NaN,
+    failures: [],
+    notes: [],
+  };
+}
+
 /** The measurements of one system in one configuration, one per round. */
 export interface Series {
   readonly system: string;

@@ -1,7 +1,14 @@
 import { residentBytes } from "../harness/cpuTime.ts";
 import { openFilesMax, otherFilesMax } from "../harness/machine.ts";
 import { interleave, type Subject, withCpuTime } from "../harness/rounds.ts";
-import { median, medianOf, medianRatio, type Measurement, type Series } from "../harness/statistics.ts";
+import {
+  median,
+  medianOf,
+  medianRatio,
+  type Measurement,
+  type Series,
+  timed,
+} from "../harness/statistics.ts";
 import { type Column, formatMs, formatRate, formatRatio, renderTable } from "../harness/table.ts";
 import type { MessagesTarget } from "../load/messages.ts";
 import type { Bench } from "../systems/context.ts";
@@ -78,7 +85,7 @@ async function measureSessions(
     let begun = performance.now();
     const { cpuUsEach } = await withCpuTime(pids, async () => {
       await load.call("connect", target);
-      return measurementOf(performance.now() - begun, sessions);
+      return timed(performance.now() - begun, sessions);
     });
     const connectMs = performance.now() - begun;
     await settle();
@@ -88,7 +95,7 @@ async function measureSessions(
     await load.call("connect", { ...target, openAtOnce: sessions } satisfies MessagesTarget);
     const stormMs = performance.now() - begun;
     await load.call("disconnect");
-    return { bytesEach, stormMs, measurement: { ...measurementOf(connectMs, sessions), cpuUsEach } };
+    return { bytesEach, stormMs, measurement: { ...timed(connectMs, sessions), cpuUsEach } };
   } finally {
     await load.stop();
   }
@@ -96,21 +103,6 @@ async function measureSessions(
 
 function settle(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, settleMs));
-}
-
-function measurementOf(ms: number, sessions: number): Measurement {
-  return {
-    perSecond: (sessions / ms) * 1000,
-    count: sessions,
-    p50Ms: ms,
-    p99Ms: ms,
-    maxMs: ms,
-    loadCpu: Number.NaN,
-    completed: sessions,
-    cpuUsEach: Number.NaN,
-    failures: [],
-    notes: [],
-  };
 }
 
 function columnsOf(

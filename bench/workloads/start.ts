@@ -2,7 +2,14 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { residentBytes } from "../harness/cpuTime.ts";
 import { interleave, type Subject } from "../harness/rounds.ts";
-import { median, medianOf, medianRatio, type Measurement, type Series } from "../harness/statistics.ts";
+import {
+  median,
+  medianOf,
+  medianRatio,
+  type Measurement,
+  type Series,
+  timed,
+} from "../harness/statistics.ts";
 import { type Column, formatMs, formatRate, formatRatio, renderTable } from "../harness/table.ts";
 import { seedRows } from "../peers/eventsServer.ts";
 import type { Bench } from "../systems/context.ts";
@@ -45,7 +52,7 @@ export async function runStart(bench: Bench): Promise<WorkloadReport> {
       const { ms, residentMiB } = await start();
       say(`  ${name}: ${formatMs(ms)} ms, ${residentMiB.toFixed(0)} MiB`);
       resident.set(name, [...(resident.get(name) ?? []), residentMiB]);
-      return measurementOf(ms);
+      return timed(ms, 1);
     },
   }));
   const series = await interleave(options.rounds, subjects, () => {});
@@ -127,21 +134,6 @@ async function write(lenslet: Lenslet, count: number): Promise<void> {
     batch = [];
   }
   if (batch.length > 0) await lenslet.call("mutation", "events:seed", { rows: batch });
-}
-
-function measurementOf(ms: number): Measurement {
-  return {
-    perSecond: 1000 / ms,
-    count: 1,
-    p50Ms: ms,
-    p99Ms: ms,
-    maxMs: ms,
-    loadCpu: Number.NaN,
-    completed: 1,
-    cpuUsEach: Number.NaN,
-    failures: [],
-    notes: [],
-  };
 }
 
 function columnsOf(

@@ -1,5 +1,5 @@
-import { LensletError } from "../base/errors.ts";
 import type { EngineApi, MutationCall, MutationResult } from "../engine/api.ts";
+import { notTheLeader } from "../engine/wire.ts";
 import type { LeaderLink } from "./leaderLink.ts";
 
 /**
@@ -17,10 +17,7 @@ export function followerEngine(engine: EngineApi, link: LeaderLink): EngineApi {
     closeQuery: (id) => engine.closeQuery(id),
     latestTs: () => engine.latestTs(),
     deployment: () => engine.deployment(),
-    system: () =>
-      Promise.reject(
-        new LensletError("Overloaded", "NotTheLeader", "This node follows another one, which writes."),
-      ),
+    system: () => Promise.reject(notTheLeader()),
     subscribe: (events) => engine.subscribe(events),
   };
 }

@@ -9,7 +9,7 @@ import type { Committer } from "./committer.ts";
 import { encodeExecutions } from "./executionLog.ts";
 import { SessionOrder } from "./sessionOrder.ts";
 import { VectorSearches } from "./vectorSearches.ts";
-import { requestKey } from "./wire.ts";
+import { notTheLeader, requestKey } from "./wire.ts";
 import type {
   EngineHandover,
   EngineIn,
@@ -306,8 +306,4 @@ export class Engine {
   #nowMs(): number {
     return this.#options.clock.monotonicMs();
   }
-}
-
-function notTheLeader(): LensletError {
-  return new LensletError("Overloaded", "NotTheLeader", "This node follows another one, which writes.");
 }

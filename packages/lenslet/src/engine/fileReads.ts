@@ -49,19 +49,18 @@ class Room {
 export class FileReads {
   readonly #fetch: FetchContents;
   readonly #bytes: Room;
+  readonly #bytesMax: number;
   readonly #fetches = new Room(fetchesMax);
 
   constructor(fetch: FetchContents, bytesMax = heldBytesMax) {
     this.#fetch = fetch;
     this.#bytes = new Room(bytesMax);
-    this.bytesMax = bytesMax;
+    this.#bytesMax = bytesMax;
   }
-
-  readonly bytesMax: number;
 
   /** For one call; to be closed when it is answered. */
   open(): CallReads {
-    return new CallReads(this.#bytes, this.bytesMax, (file) => this.#read(file));
+    return new CallReads(this.#bytes, this.#bytesMax, (file) => this.#read(file));
   }
 
   async #read({ key, size }: WantedFile): Promise<FetchedFile> {

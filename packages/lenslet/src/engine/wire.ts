@@ -1,4 +1,4 @@
-import type { ErrorCategory } from "../base/errors.ts";
+import { type ErrorCategory, LensletError } from "../base/errors.ts";
 import type { CommitTs } from "../log/log.ts";
 import type {
   Deployment,
@@ -114,6 +114,11 @@ export interface EngineOutBatch {
   readonly messages: readonly EngineOut[];
   /** `requestKey`s of what the leader has answered with the commits that a follower shows here for the first time. */
   readonly answered?: readonly string[];
+}
+
+/** For whatever writes, on a node that follows another one. */
+export function notTheLeader(): LensletError {
+  return new LensletError("Overloaded", "NotTheLeader", "This node follows another one, which writes.");
 }
 
 /** Names a session's mutation. */

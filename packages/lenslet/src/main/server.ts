@@ -389,7 +389,7 @@ async function lead(
     const issuer = await openDevIssuer(config.dataFolder, cloudUrl);
     const changes = Object.entries(devIssuerVariables(issuer)).map(([name, value]) => ({ name, value }));
     await updateEnvironment(engine, realTimers, JSON.stringify({ changes }));
-    route = devIssuerRoutes(issuer, handlers.cloud);
+    route = devIssuerRoutes(issuer, route);
   }
   api.off("connection", refuse);
   site.off("connection", refuse);
